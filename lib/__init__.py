@@ -1,0 +1,1 @@
+"""Mining of molecular patterns in cryo-electron tomograms."""

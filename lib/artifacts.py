@@ -1,0 +1,426 @@
+"""Names, keys and dtypes of everything under ``exp/<dataset>/<exp_id>/``.
+
+Scripts meet only here: no other module spells one of these file names or keys.
+Every file is written beside its place and moved into it, so that it appears
+whole or not at all. Formats: ``formats.md`` of the project's documents.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from lib.errors import ArtifactError
+
+SCHEMA_VERSION = 1
+EMBEDDING_DIM = 128
+
+
+@dataclass(frozen=True)
+class ExperimentDir:
+    """Paths of one experiment."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, exp_root, dataset, exp_id):
+        """Return the directory ``<exp_root>/<dataset>/<exp_id>``."""
+        return cls(Path(exp_root).expanduser().resolve() / dataset / exp_id)
+
+    @property
+    def options(self):
+        """Library versions, command line, every option (written by training)."""
+        return self.root / "opts.txt"
+
+    @property
+    def log(self):
+        """One line an epoch (written by training)."""
+        return self.root / "log.txt"
+
+    @property
+    def lock(self):
+        """Held by the process that writes into this experiment."""
+        return self.root / ".lock"
+
+    def checkpoint(self, epoch):
+        """Return ``model_<epoch>.pth``; epoch may be ``"last"`` or ``"best"``."""
+        return self.root / f"model_{epoch}.pth"
+
+    def candidate_picture(self, tomogram):
+        """Return the picture of the candidates over slices of one tomogram."""
+        return self.root / f"candidates_{tomogram}.png"
+
+    @property
+    def embeddings(self):
+        """Written by the inference scripts, read by every plotting script."""
+        return self.root / "all_output_info.npz"
+
+    @property
+    def map_picture(self):
+        """Written by plot_2d.py: the map with thumbnails."""
+        return self.root / "2d_visualization_out.png"
+
+    @property
+    def label_picture(self):
+        """Written by plot_2d.py: the map with cluster numbers."""
+        return self.root / "2d_visualization_labels.png"
+
+    @property
+    def colors(self):
+        """Written by plot_2d.py, read by visualize_3dhm.py."""
+        return self.root / "all_colors.npy"
+
+    @property
+    def interactive_table(self):
+        """Written by plot_2d.py, read by the interactive session."""
+        return self.root / "interactive_info_parquet.gzip"
+
+    @property
+    def patch_pictures(self):
+        """Folder of ``<row>.png``, written by plot_2d.py."""
+        return self.root / "imgs"
+
+    @property
+    def exports(self):
+        """Folder of what was picked in the interactive session."""
+        return self.root / "exports"
+
+    def grey_volume(self, tomogram):
+        """Return ``<tomo>_rec3d.npy``, written by visualize_3dhm.py."""
+        return self.root / f"{tomogram}_rec3d.npy"
+
+    def heatmap_volume(self, tomogram):
+        """Return ``<tomo>_hm3d_simsiam.npy``, written by visualize_3dhm.py."""
+        return self.root / f"{tomogram}_hm3d_simsiam.npy"
+
+    def blended_picture(self, tomogram):
+        """Return ``<tomo>_blend.png``, written by visualize_3dhm.py."""
+        return self.root / f"{tomogram}_blend.png"
+
+
+@contextmanager
+def whole_file(path, mode="wb"):
+    """Open a file that appears at `path` when the block ends without error.
+
+    Parameters
+    ----------
+    path : path-like
+        Where the file shall appear; its folder is made when missing.
+    mode : {"wb", "w"}
+        Binary, or UTF-8 text.
+
+    Yields
+    ------
+    file object
+        Of a temporary file in the same folder, synchronised before the move.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    partial = Path(partial)
+    encoding = None if "b" in mode else "utf-8"
+    try:
+        with os.fdopen(handle, mode, encoding=encoding) as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.chmod(0o666 & ~_umask())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def fingerprint_rows(names, coords, pred):
+    """Return a short digest that identifies the rows of one inference run.
+
+    Parameters
+    ----------
+    names : sequence of str, length N
+    coords : array-like of int, shape (N, 3)
+    pred : array-like of float32, shape (N, D)
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    digest.update("\n".join(map(str, names)).encode())
+    digest.update(np.ascontiguousarray(coords, dtype="<i8").tobytes())
+    digest.update(np.ascontiguousarray(pred, dtype="<f4").tobytes())
+    return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class EmbeddingTable:
+    """``all_output_info.npz``: one row per candidate.
+
+    Attributes
+    ----------
+    name : ndarray of str, shape (N,)
+        Tomogram the candidate was found in.
+    coords : ndarray of int, shape (N, 3)
+        Candidate (x, y, z) [voxels of the tomogram as read; z is halved where it
+        was read with ``--compress``].
+    pred, proj : ndarray of float32, shape (N, 128)
+        Predictor and projector outputs of the network.
+    subvol : ndarray of float32, shape (N, 1, H, W)
+        Normalised patch of the tomogram.
+    subvols_2d : ndarray of float32, shape (N, 1, H, W), or None
+        Normalised patch of the tilt series; 2d3d only.
+    provenance : dict
+        What the run knew: options, voxel sizes, tomogram shapes, health of the
+        model. Empty in files of other programs.
+    """
+
+    name: np.ndarray
+    coords: np.ndarray
+    pred: np.ndarray
+    proj: np.ndarray
+    subvol: np.ndarray
+    subvols_2d: np.ndarray | None = None
+    provenance: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        rows = {key: len(value) for key, value in self._columns().items()}
+        if len(set(rows.values())) != 1:
+            raise ArtifactError(f"columns differ in length: {rows}")
+        if self.coords.shape[1:] != (3,):
+            raise ArtifactError(f"coords must be (N, 3), got {self.coords.shape}")
+
+    def __len__(self):
+        return len(self.name)
+
+    def _columns(self):
+        keys = ("name", "coords", "pred", "proj", "subvol", "subvols_2d")
+        columns = {key: getattr(self, key) for key in keys}
+        if self.subvols_2d is None:
+            del columns["subvols_2d"]
+        return columns
+
+    @property
+    def fingerprint(self):
+        """Digest of the rows; see `fingerprint_rows`."""
+        return fingerprint_rows(self.name, self.coords, self.pred)
+
+    def save(self, path):
+        """Write the table; the file appears whole or not at all."""
+        with whole_file(path) as stream:
+            np.savez(
+                stream,
+                schema=SCHEMA_VERSION,
+                provenance=json.dumps(self.provenance),
+                **self._columns(),
+            )
+
+    @classmethod
+    def load(cls, path):
+        """Read a table of ours or of a peer, without executing anything in it.
+
+        Raises
+        ------
+        ArtifactError
+            When the file is missing, is no npz, lacks a column, or was written by
+            a later schema.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise ArtifactError(
+                f"{path} does not exist; run simsiam_test_hm_2d3d.py or "
+                "simsiam_test_hm_3d.py with the same --dataset and --exp_id first"
+            )
+        try:
+            stored = _read_npz(path)
+        except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
+            raise ArtifactError(
+                f"{path} cannot be read as an .npz of plain arrays ({error}); "
+                "embed again"
+            ) from error
+        missing = sorted({"name", "coords", "pred", "proj", "subvol"} - set(stored))
+        if missing:
+            raise ArtifactError(
+                f"{path} lacks {', '.join(missing)} (it has "
+                f"{', '.join(sorted(stored)) or 'nothing'}); is it the output of "
+                "simsiam_test_hm_2d3d.py or simsiam_test_hm_3d.py?"
+            )
+        if int(stored.pop("schema", SCHEMA_VERSION)) > SCHEMA_VERSION:
+            raise ArtifactError(f"{path} was written by a later version; update")
+        provenance = json.loads(str(stored.pop("provenance", "{}")))
+        columns = {k: stored[k] for k in cls.__dataclass_fields__ if k in stored}
+        columns["name"] = columns["name"].astype(str)
+        columns["coords"] = columns["coords"].astype(np.int64)
+        return cls(**columns, provenance=provenance)
+
+
+def _read_npz(path):
+    """Return the arrays of an npz; refuse what unpacks to absurd sizes."""
+    limit = 1000 * path.stat().st_size + 2**20
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > limit:
+        raise ValueError(f"it claims to unpack to {unpacked:,} bytes")
+    with np.load(path, allow_pickle=False) as stored:
+        return {key: stored[key] for key in stored.files}
+
+
+@dataclass(frozen=True)
+class InteractiveTable:
+    """``interactive_info_parquet.gzip``: what the interactive session shows.
+
+    Attributes
+    ----------
+    name : ndarray of str, shape (N,)
+    coord : ndarray of int, shape (N, 3)
+        (x, y, z) as in `EmbeddingTable`; stored as a list of three strings.
+    embeddings : ndarray of float32, shape (N, D)
+    label : ndarray of int, shape (N,)
+        Over-cluster of the candidate.
+    image : ndarray of str, shape (N,)
+        URL of the patch.
+    provenance : dict
+        As in `EmbeddingTable`; kept in the metadata of the parquet file.
+    """
+
+    name: np.ndarray
+    coord: np.ndarray
+    embeddings: np.ndarray
+    label: np.ndarray
+    image: np.ndarray
+    provenance: dict = field(default_factory=dict)
+
+    def __len__(self):
+        return len(self.name)
+
+    @property
+    def fingerprint(self):
+        """Digest of the rows; see `fingerprint_rows`."""
+        return fingerprint_rows(self.name, self.coord, self.embeddings)
+
+    def save(self, path):
+        """Write the table as gzip parquet; it appears whole or not at all."""
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        coord = pa.array([[str(v) for v in row] for row in self.coord.tolist()])
+        flat = pa.array(self.embeddings.astype(np.float32).ravel())
+        offsets = np.arange(len(self) + 1, dtype=np.int32) * self.embeddings.shape[1]
+        table = pa.table(
+            {
+                "name": pa.array(self.name.astype(str).tolist()),
+                "coord": coord,
+                "embeddings": pa.ListArray.from_arrays(offsets, flat),
+                "label": pa.array(self.label.astype(np.int64)),
+                "image": pa.array(self.image.astype(str).tolist()),
+            }
+        ).replace_schema_metadata(
+            {"schema": str(SCHEMA_VERSION), "provenance": json.dumps(self.provenance)}
+        )
+        with whole_file(path) as stream:
+            parquet.write_table(table, stream, compression="gzip")
+
+    @classmethod
+    def load(cls, path):
+        """Read a table of ours or of a peer.
+
+        Raises
+        ------
+        ArtifactError
+            When the file is missing, is no parquet, lacks a column, or its
+            embeddings differ in length.
+        """
+        table = read_parquet(path, made_by="plot_2d.py")
+        columns = ("name", "coord", "embeddings", "label", "image")
+        require_columns(path, table.column_names, columns)
+        lengths = set(table["embeddings"].combine_chunks().value_lengths().tolist())
+        if len(lengths) != 1 or None in lengths:
+            raise ArtifactError(
+                f"{path}: embeddings differ in length ({sorted(map(str, lengths))}); "
+                "make the table again with plot_2d.py"
+            )
+        flat = table["embeddings"].combine_chunks().flatten().to_numpy()
+        metadata = table.schema.metadata or {}
+        return cls(
+            name=np.array(table["name"].to_pylist(), dtype=str),
+            coord=parse_coordinates(path, table["coord"].to_pylist()),
+            embeddings=flat.astype(np.float32).reshape(len(table), -1),
+            label=table["label"].to_numpy().astype(np.int64),
+            image=np.array(table["image"].to_pylist(), dtype=str),
+            provenance=json.loads(metadata.get(b"provenance", b"{}")),
+        )
+
+
+def read_parquet(path, made_by):
+    """Return the pyarrow table in `path`, or say which program makes such a file."""
+    from pyarrow import ArrowException, parquet
+
+    path = Path(path)
+    if not path.is_file():
+        raise ArtifactError(f"{path} does not exist; it is made by {made_by}")
+    try:
+        return parquet.read_table(path, partitioning=None)
+    except (ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise ArtifactError(
+            f"{path} is not a parquet file ({reason}); expected what {made_by} writes"
+        ) from error
+
+
+def require_columns(path, found, wanted):
+    """Refuse a table that lacks a column."""
+    missing = [column for column in wanted if column not in found]
+    if missing:
+        raise ArtifactError(
+            f"{path} lacks the column(s) {', '.join(missing)}; "
+            f"it has {', '.join(found) or 'none'}"
+        )
+
+
+def parse_coordinates(path, column):
+    """Return positions from any of the ways they are stored.
+
+    Parameters
+    ----------
+    path : path-like
+        Named in the refusal.
+    column : list
+        Each a list of three strings or numbers, or the text ``"x,y,z"``.
+
+    Returns
+    -------
+    ndarray, shape (N, 3)
+        int64 when every value is whole, else float64.
+    """
+    rows = [entry.split(",") if isinstance(entry, str) else entry for entry in column]
+    try:
+        values = np.array([[float(v) for v in row] for row in rows], dtype=np.float64)
+        values = values.reshape(len(rows), 3)
+        if not np.isfinite(values).all():
+            raise ValueError("not three finite numbers")
+    except (TypeError, ValueError) as error:
+        bad = next((row for row in column if not _is_position(row)), column[:1])
+        raise ArtifactError(
+            f"{path}: coord {bad!r} is not x, y, z; expected three numbers a row"
+        ) from error
+    whole = np.equal(values, np.round(values)).all()
+    return values.astype(np.int64) if whole else values
+
+
+def _is_position(entry):
+    try:
+        row = entry.split(",") if isinstance(entry, str) else list(entry)
+        return len(row) == 3 and all(np.isfinite(float(v)) for v in row)
+    except (TypeError, ValueError):
+        return False
