@@ -1,0 +1,261 @@
+"""Simulate labelled tomograms of real proteins, with physics near a microscope's.
+
+    python benchmarks/simulate.py --out sim_low --noise low --seed 1
+
+Eight labelled proteins in random orientations among three unlabelled crowders, in
+a slab of ice of 3/4 of the depth: weak-phase projection with CTF, envelope of the
+radiation damage, Poisson counts that thin with thickness, jitter of the alignment,
+weighted back-projection. Writes tomograms, tilt series, angles, ``particles.csv``
+(crowders have the class ``crowder``) and ``image_list.txt``.
+"""
+
+import argparse
+import os
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from scipy import fft, ndimage
+from scipy.spatial.transform import Rotation
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lib.errors import InputError, run_script
+from sample_data import simulation
+
+# Kind and how many of it among 600 labelled particles: large ones are rarer, as
+# in a cell, and so that all fit.
+LABELLED = {
+    "6qzp": 36,  # 80S ribosome
+    "8tux": 36,  # virus-like particle, hollow
+    "2uv8": 36,  # fatty acid synthase, hollow
+    "4cr2": 72,  # 26S proteasome
+    "3j9i": 100,  # 20S proteasome
+    "7n4y": 100,  # thyroglobulin
+    "1f4a": 110,  # beta-galactosidase
+    "6pxm": 110,  # apoferritin, hollow
+}
+CROWDERS = {"3cf3": 70, "1u6g": 70, "1bxn": 70}
+CROWDER = "crowder"
+PROJECT = Path(__file__).resolve().parents[1]
+VOXEL_SIZE = 10.0  # of the templates [A]
+DOSE = {"low": 120.0, "high": 40.0}  # of the whole series [e/A^2]
+
+# A voxel full of protein reads about 250 in the templates (known masses at
+# 1.21 A^3/Da) and lies 3.5 V above ice.
+VOLT_PER_UNIT = 3.5 / 250
+TEMPLATE_SCALE = 2.4
+WAVELENGTH = 0.0197  # at 300 kV [A]
+INTERACTION = 6.53e-4  # at 300 kV [rad / (V A)]
+CS = 2.7e7  # spherical aberration [A]
+AMPLITUDE_CONTRAST = 0.07
+MEAN_FREE_PATH = 3000.0  # of inelastic scattering in ice at 300 kV [A]
+
+
+def main():
+    """Simulate as the command line says."""
+    options = _options()
+    templates = load_templates(options.templates)
+    options.out.mkdir(parents=True, exist_ok=True)
+    angles = np.arange(-60.0, 61.0, 3.0)
+    write = partial(
+        write_simulated,
+        options.out,
+        templates,
+        seed=options.seed,
+        shape=tuple(options.size[::-1]),
+        angles=angles,
+        dose=options.dose or DOSE[options.noise],
+        defocus=options.defocus * 1e4,
+    )
+    names = [f"sim_{number:02d}" for number in range(options.tomograms)]
+    start = time.monotonic()
+    with ProcessPoolExecutor(min(options.workers, len(names))) as pool:
+        particles = {}
+        for name, placed in zip(names, pool.map(write, range(len(names))), strict=True):
+            particles[name] = placed
+            elapsed = time.monotonic() - start
+            print(f"{name}: {len(placed)} particles, {elapsed:.0f} s", flush=True)
+    simulation.write_truth(options.out, particles)
+    print(f"{options.out / 'image_list.txt'} lists {len(names)} tomograms")
+
+
+def _options():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("--out", type=Path, required=True, help="folder to write to")
+    add("--templates", type=Path, default=PROJECT.parent / "shared/data/templates")
+    add("--tomograms", type=int, default=8)
+    add("--size", type=int, nargs=3, default=(256, 256, 128), metavar=("X", "Y", "Z"))
+    add("--seed", type=int, default=1)
+    add("--noise", choices=tuple(DOSE), default="low", help=f"dose in e/A^2: {DOSE}")
+    add("--dose", type=float, help="of the whole series [e/A^2], instead of --noise")
+    add("--defocus", type=float, default=3.0, help="[um]")
+    add("--workers", type=int, default=os.cpu_count(), help="tomograms at once")
+    return parser.parse_args()
+
+
+def load_templates(folder):
+    """Return the potential above ice of each protein, by its PDB code.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where ``proteins_10A.npz`` lies.
+
+    Returns
+    -------
+    dict of str to ndarray of float32
+        (z, y, x) at 10 A per voxel [V].
+
+    Raises
+    ------
+    InputError
+        When the templates are not there.
+    """
+    path = Path(folder) / "proteins_10A.npz"
+    if not path.is_file():
+        raise InputError(
+            f"{path} does not exist; the realistic simulation needs the protein "
+            "densities of that file: give its folder by --templates, or use the "
+            "shapes of sample_data/make_synthetic.py, which need no file"
+        )
+    with np.load(path) as stored:
+        return {
+            kind: stored[kind].astype(np.float32) * (TEMPLATE_SCALE * VOLT_PER_UNIT)
+            for kind in (*LABELLED, *CROWDERS)
+        }
+
+
+def write_simulated(folder, templates, number, *, seed, shape, angles, dose, defocus):
+    """Simulate one tomogram, write its files, return its particles.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+    templates : dict of str to ndarray
+        As from `load_templates`.
+    number : int
+        Of the tomogram; with the seed it decides everything random.
+    seed : int
+    shape : tuple of int
+        (Z, Y, X) [voxels].
+    angles : ndarray, shape (T,)
+        [degrees]
+    dose : float
+        Of the whole series [e/A^2].
+    defocus : float
+        Positive is underfocus [A].
+
+    Returns
+    -------
+    list of simulation.Particle
+    """
+    rng = np.random.default_rng([seed, number])
+    depth = shape[0] * 3 // 4
+    potential, particles = fill_with_proteins(templates, shape, depth, rng)
+    matrix = simulation.projection_matrix(
+        angles, shape[0], shape[2], simulation.Z_SIGN["xzy"]
+    )
+    phase = simulation.project(potential, matrix) * (INTERACTION * VOXEL_SIZE)
+    counts = expose(phase, angles, depth * VOXEL_SIZE, dose, defocus, rng)
+    flat = counts / counts.mean(axis=(1, 2), keepdims=True)
+    simulation.write_tomogram(
+        folder,
+        f"sim_{number:02d}",
+        simulation.back_project(flat, matrix),
+        flat,
+        angles,
+        "xzy",
+        VOXEL_SIZE,
+    )
+    return particles
+
+
+def fill_with_proteins(templates, shape, depth, rng):
+    """Place labelled proteins and crowders, as many as belong into the volume."""
+    area = shape[1] * shape[2] * depth / (256 * 256 * 96)
+    renderers = {kind: partial(_rotated, templates[kind]) for kind in templates}
+    order = []
+    for kind, number in {**LABELLED, **CROWDERS}.items():
+        order += [kind] * round(number * area)
+    potential, particles = simulation.place_particles(
+        renderers, order, shape, depth, rng
+    )
+    relabelled = [
+        simulation.Particle(CROWDER if p.kind in CROWDERS else p.kind, p.position)
+        for p in particles
+    ]
+    return potential, relabelled
+
+
+def _rotated(template, rng):
+    """Turn a template at random about its centre of mass, off the voxel grid."""
+    centre = np.array(ndimage.center_of_mass(template))
+    corners = np.argwhere(template > 0.05 * template.max()) - centre
+    half = int(np.ceil(np.sqrt((corners**2).sum(axis=1).max()))) + 2
+    turn = Rotation.random(rng=rng).as_matrix()
+    target = half + rng.uniform(-0.5, 0.5, 3)
+    density = ndimage.affine_transform(
+        template, turn, centre - turn @ target, (2 * half + 1,) * 3, order=3
+    )
+    density[density < simulation.EMPTY * template.max()] = 0
+    return density, target
+
+
+def expose(phase, angles, thickness, dose, defocus, rng):
+    """Return what the detector counts.
+
+    Parameters
+    ----------
+    phase : ndarray, shape (T, Y, X)
+        Projected phase shift of the specimen [rad].
+    angles : ndarray, shape (T,)
+        [degrees]
+    thickness : float
+        Of the ice [A].
+    dose : float
+        Of the whole series [e/A^2].
+    defocus : float
+        [A]
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    ndarray of float32, shape (T, Y, X)
+        Electrons.
+    """
+    spectrum = fft.rfft2(phase)
+    fy = fft.fftfreq(phase.shape[1], VOXEL_SIZE)[:, None]
+    fx = fft.rfftfreq(phase.shape[2], VOXEL_SIZE)
+    k = np.sqrt(fy**2 + fx**2)
+    aberration = (
+        np.pi * WAVELENGTH * k**2 * (defocus - 0.5 * CS * (WAVELENGTH * k) ** 2)
+    )
+    contrast = -np.sin(aberration + np.arcsin(AMPLITUDE_CONTRAST))
+    # Dose-symmetric order; critical dose of Grant & Grigorieff 2015.
+    before = np.argsort(np.argsort(np.abs(angles), kind="stable"))
+    per_tilt = dose / len(angles)
+    critical = 0.245 * np.maximum(k, 1e-4) ** -1.665 + 2.81
+    counts = np.empty_like(phase)
+    for tilt, angle in enumerate(angles):
+        received = (before[tilt] + 0.5) * per_tilt
+        damage = np.exp(-0.5 * received / critical)
+        shift_y, shift_x = rng.normal(0, 0.3 * VOXEL_SIZE, 2)
+        jitter = np.exp(-2j * np.pi * (fy * shift_y + fx * shift_x))
+        image = fft.irfft2(
+            spectrum[tilt] * (2 * contrast * damage * jitter), phase.shape[1:]
+        )
+        path = thickness / np.cos(np.deg2rad(angle))
+        mean = per_tilt * VOXEL_SIZE**2 * np.exp(-path / MEAN_FREE_PATH)
+        counts[tilt] = rng.poisson(mean * np.maximum(1 + image, 0))
+    return counts
+
+
+if __name__ == "__main__":
+    run_script(main)
