@@ -1,0 +1,93 @@
+# make demo   train on the sample tomogram, draw its map, paint it (needs no GPU)
+# make test   all tests, with the coverage of lib/
+# The first run installs requirements.txt into .venv; later runs need no network.
+
+VENV := .venv
+RUN := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+
+# make PYTHON=/path/to/python3.12 chooses the interpreter; else the first of these
+# that starts (the shims of pyenv exist for versions that do not) and is supported.
+PYTHONS = $(or $(PYTHON),python3.11 python3.12 python3.10 python3)
+SUPPORTED = import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info < (3, 13))
+
+# make PIP_OPTIONS="--extra-index-url URL" where packages come from elsewhere.
+PIP_OPTIONS =
+COVERAGE = 90
+BENCH =
+
+DEMO = exp/simsiam2d3d/demo
+DEMO_EPOCHS = $(if $(shell nvidia-smi -L 2>/dev/null | grep '^GPU'),100,10)
+
+.PHONY: help demo env browser test test-long bench lint clean
+
+help:
+	@echo "make demo        train on the sample, draw its map, paint it"
+	@echo "make test        all tests, with the coverage of lib/"
+	@echo "make test-long   the long forms: many kills, many epochs (hours)"
+	@echo "make bench       tables of speed, memory and quality; BENCH=\"stage --device cuda\""
+	@echo "make lint        ruff, as the tests expect it"
+	@echo "make env         only install into $(VENV)"
+	@echo "make clean       remove $(VENV) and caches, never exp/"
+
+demo: env
+	$(RUN) simsiam_main.py simsiam2d3d --dataset simsiam2d3d --exp_id demo \
+	  --train_img_txt sample_train_explore_img.txt --bbox 24 --gauss 0.8 --dog 3,5 \
+	  --batch_size 64 --num_epochs $(DEMO_EPOCHS) --overwrite
+	$(RUN) simsiam_test_hm_2d3d.py simsiam2d3d --dataset simsiam2d3d --exp_id demo \
+	  --test_img_txt sample_train_explore_img.txt --load_model $(DEMO)/model_best.pth
+	$(RUN) plot_2d.py --input $(DEMO)/all_output_info.npz
+	$(RUN) visualize_3dhm.py --input $(DEMO)/all_output_info.npz --rec_dir sample_data/
+	@echo
+	@echo "The map:            $(DEMO)/2d_visualization_out.png"
+	@echo "Its clusters:       $(DEMO)/2d_visualization_labels.png"
+	@echo "The painted slices: $(DEMO)/ts254_blend.png"
+	@echo "To pick by hand:    $(RUN) phoenix_visualization.py --input $(DEMO)/interactive_info_parquet.gzip"
+
+env: $(INSTALLED)
+
+$(INSTALLED): requirements.txt
+	@$(RUN) -c '$(SUPPORTED)' 2>/dev/null && exit; \
+	for python in $(PYTHONS); do \
+	  $$python -c '$(SUPPORTED)' 2>/dev/null || continue; \
+	  echo "Making $(VENV) with $$($$python -c 'import sys; print(sys.executable)')"; \
+	  exec $$python -m venv --clear $(VENV); \
+	done; \
+	echo "No Python 3.10, 3.11 or 3.12 with the venv module starts here (tried:" \
+	  "$(PYTHONS)). Install one (Debian: python3 python3-venv) or name it:" \
+	  "make PYTHON=/path/to/python3.11" >&2; exit 1
+	@echo "Installing requirements.txt into $(VENV): minutes, about 2 GB (6 GB with CUDA)"
+	@$(RUN) -m pip install -qq --no-input --progress-bar off $(PIP_OPTIONS) \
+	  --disable-pip-version-check -r requirements.txt || { \
+	  echo "The installation failed; see above. It needs a package index in reach." >&2; \
+	  exit 1; }
+	@$(RUN) -m pip check
+	@touch $@
+
+# The interactive session is tested in a real browser where one can be had.
+browser:
+	@have() { command -v chromium && command -v chromedriver; }; have >/dev/null && exit; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "Installing chromium for the browser test"; \
+	  export DEBIAN_FRONTEND=noninteractive; \
+	  { apt-get update && apt-get install -y chromium chromium-driver; } >/dev/null 2>&1; \
+	fi; have >/dev/null || echo "No chromium and chromedriver here: the browser test" \
+	  "will be skipped (Debian: apt-get install chromium chromium-driver)"
+
+test: env browser
+	$(RUN) -m pytest -m "not long" --durations 10 \
+	  --cov lib --cov-report term:skip-covered --cov-fail-under $(COVERAGE)
+
+test-long: env browser
+	$(RUN) -m pytest -m long --durations 10
+
+bench: env
+	$(RUN) benchmarks/run.py $(BENCH)
+
+lint: env
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis .coverage
+	find . -name __pycache__ -prune -exec rm -rf {} +
