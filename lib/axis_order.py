@@ -6,8 +6,8 @@ is no rule to rely on, so `ORDERS` is the definition: ``xzy`` is what IMOD's
 and RELION write.
 """
 
-from lib.errors import InputError
-from lib.mrc_header import as_text, warn_once
+from lib.errors import InputError, warn_once
+from lib.mrc_byte_order import as_text
 
 # Transposition of the array in the file to (Z, Y, X).
 ORDERS = {

@@ -7,6 +7,7 @@ keeps its traceback.
 """
 
 import errno
+import functools
 import signal
 import sys
 from pathlib import Path
@@ -45,6 +46,9 @@ class TrainingError(Refusal):
 def warn(message):
     """Tell the user, in one line on standard error, what they should look at."""
     print(f"warning: {message}", file=sys.stderr, flush=True)
+
+
+warn_once = functools.cache(warn)  # for what several stages come across
 
 
 def run_script(main):

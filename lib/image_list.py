@@ -5,15 +5,14 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.errors import InputError, Refusal, warn
+from lib.errors import InputError, warn
+from lib.plain_text import is_file, read_lines, split_blanks, split_cells
 from lib.tomo_io import inspect_mrc, read_tilt_angles
 
 TOMOGRAM_COLUMNS = ("image_name", "rec_path")
 TILT_COLUMNS = ("tilt_path", "angle_path")
-LARGEST_LIST = 2**24
 LONGEST_NAME = 200  # bytes: file systems stop at 255, and suffixes follow
 MOST_FAULTS = 100
-TOKEN = re.compile(r""""[^"]*"|'[^']*'|\S+""")
 
 
 @dataclass(frozen=True)
@@ -52,18 +51,18 @@ def find_image_list(name, project):
     InputError
         When it is in none of the places, which are named.
     """
-    given, project = Path(name).expanduser(), Path(project)
+    given, project = _expand(str(name)), Path(project)
     in_data = project / "data" / given
     places = [given, in_data, project / given]
     if given.name == str(given):
         places = [in_data, given]
     for place in places:
-        if _is_file(place):
+        if is_file(place):
             return place
+    looked = " nor ".join(dict.fromkeys(str(place.absolute()) for place in places))
     raise InputError(
-        f"image list {name} is neither "
-        f"{' nor '.join(str(place.absolute()) for place in places)}; put it into "
-        f"{project / 'data'} or give its path"
+        f"image list {name} is not to be found: neither {looked} is a file; put it "
+        f"into {project / 'data'} or give its path"
     )
 
 
@@ -88,28 +87,19 @@ def read_image_list(path, *, project, needs_tilts):
     ------
     InputError
         With all faults of the list: missing columns and files, files whose header
-        cannot be read, names that repeat or cannot be file names, no rows.
+        cannot be read, angles that do not fit, names that repeat or cannot be
+        file names, no rows.
     """
     path = Path(path)
-    lines = _read_lines(path)
+    lines = [(n, t) for n, t in read_lines(path, "an image list") if t[0] != "#"]
     if not lines:
-        raise InputError(
-            f"{path} is empty; it should begin with {_header(needs_tilts)}"
-        )
-    columns = _find_columns(path, lines[0], needs_tilts)
-    faults, rows = [], []
-    folders = (Path(project), path.absolute().parent)
-    for number, line in lines[1:]:
-        row = _read_row(line, columns, folders, found := [])
-        if row is not None and row.name in {earlier.name for earlier in rows}:
-            found.append(f"image_name {row.name} is there already; names must differ")
-        faults += [f"line {number}: {fault}" for fault in found]
-        if row is not None:
-            rows.append(row)
-    if len(lines) == 1:
-        faults.append("no rows below the header")
-    if faults:
-        raise InputError(_join(path, faults))
+        raise InputError(f"{path} is empty; expected the header {_header(needs_tilts)}")
+    reader = _RowReader(path, Path(project), lines[0], needs_tilts)
+    rows = [reader.read(number, line) for number, line in lines[1:]]
+    if not rows:
+        reader.faults.append("no rows below the header; expected one a tomogram")
+    if reader.faults:
+        raise InputError(_join(path, reader.faults))
     _warn_of_repeats(path, rows)
     return rows
 
@@ -118,81 +108,81 @@ def _header(needs_tilts):
     return " ".join(TOMOGRAM_COLUMNS + TILT_COLUMNS * needs_tilts)
 
 
-def _read_lines(path):
-    """Return (number, line) of the lines that say something."""
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(LARGEST_LIST + 1)
-        if len(content) > LARGEST_LIST:
+class _RowReader:
+    """Reads rows and collects what is wrong with them."""
+
+    def __init__(self, path, project, header, needs_tilts):
+        names = [cell.lower() for cell in split_blanks(header[1])]
+        needed = TOMOGRAM_COLUMNS + TILT_COLUMNS * needs_tilts
+        missing = [name for name in needed if name not in names]
+        if missing:
             raise InputError(
-                f"{path} is no image list: it is larger than {LARGEST_LIST:,} bytes"
+                f"{path} lacks the column(s) {', '.join(missing)}: its header (line "
+                f"{header[0]}) is {header[1][:200]!r}, expected {_header(needs_tilts)}"
             )
-        text = content.decode("utf-8-sig")
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path} cannot be read as an image list: {error}; expected UTF-8 text"
-        ) from error
-    lines = enumerate(re.split(r"\r\n|\r|\n", text), start=1)
-    stripped = ((number, line.strip(" \t")) for number, line in lines)
-    return [(n, line) for n, line in stripped if line and not line.startswith("#")]
+        repeated = [name for name in needed if names.count(name) > 1]
+        if repeated:
+            raise InputError(f"{path} has the column(s) {', '.join(repeated)} twice")
+        self.places = {name: names.index(name) for name in needed}
+        self.n_columns = len(names)
+        self.folders = (project, path.absolute().parent)
+        self.faults = []
+        self.line_of_name = {}
 
+    def read(self, number, line):
+        """Return the row in `line`, or None."""
+        found = []
+        row = self._parse(line, found)
+        if row is not None:
+            earlier = self.line_of_name.setdefault(row.name, number)
+            if earlier != number:
+                found.append(
+                    f"image_name {row.name} is in line {earlier} too; names must differ"
+                )
+        self.faults += [f"line {number}: {fault}" for fault in found]
+        return row
 
-def _find_columns(path, numbered_line, needs_tilts):
-    """Return the place of each needed column, and how many columns there are."""
-    names = [_unquote(cell).lower() for cell in TOKEN.findall(numbered_line[1])]
-    needed = TOMOGRAM_COLUMNS + TILT_COLUMNS * needs_tilts
-    missing = [name for name in needed if name not in names]
-    if missing:
-        raise InputError(
-            f"{path} lacks the column(s) {', '.join(missing)}: its header (line "
-            f"{numbered_line[0]}) is {numbered_line[1][:200]!r}, expected "
-            f"{_header(needs_tilts)}"
-        )
-    repeated = [name for name in needed if names.count(name) > 1]
-    if repeated:
-        raise InputError(f"{path} has the column(s) {', '.join(repeated)} twice")
-    return {name: names.index(name) for name in needed}, len(names)
+    def _parse(self, line, faults):
+        if not line.replace("\t", " ").isprintable():
+            faults.append(f"control characters in {line[:80]!r}; is it text?")
+            return None
+        n_needed = 1 + max(self.places.values())
+        cells = split_cells(line, self.n_columns, n_needed)
+        if not n_needed <= len(cells) <= self.n_columns:
+            faults.append(
+                f"{len(cells)} column(s) where the header has {self.n_columns} "
+                "(paths with blanks: put tabs between the columns, or quotes around "
+                f"the path): {line[:200]}"
+            )
+            return None
+        texts = {name: cells[place] for name, place in self.places.items()}
+        name = texts.pop("image_name")
+        faults += _faults_of_name(name)
+        files = {
+            column: self._find(column, text, faults) for column, text in texts.items()
+        }
+        _inspect(files, faults)
+        return ImageRow(name=name, **files)
 
-
-def _read_row(line, columns, folders, faults):
-    """Return the row in `line`, or None; what is wrong with it goes to `faults`."""
-    places, n_columns = columns
-    if not line.replace("\t", " ").isprintable():
-        faults.append("it has control characters; is it text?")
+    def _find(self, column, text, faults):
+        """Return the first of the places of a path that has a file, or None."""
+        path = _expand(text)
+        places = [folder / path for folder in self.folders]  # absolute stays itself
+        for place in places:
+            if is_file(place):
+                return place
+        unset = " ($VARIABLE is not set)" if "$" in str(path) else ""
+        looked = " and ".join(dict.fromkeys(str(place) for place in places))
+        faults.append(f"{column} {text}{unset} is no file; looked for {looked}")
         return None
-    cells = _split(line, n_columns, 1 + max(places.values()))
-    if len(cells) <= max(places.values()):
-        faults.append(
-            f"it has {len(cells)} column(s), the header {n_columns}: {line[:200]}"
-        )
-        return None
-    cells = {name: cells[place] for name, place in places.items()}
-    name = cells.pop("image_name")
-    faults += _faults_of_name(name)
-    files = {key: _find_file(key, text, folders, faults) for key, text in cells.items()}
-    _inspect(files, faults)
-    return ImageRow(name=name, **files)
 
 
-def _split(line, n_columns, n_needed):
-    """Return the cells of a line: between tabs if that fits, else between blanks."""
-    by_tab = [cell.strip() for cell in re.split(r"\t+", line)]
-    ways = [_uncomment(by_tab), _uncomment(TOKEN.findall(line))]
-    for fits in (lambda n: n == n_columns, lambda n: n >= n_needed):
-        for cells in ways:
-            if fits(len(cells)):
-                return cells
-    return ways[-1]
-
-
-def _uncomment(cells):
-    end = next((i for i, cell in enumerate(cells) if cell.startswith("#")), len(cells))
-    return [_unquote(cell) for cell in cells[:end]]
-
-
-def _unquote(cell):
-    quoted = len(cell) > 1 and cell[0] == cell[-1] and cell[0] in "\"'"
-    return cell[1:-1] if quoted else cell
+def _expand(text):
+    path = Path(os.path.expandvars(text))
+    try:
+        return path.expanduser()
+    except RuntimeError:  # no such user
+        return path
 
 
 def _faults_of_name(name):
@@ -200,58 +190,34 @@ def _faults_of_name(name):
     if not usable:
         return [
             f"image_name {name!r} cannot be a file name: it becomes part of names "
-            "such as <name>_rec3d.npy, without / and \\"
+            "such as <image_name>_rec3d.npy, without / and \\"
         ]
     if len(name.encode()) > LONGEST_NAME:
         return [f"image_name {name[:40]}... is longer than {LONGEST_NAME} bytes"]
     return []
 
 
-def _find_file(column, text, folders, faults):
-    """Return the first of the places of a path that has a file."""
-    expanded = os.path.expandvars(text)
-    try:
-        path = Path(expanded).expanduser()
-    except RuntimeError:  # no such user
-        path = Path(expanded)
-    places = [folder / path for folder in folders]  # an absolute path stays itself
-    for place in places:
-        if _is_file(place):
-            return place
-    unset = " ($VARIABLE is not set)" if "$" in expanded else ""
-    looked = " nor ".join(dict.fromkeys(str(place) for place in places))
-    faults.append(f"{column} {text}{unset} is no file: neither {looked}")
-    return None
-
-
-def _is_file(path):
-    try:
-        return path.is_file()
-    except (OSError, ValueError):  # too long, forbidden, or with a NUL
-        return False
-
-
 def _inspect(files, faults):
-    """Open every header; count the angles against the images."""
+    """Open every header; hold the angles against the images."""
     shapes = {}
-    for key in ("rec_path", "tilt_path"):
-        if files.get(key) is not None:
+    for column in ("rec_path", "tilt_path"):
+        if files.get(column) is not None:
             try:
-                shapes[key] = inspect_mrc(files[key]).shape
-            except Refusal as refusal:
-                faults.append(f"{key}: {refusal}")
+                shapes[column] = inspect_mrc(files[column]).shape
+            except InputError as refusal:
+                faults.append(f"{column}: {refusal}")
     if files.get("angle_path") is not None and "tilt_path" in shapes:
         try:
             read_tilt_angles(files["angle_path"], shapes["tilt_path"][0])
-        except Refusal as refusal:
+        except InputError as refusal:
             faults.append(f"angle_path: {refusal}")
 
 
 def _join(path, faults):
     more = len(faults) - MOST_FAULTS
     shown = faults[:MOST_FAULTS] + ([f"and {more} more"] if more > 0 else [])
-    plural = "fault" if len(faults) == 1 else "faults"
-    return f"{path} has {len(faults)} {plural}:" + "".join(f"\n  {f}" for f in shown)
+    count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
+    return f"{path} has {count}:" + "".join(f"\n  {fault}" for fault in shown)
 
 
 def _warn_of_repeats(path, rows):

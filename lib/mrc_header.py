@@ -6,7 +6,6 @@ mrcfile (MRC2014); the decoding is ours, because mrcfile allocates what a damage
 header claims and reads IMOD's unsigned bytes as signed.
 """
 
-import functools
 import gzip
 import math
 import zlib
@@ -14,28 +13,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from mrcfile.dtypes import HEADER_DTYPE
-from mrcfile.utils import byte_order_from_machine_stamp, dtype_from_mode
+from mrcfile.utils import dtype_from_mode
 
-from lib.errors import InputError, warn
+from lib.errors import InputError, warn_once
+from lib.mrc_byte_order import (
+    HEADER_BYTES,
+    READABLE_MODES,
+    REFUSED_MODES,
+    as_text,
+    axis_lengths,
+    byte_order,
+    decode_header,
+)
 
-HEADER_BYTES = HEADER_DTYPE.itemsize
 GZIP_MAGIC = b"\x1f\x8b"
-# Deflate packs at most 258 bytes into 2 bits: no stream holds more than this.
-GZIP_RATIO = 1032
-READABLE_MODES = (0, 1, 2, 6, 12)
-REFUSED_MODES = {
-    3: "complex 16-bit integers: a Fourier transform; give the real-space file",
-    4: "complex numbers: a Fourier transform; give the real-space file",
-    16: "RGB colours; give the grey volume",
-    101: "4-bit integers; unpack it with IMOD's newstack -mode 0",
-}
+GZIP_RATIO = 1032  # deflate packs at most 258 bytes into 2 bits
 IMOD_STAMP = 1146047817  # at byte 152; the flags follow it
 IMOD_SIGNED = 1
-# No detector or tomogram is this long; the wrong byte order nearly always is.
-LONGEST_AXIS = 2**20
-
-warn_once = functools.cache(warn)
 
 
 @dataclass(frozen=True)
@@ -73,9 +67,9 @@ class MrcInfo:
         return self.shape[1] * self.shape[2] * self.dtype.itemsize
 
     @property
-    def data_bytes(self):
-        """Bytes of all voxels."""
-        return self.shape[0] * self.section_bytes
+    def total_bytes(self):
+        """Bytes of headers and voxels."""
+        return self.offset + self.shape[0] * self.section_bytes
 
 
 def inspect_mrc(path):
@@ -98,26 +92,25 @@ def inspect_mrc(path):
     """
     path = Path(path)
     raw, size, gzipped = _read_start(path)
-    header = _decode(path, raw)
+    header = decode_header(path, raw, GZIP_RATIO * size if gzipped else size)
+    spacing = _spacing(header)
     info = MrcInfo(
         path=path,
         shape=_shape(path, header),
         dtype=_dtype(path, header, raw),
-        spacing=(spacing := _spacing(header)),
+        spacing=spacing,
         voxel_size=spacing[0] if spacing else None,
         offset=_offset(path, header),
         gzipped=gzipped,
     )
-    if gzipped:
-        _check_claim(info, size)
-    else:
+    if not gzipped:
         check_size(info, size)
+    elif info.total_bytes > GZIP_RATIO * size:
+        raise InputError(
+            f"{path} is damaged: its header asks for {info.total_bytes:,} bytes "
+            f"({as_text(info.shape)} voxels), more than {size:,} bytes of gzip can hold"
+        )
     return info
-
-
-def as_text(shape):
-    """Return a shape as people write it, such as ``315 x 100 x 326``."""
-    return " x ".join(str(length) for length in shape)
 
 
 def check_size(info, size):
@@ -129,31 +122,30 @@ def check_size(info, size):
     size : int
         Bytes of the (decompressed) file.
     """
-    expected = info.offset + info.data_bytes
     asks = (
-        f"its header asks for {expected:,} bytes ({as_text(info.shape)} voxels of "
-        f"{info.dtype.name}), the file has {size:,}"
+        f"its header asks for {info.total_bytes:,} bytes ({as_text(info.shape)} voxels "
+        f"of {info.dtype.name}), the file has {size:,}"
     )
-    if size < expected:
+    surplus = size - info.total_bytes
+    if surplus < 0:
         raise InputError(
             f"{info.path} is truncated: {asks}; copy or reconstruct it again"
         )
-    if size - expected >= info.section_bytes:
+    if surplus >= info.section_bytes:
         raise InputError(
             f"{info.path} and its header disagree: {asks}; write it again with the "
             "program that made it"
         )
-    if size > expected:
+    if surplus:
         warn_once(f"{info.path}: {asks}; the rest is ignored")
 
 
 def _read_start(path):
     """Return the first 1024 bytes, the size on the disk, and whether gzipped."""
     try:
-        if path.is_dir():
-            raise InputError(f"{path} is a folder, not an MRC file")
         if not path.is_file():
-            raise InputError(f"{path} does not exist, or is no plain file")
+            found = "is a folder" if path.is_dir() else "does not exist"
+            raise InputError(f"{path} {found}; expected an MRC file")
         size = path.stat().st_size
         with path.open("rb") as stream:
             raw = stream.read(HEADER_BYTES)
@@ -162,7 +154,8 @@ def _read_start(path):
             with gzip.open(path) as stream:
                 raw = stream.read(HEADER_BYTES)
     except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be read: {reason}") from error
     if len(raw) < HEADER_BYTES:
         raise InputError(
             f"{path} is no MRC file: it has {len(raw)} bytes, the header alone "
@@ -171,57 +164,15 @@ def _read_start(path):
     return raw, size, gzipped
 
 
-def _decode(path, raw):
-    """Return the header in the byte order that makes sense of it."""
-    stored = np.frombuffer(raw, HEADER_DTYPE)[0]
-    try:
-        order = byte_order_from_machine_stamp(stored["machst"])
-        doubts = []
-    except ValueError:
-        order = "<"
-        doubts = ["machine stamp"]
-    header = np.frombuffer(raw, HEADER_DTYPE.newbyteorder(order))[0]
-    other = ">" if order == "<" else "<"
-    swapped = np.frombuffer(raw, HEADER_DTYPE.newbyteorder(other))[0]
-    if not _is_plausible(header) and _is_plausible(swapped):
-        header = swapped
-        doubts = ["machine stamp"]
-    if bytes(stored["map"])[:3] != b"MAP":
-        doubts.insert(0, "MAP mark")
-    if doubts and not _is_plausible(header):
-        raise InputError(
-            f"{path} is no MRC file: mode {header['mode']}, "
-            f"{_axes(header)} voxels, without a valid {' and '.join(doubts)}"
-        )
-    if doubts:
-        endian = "big" if header.dtype["nx"].str.startswith(">") else "little"
-        warn_once(
-            f"{path} has no valid {' and no valid '.join(doubts)}; read as a "
-            f"{endian}-endian MRC file of {_axes(header)} voxels"
-        )
-    return header
-
-
-def _is_plausible(header):
-    mode = int(header["mode"])
-    known = mode in READABLE_MODES or mode in REFUSED_MODES
-    axes = (int(header[key]) for key in ("nx", "ny", "nz"))
-    return known and all(1 <= length <= LONGEST_AXIS for length in axes)
-
-
-def _axes(header):
-    return as_text(int(header[key]) for key in ("nz", "ny", "nx"))
-
-
 def _shape(path, header):
-    shape = tuple(int(header[key]) for key in ("nz", "ny", "nx"))
+    shape = axis_lengths(header)
     if min(shape) < 1:
         raise InputError(
-            f"{path} is empty: its header says {_axes(header)} voxels; "
+            f"{path} is empty: its header says {as_text(shape)} voxels; "
             "reconstruct it again"
         )
-    volume_stack, depth = 401 <= header["ispg"] <= 630, int(header["mz"])
-    if volume_stack and 0 < depth < shape[0]:
+    depth = int(header["mz"])
+    if 401 <= header["ispg"] <= 630 and 0 < depth < shape[0]:
         raise InputError(
             f"{path} is a stack of {shape[0] // depth} volumes; give one volume a file"
         )
@@ -236,19 +187,24 @@ def _dtype(path, header, raw):
             f"{path} has MRC mode {mode} ({reason}); modes "
             f"{', '.join(map(str, READABLE_MODES))} are read"
         )
-    if mode == 0 and _has_unsigned_bytes(header, raw):
+    if mode == 0 and _has_unsigned_bytes(path, header, raw):
         return np.dtype(np.uint8)
-    return dtype_from_mode(mode).newbyteorder(header.dtype["nx"].str[0])
+    return dtype_from_mode(mode).newbyteorder(byte_order(header))
 
 
-def _has_unsigned_bytes(header, raw):
+def _has_unsigned_bytes(path, header, raw):
     """Tell IMOD's unsigned bytes from MRC2014's signed ones."""
-    order = header.dtype["nx"].str[0]
-    stamp, flags = np.frombuffer(raw, f"{order}i4", count=2, offset=152)
+    stamp, flags = np.frombuffer(raw, f"{byte_order(header)}i4", count=2, offset=152)
     if stamp == IMOD_STAMP:
         return not flags & IMOD_SIGNED
-    # Older programs say it only by a range that no signed byte has.
-    return header["dmin"] >= 0 and 127 < header["dmax"] <= 255
+    low, high = float(header["dmin"]), float(header["dmax"])
+    unsigned = low >= 0 and 127 < high <= 255
+    if unsigned:
+        warn_once(
+            f"{path} says that its bytes go from {low:g} to {high:g}; they are read "
+            "as unsigned"
+        )
+    return unsigned
 
 
 def _spacing(header):
@@ -267,12 +223,3 @@ def _offset(path, header):
     if extended < 0:
         raise InputError(f"{path} is damaged: its extended header has {extended} bytes")
     return HEADER_BYTES + extended
-
-
-def _check_claim(info, size):
-    claim = info.offset + info.data_bytes
-    if claim > GZIP_RATIO * size:
-        raise InputError(
-            f"{info.path} is damaged: its header asks for {claim:,} bytes "
-            f"({as_text(info.shape)} voxels), more than {size:,} bytes of gzip can hold"
-        )

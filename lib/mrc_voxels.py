@@ -1,6 +1,7 @@
 """The voxels of an MRC file: mapped, or read a few sections at a time."""
 
 import gzip
+import math
 import zlib
 
 import numpy as np
@@ -26,13 +27,14 @@ def map_voxels(info):
     if info.gzipped:
         return _decompress(info)
     try:
-        return np.memmap(info.path, info.dtype, "r", info.offset, info.shape)
+        mapped = np.memmap(info.path, info.dtype, "r", info.offset, info.shape)
     except (OSError, ValueError) as error:
         raise InputError(f"{info.path} cannot be read: {error}") from error
+    return mapped.view(np.ndarray)
 
 
 def block_ranges(info):
-    """Return (start, stop) of the blocks a file is read in, each but the last even."""
+    """Return (start, stop) of the blocks to read a file in; every start is even."""
     step = max(2, BLOCK_BYTES // info.section_bytes // 2 * 2)
     sections = info.shape[0]
     return [(start, min(start + step, sections)) for start in range(0, sections, step)]
@@ -44,6 +46,15 @@ def read_sections(info, ranges):
     Plain reads, not a map: a file that shrinks or a disk that fails meanwhile is
     then an error with a name instead of a dead process, and network disks are
     read in long runs.
+
+    Parameters
+    ----------
+    info : MrcInfo
+    ranges : iterable of (int, int)
+
+    Yields
+    ------
+    ndarray, shape (stop - start, ...), dtype `info.dtype`
     """
     if info.gzipped:
         voxels = _decompress(info)
@@ -54,7 +65,7 @@ def read_sections(info, ranges):
             for start, stop in ranges:
                 yield _read_block(stream, info, start, stop)
     except OSError as error:
-        raise InputError(f"{info.path} cannot be read: {error}") from error
+        raise InputError(f"{info.path} cannot be read: {error.strerror}") from error
 
 
 def _read_block(stream, info, start, stop):
@@ -74,22 +85,53 @@ def _read_block(stream, info, start, stop):
 
 def _decompress(info):
     """Return the voxels of a gzipped file; memory grows only with what is there."""
-    expected = info.offset + info.data_bytes
     content = bytearray()
+    # One section more shows a file that is too long, and reaches the end of a good
+    # one, where its checksum is verified.
+    limit = info.total_bytes + info.section_bytes
     try:
         with gzip.open(info.path) as stream:
-            # One section more shows a file that is too long, and ends a whole one,
-            # where its checksum is verified.
-            limit = expected + info.section_bytes
             while chunk := stream.read(min(BLOCK_BYTES, limit - len(content))):
                 content += chunk
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(
-            f"{info.path} cannot be decompressed after {len(content):,} of "
-            f"{expected:,} bytes: {error}; copy it again"
+            f"{info.path} cannot be decompressed beyond {len(content):,} of "
+            f"{info.total_bytes:,} bytes: {error}; copy it again"
         ) from error
     check_size(info, len(content))
-    voxels = np.frombuffer(
-        content, info.dtype, info.data_bytes // info.dtype.itemsize, info.offset
-    )
+    count = math.prod(info.shape)
+    voxels = np.frombuffer(content, info.dtype, count, info.offset)
     return voxels.reshape(info.shape)
+
+
+class Extremes:
+    """Smallest and largest voxel so far, and how many are not finite."""
+
+    def __init__(self):
+        self.low, self.high, self.unusable = math.inf, -math.inf, 0
+
+    def update(self, block):
+        """Take in the voxels of `block`."""
+        with np.errstate(invalid="ignore"):  # signalling NaNs
+            low, high = float(block.min()), float(block.max())
+        if math.isfinite(low) and math.isfinite(high):
+            self.low, self.high = min(self.low, low), max(self.high, high)
+        else:
+            self.unusable += block.size - np.count_nonzero(np.isfinite(block))
+
+    @property
+    def fault(self):
+        """What is wrong with the voxels, or None."""
+        if self.unusable:
+            return f"{self.unusable:,} not finite"
+        return f"all equal ({self.low:g})" if self.low == self.high else None
+
+
+def merge_pairs(block, axis):
+    """Return the maximum of each pair along `axis`; an odd last one stays alone."""
+    moved = np.moveaxis(block, axis, 0)
+    pairs = len(moved) // 2
+    merged = np.empty((len(moved) - pairs, *moved.shape[1:]), block.dtype)
+    np.maximum(moved[0 : 2 * pairs : 2], moved[1 : 2 * pairs : 2], out=merged[:pairs])
+    merged[pairs:] = moved[2 * pairs :]
+    return np.moveaxis(merged, 0, axis)

@@ -10,9 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from lib.axis_order import ORDERS, describe_misfit, resolve_order, z_sign
-from lib.errors import InputError
-from lib.mrc_header import MrcInfo, as_text, inspect_mrc, warn_once
-from lib.mrc_voxels import block_ranges, map_voxels, read_sections
+from lib.errors import InputError, warn_once
+from lib.mrc_byte_order import as_text
+from lib.mrc_header import MrcInfo, inspect_mrc
+from lib.mrc_voxels import (
+    Extremes,
+    block_ranges,
+    map_voxels,
+    merge_pairs,
+    read_sections,
+)
 from lib.tilt_angles import read_tilt_angles
 
 __all__ = [
@@ -90,9 +97,18 @@ def open_tomogram(path, order, tilt_shape=None):
     InputError
         When the file cannot be read, or the order does not fit its shape.
     """
-    info = inspect_mrc(path)
+    return _open(inspect_mrc(path), order, tilt_shape)
+
+
+def _open(info, order, tilt_shape):
     order = resolve_order(info, order, tilt_shape)
-    _warn_of_spacing(info)
+    if info.spacing is None:
+        warn_once(f"{info.path} has no voxel size in its header; it stays unknown")
+    elif max(info.spacing) > 1.01 * min(info.spacing):
+        warn_once(
+            f"{info.path} has voxels of {as_text(info.spacing)} Angstrom; they are "
+            f"taken as cubes of {info.voxel_size:g}"
+        )
     return Volume(
         path=info.path,
         array=map_voxels(info).transpose(ORDERS[order]),
@@ -124,76 +140,34 @@ def read_tomogram(path, order, *, compress=False, tilt_shape=None):
     InputError
         Also when voxels are not finite, or all equal.
     """
-    volume = open_tomogram(path, order, tilt_shape)
     info = inspect_mrc(path)
+    volume = _open(info, order, tilt_shape)
     axes = ORDERS[volume.order]
+    to_file = np.argsort(axes)
     depth, height, width = volume.array.shape
     array = np.empty((-(-depth // 2) if compress else depth, height, width), np.float32)
-    in_file = array.transpose(np.argsort(axes))  # our array, with the axes of the file
+    in_file = array.transpose(to_file)  # our array, with the axes of the file
     ranges = block_ranges(info)
     if info.gzipped:
-        decoded = volume.array.transpose(np.argsort(axes))
+        decoded = volume.array.transpose(to_file)
         blocks = (decoded[start:stop] for start, stop in ranges)
     else:
         blocks = read_sections(info, ranges)
-    extremes = _Extremes()
+    extremes = Extremes()
     for (start, stop), block in zip(ranges, blocks, strict=True):
         extremes.update(block)
         if compress:
-            block = _merge_pairs(block, axes[0])
+            block = merge_pairs(block, axes[0])
             if axes[0] == 0:
                 start, stop = start // 2, -(-stop // 2)
-        in_file[start:stop] = block
-    extremes.check(info)
+        with np.errstate(invalid="ignore"):  # a NaN is refused below, with its count
+            in_file[start:stop] = block
+    if extremes.fault:
+        raise InputError(
+            f"{info.path} cannot be used: of {volume.array.size:,} voxels, "
+            f"{extremes.fault}; reconstruct it again"
+        )
     return array, volume
-
-
-class _Extremes:
-    """Smallest and largest voxel so far, and how many are not finite."""
-
-    def __init__(self):
-        self.low, self.high, self.unusable = np.inf, -np.inf, 0
-
-    def update(self, block):
-        low, high = float(block.min()), float(block.max())
-        self.low, self.high = min(self.low, low), max(self.high, high)
-        if not np.isfinite(low) or not np.isfinite(high):
-            self.unusable += block.size - np.count_nonzero(np.isfinite(block))
-
-    def check(self, info):
-        total = int(np.prod(info.shape, dtype=np.int64))
-        if self.unusable:
-            raise InputError(
-                f"{info.path} has {self.unusable:,} of {total:,} voxels that are NaN "
-                "or infinite; reconstruct it again, or fill them"
-            )
-        if self.low == self.high:
-            raise InputError(
-                f"{info.path} is constant: all {total:,} voxels are {self.low:g}; "
-                "reconstruct it again"
-            )
-
-
-def _merge_pairs(block, axis):
-    moved = np.moveaxis(block, axis, 0)
-    pairs = len(moved) // 2 * 2
-    merged = np.empty((-(-len(moved) // 2), *moved.shape[1:]), block.dtype)
-    np.maximum(moved[0:pairs:2], moved[1:pairs:2], out=merged[: pairs // 2])
-    merged[pairs // 2 :] = moved[pairs:]
-    return np.moveaxis(merged, 0, axis)
-
-
-def _warn_of_spacing(info):
-    if info.spacing is None:
-        warn_once(
-            f"{info.path} has no voxel size in its header; sizes in Angstrom will be "
-            "missing"
-        )
-    elif max(info.spacing) > 1.01 * min(info.spacing):
-        warn_once(
-            f"{info.path} has voxels of {as_text(info.spacing)} Angstrom; they are "
-            f"taken as cubes of {info.voxel_size:g}"
-        )
 
 
 def read_tilt_series(
@@ -249,24 +223,19 @@ def _read_images(info, kept, angles):
     """Return the usable ones of the images `kept`, and their indices."""
     images = np.empty((len(kept), *info.shape[1:]), np.float32)
     usable, left_out = [], []
-    for index, block in zip(
-        kept, read_sections(info, [(i, i + 1) for i in kept]), strict=True
-    ):
-        low, high = float(block.min()), float(block.max())
-        if np.isfinite(low) and np.isfinite(high) and low < high:
-            images[len(usable)] = block[0]
-            usable.append(index)
+    sections = read_sections(info, [(index, index + 1) for index in kept])
+    for index, section in zip(kept, sections, strict=True):
+        extremes = Extremes()
+        extremes.update(section)
+        if extremes.fault:
+            where = f"image {index + 1} at {angles[index]:g} degrees"
+            left_out.append(f"{where} (pixels {extremes.fault})")
         else:
-            reason = "blank" if low == high else "not finite"
-            left_out.append(f"{index + 1} ({angles[index]:g} degrees, {reason})")
+            images[len(usable)] = section[0]
+            usable.append(index)
+    told = f"{len(left_out)} of {len(kept)} images: {', '.join(left_out)}"
     if not usable:
-        raise InputError(
-            f"{info.path}: none of {len(kept)} images can be used: "
-            f"{', '.join(left_out)}"
-        )
+        raise InputError(f"{info.path} cannot be used; unusable are {told}")
     if left_out:
-        warn_once(
-            f"{info.path}: left out {len(left_out)} of {len(kept)} images: "
-            f"{', '.join(left_out)}"
-        )
+        warn_once(f"{info.path}: left out {told}")
     return images[: len(usable)], np.array(usable)
