@@ -1,0 +1,202 @@
+"""Augmentation of whole batches on the device, as one resampling.
+
+Every sample has its own draw; the views of one candidate share it. The draws are
+made on the CPU for the global batch, so that they depend on the seed alone: not on
+the device, nor on how many ranks share the batch.
+"""
+
+from dataclasses import dataclass, fields
+
+import torch
+import torch.nn.functional as F
+
+ERASE_AREA = (0.01, 0.02)  # of the patch
+ERASE_AWAY = 0.25  # of the edge: no erasing nearer to the centre
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How a view of a positive pair may vary.
+
+    Attributes
+    ----------
+    rotation : float
+        Free in-plane rotation within +- this [degrees].
+    crop : (float, float)
+        Range of the area that is cropped and resized to the full box.
+    brightness, contrast : float
+        Factor within 1 +- this.
+    erase : float
+        Probability that a small rectangle away from the centre is blanked.
+    noise : float
+        Largest std of added Gaussian noise [normalised units].
+    """
+
+    rotation: float = 0.0
+    crop: tuple = (1.0, 1.0)
+    brightness: float = 0.0
+    contrast: float = 0.0
+    erase: float = 0.0
+    noise: float = 0.0
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What was drawn for each of B samples.
+
+    Attributes
+    ----------
+    matrix : Tensor, shape (B, 2, 3)
+        From the output's (x, y, 1) to the stored patch's (x, y) [px from the centre
+        of the box].
+    brightness, contrast, noise : Tensor, shape (B,)
+    erase : Tensor, shape (B, 4)
+        left, top, right, bottom [px]; empty where nothing is erased.
+    """
+
+    matrix: torch.Tensor
+    brightness: torch.Tensor
+    contrast: torch.Tensor
+    noise: torch.Tensor
+    erase: torch.Tensor
+
+    def part(self, index):
+        """Return the draws of some samples."""
+        return Draw(*(getattr(self, f.name)[index] for f in fields(self)))
+
+    def to(self, device):
+        """Return the draws on a device."""
+        moved = (
+            getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)
+        )
+        return Draw(*moved)
+
+
+def draw(augmentation, count, box, generator):
+    """Draw flips, quarter turns and what `augmentation` allows for `count` samples.
+
+    Parameters
+    ----------
+    augmentation : Augmentation
+    count : int
+    box : int
+        Edge of a patch [px].
+    generator : torch.Generator
+        On the CPU.
+
+    Returns
+    -------
+    Draw
+        On the CPU.
+    """
+
+    def uniform(low, high):
+        return low + (high - low) * torch.rand(count, generator=generator)
+
+    quarter = torch.randint(4, (count,), generator=generator)
+    flip = torch.randint(2, (2, count), generator=generator) * 2 - 1
+    free = torch.deg2rad(uniform(-augmentation.rotation, augmentation.rotation))
+    scale = uniform(*augmentation.crop).sqrt()
+    shift = (1 - scale) * box / 2 * torch.stack([uniform(-1, 1), uniform(-1, 1)])
+    # Quarter turns from a table: exact, where cos and sin would leave 1e-8.
+    cos_q = torch.tensor([1.0, 0.0, -1.0, 0.0])[quarter]
+    sin_q = torch.tensor([0.0, 1.0, 0.0, -1.0])[quarter]
+    cos = cos_q * free.cos() - sin_q * free.sin()
+    sin = sin_q * free.cos() + cos_q * free.sin()
+    turn = torch.stack(
+        [cos * flip[0], -sin * flip[1], sin * flip[0], cos * flip[1]], -1
+    )
+    matrix = torch.cat(
+        [(scale[:, None] * turn).view(count, 2, 2), shift.T[:, :, None]], dim=2
+    )
+    return Draw(
+        matrix,
+        brightness=uniform(1 - augmentation.brightness, 1 + augmentation.brightness),
+        contrast=uniform(1 - augmentation.contrast, 1 + augmentation.contrast),
+        noise=uniform(0, augmentation.noise),
+        erase=_draw_erase(augmentation.erase, count, box, uniform),
+    )
+
+
+def augment(patches, drawn, *, box, mean, std, noise_seed=None):
+    """Resample, vary and normalise a batch.
+
+    Parameters
+    ----------
+    patches : Tensor of uint8, shape (B, V, S, S)
+        Stored patches; S is `box` and the context around it.
+    drawn : Draw
+        On the device of `patches`.
+    box : int
+        Edge of the result [px].
+    mean, std : Tensor, shape (V,)
+        Normalisation of each view, of pixels scaled to 0..1.
+    noise_seed : int, optional
+        Add the drawn noise, from this seed.
+
+    Returns
+    -------
+    Tensor of float32, shape (B, V, box, box)
+    """
+    size = patches.shape[-1]
+    values = patches.float() / 255
+    grid = _sampling_grid(drawn.matrix, box, size)
+    values = F.grid_sample(
+        values, grid, mode="bilinear", padding_mode="border", align_corners=False
+    )
+    values = _jitter(values, drawn)
+    values = _blank(values, drawn.erase, mean)
+    values = (values - mean[:, None, None]) / std[:, None, None]
+    if noise_seed is not None:
+        generator = torch.Generator(values.device).manual_seed(noise_seed)
+        noise = torch.randn(values.shape, generator=generator, device=values.device)
+        values = values + drawn.noise[:, None, None, None] * noise
+    return values
+
+
+def centre_crop(patches, *, box, mean, std):
+    """Normalise the plain boxes of a batch; shapes as in `augment`."""
+    context = (patches.shape[-1] - box) // 2
+    inner = slice(context, context + box)
+    values = patches[..., inner, inner].float() / 255
+    return (values - mean[:, None, None]) / std[:, None, None]
+
+
+def _sampling_grid(matrix, box, size):
+    """Return where each output pixel lies in the stored patch, in -1..1."""
+    # The pixel raster is symmetric about the middle of the box, so that flips and
+    # quarter turns map pixels onto pixels.
+    axis = torch.arange(box, device=matrix.device, dtype=torch.float32) - (box - 1) / 2
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    raster = torch.stack([x, y, torch.ones_like(x)], dim=-1)  # (box, box, 3)
+    return torch.einsum("hwk,bck->bhwc", raster, matrix) * (2 / size)
+
+
+def _jitter(values, drawn):
+    """Vary brightness, then contrast about the mean of each patch; stay in 0..1."""
+    values = (values * drawn.brightness[:, None, None, None]).clamp(0, 1)
+    centre = values.mean(dim=(2, 3), keepdim=True)
+    return ((values - centre) * drawn.contrast[:, None, None, None] + centre).clamp(
+        0, 1
+    )
+
+
+def _blank(values, erase, mean):
+    """Set the drawn rectangles to the mean."""
+    axis = torch.arange(values.shape[-1], device=values.device)
+    left, top, right, bottom = erase.T[:, :, None]
+    columns = (axis >= left) & (axis < right)
+    rows = (axis >= top) & (axis < bottom)
+    blank = (rows[:, :, None] & columns[:, None, :])[:, None]
+    return torch.where(blank, mean[:, None, None], values)
+
+
+def _draw_erase(probability, count, box, uniform):
+    area = uniform(*ERASE_AREA) * box**2
+    aspect = uniform(-1, 1).exp2()
+    size = torch.stack([(area * aspect).sqrt(), (area / aspect).sqrt()])
+    angle = uniform(0, 2 * torch.pi)
+    away = uniform(ERASE_AWAY, 0.5) * box
+    centre = box / 2 + away * torch.stack([angle.cos(), angle.sin()])
+    corners = torch.cat([centre - size / 2, centre + size / 2]).round()
+    return torch.where(uniform(0, 1) < probability, corners, 0).T

@@ -1,0 +1,138 @@
+"""Checkpoints: plain types that open without executing anything.
+
+A checkpoint remembers its run (options, normalisation, seed, health), so that
+inference needs no option again; an option given again must agree.
+"""
+
+import re
+from pathlib import Path
+
+import torch
+
+from lib.artifacts import SCHEMA_VERSION, whole_file
+from lib.errors import ArtifactError, OptionError
+
+
+def save_checkpoint(path, content):
+    """Write a checkpoint; it appears whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+    content : dict
+        ``epoch``, ``state_dict``, ``optimizer`` as MiLoPYP's, and what is ours.
+    """
+    with whole_file(path) as stream:
+        torch.save({"schema": SCHEMA_VERSION, **content}, stream)
+
+
+def read_torch_file(path):
+    """Return the dict in a file of torch.save, executing nothing in it.
+
+    Raises
+    ------
+    ArtifactError
+        When the file is missing, no such file, or holds more than plain types.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ArtifactError(
+            f"checkpoint {path} does not exist; simsiam_main.py writes model_last.pth, "
+            "model_best.pth, and with --save_all one every --val_intervals epochs"
+        )
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        reason = (
+            str(error).strip().splitlines()[0] if str(error).strip() else "no reason"
+        )
+        raise ArtifactError(
+            f"{path} cannot be read as a checkpoint of plain tensors ({reason[:200]})"
+        ) from error
+    if not isinstance(content, dict):
+        raise ArtifactError(
+            f"{path} holds a {type(content).__name__}, not a checkpoint"
+        )
+    return content
+
+
+def load_checkpoint(path):
+    """Read a checkpoint of ours or of MiLoPYP.
+
+    Returns
+    -------
+    dict
+        With ``state_dict`` (names without ``module.``), ``epoch`` and, in ours,
+        ``options``, ``normalisation``, ``seed``, ``health``.
+    """
+    content = read_torch_file(path)
+    if "state_dict" not in content:
+        raise ArtifactError(
+            f"{path} is no checkpoint: it lacks state_dict (it has "
+            f"{', '.join(map(str, list(content)[:6])) or 'nothing'})"
+        )
+    if int(content.get("schema", SCHEMA_VERSION)) > SCHEMA_VERSION:
+        raise ArtifactError(f"{path} was written by a later version; update")
+    content["state_dict"] = {
+        re.sub(r"^module\.", "", name): value
+        for name, value in content["state_dict"].items()
+    }
+    return content
+
+
+def restore_weights(model, state_dict, path):
+    """Load weights of the same shape; refuse others naming the first that differ."""
+    own = model.state_dict()
+    wrong = [
+        f"{name} ({_shape(state_dict, name)} in the file, {_shape(own, name)} here)"
+        for name in [*own, *(n for n in state_dict if n not in own)]
+        if _shape(state_dict, name) != _shape(own, name)
+        and not name.endswith("num_batches_tracked")
+    ]
+    if wrong:
+        raise ArtifactError(
+            f"{path} is of another network: {'; '.join(wrong[:3])}"
+            f"{f' and {len(wrong) - 3} more' if len(wrong) > 3 else ''}; "
+            "use the mode and --arch it was trained with"
+        )
+    model.load_state_dict({**own, **state_dict})
+
+
+def agree(given, remembered, path):
+    """Return the options of the run, refusing any that was given otherwise.
+
+    Parameters
+    ----------
+    given : dict
+        Of this command line; None where nothing was given.
+    remembered : dict
+        Of the checkpoint; empty in a peer's.
+    path : path-like
+        Named in the refusal.
+
+    Returns
+    -------
+    dict
+        The remembered value of each option, else the given one.
+    """
+    differing = [
+        f"--{key} {_plain(value)} given, {_plain(remembered[key])} in training"
+        for key, value in given.items()
+        if value is not None and key in remembered and remembered[key] != value
+    ]
+    if differing:
+        raise OptionError(
+            f"{path} was trained otherwise: {'; '.join(differing)}. Leave the option "
+            "out, or name another --load_model"
+        )
+    return {key: remembered.get(key, value) for key, value in given.items()}
+
+
+def _plain(value):
+    return (
+        ",".join(f"{v:g}" for v in value) if isinstance(value, tuple | list) else value
+    )
+
+
+def _shape(state, name):
+    return "x".join(map(str, state[name].shape)) or "1" if name in state else "missing"

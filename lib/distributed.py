@@ -1,0 +1,76 @@
+"""Several ranks as one: batch norm and decorrelation over the global batch."""
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.distributed.nn.functional import all_gather, all_reduce
+
+
+class RankBatchNorm(nn.Module):
+    """Batch norm over all ranks; PyTorch's own works on GPUs only.
+
+    Takes over the parameters and buffers of a `torch.nn.BatchNorm1d` or ``2d``.
+    """
+
+    def __init__(self, norm):
+        super().__init__()
+        self.eps, self.momentum = norm.eps, norm.momentum
+        self.weight, self.bias = norm.weight, norm.bias
+        for name in ("running_mean", "running_var", "num_batches_tracked"):
+            self.register_buffer(name, getattr(norm, name))
+
+    def reset_running_stats(self):
+        """Forget the running statistics, as PyTorch's."""
+        self.running_mean.zero_()
+        self.running_var.fill_(1)
+        self.num_batches_tracked.zero_()
+
+    def forward(self, x):
+        """Normalise (N, C) or (N, C, H, W)."""
+        if not self.training:
+            return nn.functional.batch_norm(
+                x,
+                self.running_mean,
+                self.running_var,
+                self.weight,
+                self.bias,
+                eps=self.eps,
+            )
+        axes = [axis for axis in range(x.dim()) if axis != 1]
+        shape = [1, -1, *[1] * (x.dim() - 2)]
+        count = x.numel() / x.shape[1]
+        sums = torch.cat([x.sum(axes), (x * x).sum(axes), x.new_tensor([count])])
+        total, squares, count = all_reduce(sums).split([x.shape[1], x.shape[1], 1])
+        mean = total / count
+        variance = squares / count - mean * mean
+        self._update(mean.detach(), (variance * count / (count - 1)).detach())
+        scale = torch.rsqrt(variance + self.eps)
+        if self.weight is not None:
+            scale = scale * self.weight
+        shift = -mean * scale + (0 if self.bias is None else self.bias)
+        return x * scale.view(shape) + shift.view(shape)
+
+    @torch.no_grad()
+    def _update(self, mean, variance):
+        self.num_batches_tracked += 1
+        share = self.momentum or 1 / float(self.num_batches_tracked)
+        self.running_mean.lerp_(mean, share)
+        self.running_var.lerp_(variance, share)
+
+
+def synchronise_batch_norm(model, device):
+    """Return the model with batch norm over all ranks, in place where possible."""
+    if device.type == "cuda":
+        return nn.SyncBatchNorm.convert_sync_batchnorm(model)
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
+                setattr(module, name, RankBatchNorm(child))
+    return model
+
+
+def gather_rows(rows):
+    """Return the rows (B, D) of all ranks, with gradients; itself when alone."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return rows
+    return torch.cat(all_gather(rows.contiguous()))

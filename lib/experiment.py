@@ -1,0 +1,90 @@
+"""Claiming an experiment folder: one writer at a time, nothing lost by accident."""
+
+import fcntl
+import os
+import shutil
+from contextlib import contextmanager
+
+from lib.errors import ArtifactError, ResourceError
+
+
+@contextmanager
+def claimed(experiment):
+    """Hold the lock of an experiment folder while the block runs.
+
+    The system drops the lock of a process that dies, however it dies.
+
+    Parameters
+    ----------
+    experiment : lib.artifacts.ExperimentDir
+
+    Raises
+    ------
+    ResourceError
+        When another process writes into the folder.
+    """
+    experiment.root.mkdir(parents=True, exist_ok=True)
+    with experiment.lock.open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            raise ResourceError(
+                f"{experiment.root} is in use by process {lock.read().strip()}; wait "
+                "for it, or choose another --exp_id"
+            ) from error
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def prepare_folder(experiment, *, resume, overwrite):
+    """Refuse to train over an experiment, unless asked to.
+
+    Parameters
+    ----------
+    experiment : lib.artifacts.ExperimentDir
+    resume : bool
+        Go on from model_last.pth, which must be there.
+    overwrite : bool
+        Remove what an earlier training and the steps after it have written.
+    """
+    last = experiment.checkpoint("last")
+    if resume:
+        if not last.is_file():
+            raise ArtifactError(
+                f"--resume: {last} does not exist; no epoch was finished. Start without "
+                "--resume"
+            )
+        return
+    models = list(experiment.root.glob("model_*.pth"))
+    if models and not overwrite:
+        raise ArtifactError(
+            f"{experiment.root} holds a trained model ({models[0].name}): go on with "
+            "--resume, replace it with --overwrite, or choose another --exp_id"
+        )
+    if overwrite:
+        for path in (*models, *_written_after_training(experiment)):
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
+
+def _written_after_training(experiment):
+    """Return what belongs to the model that goes; exports of people stay."""
+    return (
+        experiment.log,
+        experiment.options,
+        experiment.embeddings,
+        experiment.colors,
+        experiment.map_picture,
+        experiment.label_picture,
+        experiment.interactive_table,
+        experiment.patch_pictures,
+        *experiment.root.glob(experiment.grey_volume("*").name),
+        *experiment.root.glob(experiment.heatmap_volume("*").name),
+        *experiment.root.glob(experiment.blended_picture("*").name),
+        *experiment.root.glob(experiment.candidate_picture("*").name),
+    )
