@@ -18,11 +18,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from scipy import fft, ndimage
+from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.microscope import expose
 from lib.errors import InputError, run_script
 from sample_data import simulation
 
@@ -48,11 +49,6 @@ DOSE = {"low": 120.0, "high": 40.0}  # of the whole series [e/A^2]
 # 1.21 A^3/Da) and lies 3.5 V above ice.
 VOLT_PER_UNIT = 3.5 / 250
 TEMPLATE_SCALE = 2.4
-WAVELENGTH = 0.0197  # at 300 kV [A]
-INTERACTION = 6.53e-4  # at 300 kV [rad / (V A)]
-CS = 2.7e7  # spherical aberration [A]
-AMPLITUDE_CONTRAST = 0.07
-MEAN_FREE_PATH = 3000.0  # of inelastic scattering in ice at 300 kV [A]
 
 
 def main():
@@ -162,8 +158,15 @@ def write_simulated(folder, templates, number, *, seed, shape, angles, dose, def
     matrix = simulation.projection_matrix(
         angles, shape[0], shape[2], simulation.Z_SIGN["xzy"]
     )
-    phase = simulation.project(potential, matrix) * (INTERACTION * VOXEL_SIZE)
-    counts = expose(phase, angles, depth * VOXEL_SIZE, dose, defocus, rng)
+    counts = expose(
+        simulation.project(potential, matrix) * VOXEL_SIZE,
+        angles,
+        pixel_size=VOXEL_SIZE,
+        thickness=depth * VOXEL_SIZE,
+        dose=dose,
+        defocus=defocus,
+        rng=rng,
+    )
     flat = counts / counts.mean(axis=(1, 2), keepdims=True)
     simulation.write_tomogram(
         folder,
@@ -206,55 +209,6 @@ def _rotated(template, rng):
     )
     density[density < simulation.EMPTY * template.max()] = 0
     return density, target
-
-
-def expose(phase, angles, thickness, dose, defocus, rng):
-    """Return what the detector counts.
-
-    Parameters
-    ----------
-    phase : ndarray, shape (T, Y, X)
-        Projected phase shift of the specimen [rad].
-    angles : ndarray, shape (T,)
-        [degrees]
-    thickness : float
-        Of the ice [A].
-    dose : float
-        Of the whole series [e/A^2].
-    defocus : float
-        [A]
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    ndarray of float32, shape (T, Y, X)
-        Electrons.
-    """
-    spectrum = fft.rfft2(phase)
-    fy = fft.fftfreq(phase.shape[1], VOXEL_SIZE)[:, None]
-    fx = fft.rfftfreq(phase.shape[2], VOXEL_SIZE)
-    k = np.sqrt(fy**2 + fx**2)
-    aberration = (
-        np.pi * WAVELENGTH * k**2 * (defocus - 0.5 * CS * (WAVELENGTH * k) ** 2)
-    )
-    contrast = -np.sin(aberration + np.arcsin(AMPLITUDE_CONTRAST))
-    # Dose-symmetric order; critical dose of Grant & Grigorieff 2015.
-    before = np.argsort(np.argsort(np.abs(angles), kind="stable"))
-    per_tilt = dose / len(angles)
-    critical = 0.245 * np.maximum(k, 1e-4) ** -1.665 + 2.81
-    counts = np.empty_like(phase)
-    for tilt, angle in enumerate(angles):
-        received = (before[tilt] + 0.5) * per_tilt
-        damage = np.exp(-0.5 * received / critical)
-        shift_y, shift_x = rng.normal(0, 0.3 * VOXEL_SIZE, 2)
-        jitter = np.exp(-2j * np.pi * (fy * shift_y + fx * shift_x))
-        image = fft.irfft2(
-            spectrum[tilt] * (2 * contrast * damage * jitter), phase.shape[1:]
-        )
-        path = thickness / np.cos(np.deg2rad(angle))
-        mean = per_tilt * VOXEL_SIZE**2 * np.exp(-path / MEAN_FREE_PATH)
-        counts[tilt] = rng.poisson(mean * np.maximum(1 + image, 0))
-    return counts
 
 
 if __name__ == "__main__":

@@ -1,0 +1,142 @@
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter
+
+from lib.image_list import read_image_list
+from lib.tomo_io import read_tilt_series, read_tomogram
+from sample_data import simulation
+from sample_data.make_synthetic import SHAPES, make_tomogram
+
+PROJECT = Path(__file__).parents[1]
+SHAPE = (48, 96, 96)
+
+
+@pytest.fixture(scope="module")
+def made():
+    return make_tomogram(7, SHAPE)
+
+
+def correlation(a, b):
+    return np.corrcoef(a.ravel(), b.ravel())[0, 1]
+
+
+def test_nothing_is_known_inside_the_missing_wedge(made):
+    window = np.multiply.outer(np.hanning(SHAPE[0]), np.hanning(SHAPE[2]))
+    planes = made.tomogram * window[:, None]
+    power = (np.abs(np.fft.fftn(planes, axes=(0, 2))) ** 2).mean(axis=1)
+    kz = np.abs(np.fft.fftfreq(SHAPE[0]))[:, None]
+    kx = np.abs(np.fft.fftfreq(SHAPE[2]))
+    steepness = np.rad2deg(np.arctan2(kz, kx))
+    band = (np.hypot(kz, kx) > 0.1) & (np.hypot(kz, kx) < 0.35)
+    missing = power[band & (steepness > 70)].mean()
+    assert missing < 0.03 * power[band & (steepness < 50)].mean()
+
+
+@pytest.mark.parametrize("order", ["xzy", "zxy"])
+def test_tomogram_projects_onto_its_tilts_with_the_sign_of_its_order(order):
+    # The formula of algorithm.md, voxel by voxel, independent of the simulation.
+    made = make_tomogram(3, SHAPE, order=order)
+    z, x = np.indices((SHAPE[0], SHAPE[2]))
+    for tilt, angle in enumerate(made.angles):
+        if abs(angle) not in (30, 45):
+            continue
+        found = {}
+        for sign in (-1, 1):
+            turned = np.deg2rad(angle)
+            along = (x - 48) * np.cos(turned) + sign * (z - 24) * np.sin(turned) + 48
+            pixel = np.rint(along).astype(int)
+            inside = (pixel >= 0) & (pixel < SHAPE[2])
+            image = np.zeros(SHAPE[1:])
+            for row in range(SHAPE[1]):
+                image[row] = np.bincount(
+                    pixel[inside], made.tomogram[:, row][inside], SHAPE[2]
+                )
+            smooth = [gaussian_filter(i, 1) for i in (image, made.tilts[tilt])]
+            found[sign] = correlation(*(i[:, 20:-20] for i in smooth))
+        right = {"xzy": -1, "zxy": 1}[order]
+        assert found[right] > 0.6
+        assert found[-right] < 0.4
+
+
+def test_particles_are_dark_where_the_table_says(made):
+    smooth = gaussian_filter(made.tomogram, 3)
+    for kind in ("sphere", "rod", "cross"):
+        places = np.array([p.position for p in made.particles if p.kind == kind])
+        x, y, z = np.rint(places).astype(int).T
+        assert (smooth[z, y, x] < smooth.mean() - smooth.std()).mean() > 0.9, kind
+
+
+def test_position_is_the_centre_of_mass(made):
+    grid = np.indices(SHAPE)[::-1]  # x, y, z
+    for particle in made.particles[:5]:
+        position = np.array(particle.position)
+        distance = np.sqrt(((grid - position[:, None, None, None]) ** 2).sum(axis=0))
+        mass = np.where(distance < 8, made.density, 0)
+        centre = (grid * mass).sum(axis=(1, 2, 3)) / mass.sum()
+        np.testing.assert_allclose(centre, position, atol=0.8)
+
+
+def test_all_shapes_are_there_and_the_seed_decides_everything(made):
+    assert {p.kind for p in made.particles} == set(SHAPES)
+    again = make_tomogram(7, SHAPE)
+    np.testing.assert_array_equal(again.tomogram, made.tomogram)
+    assert again.particles == made.particles
+    assert make_tomogram(8, SHAPE).particles != made.particles
+
+
+def test_particles_keep_their_distance_and_stay_in_the_slab(made):
+    z = np.flatnonzero(made.density.any(axis=(1, 2)))
+    assert z[0] >= SHAPE[0] // 8
+    assert z[-1] < SHAPE[0] - SHAPE[0] // 8
+    assert made.density.max() <= 1  # where two overlapped it would be more
+
+
+def test_a_point_in_the_middle_is_projected_onto_the_middle():
+    volume = np.zeros((16, 4, 32), np.float32)
+    volume[8, 1, 16] = 1
+    matrix = simulation.projection_matrix([-60, 0, 45], 16, 32, -1)
+    images = simulation.project(volume, matrix)
+    np.testing.assert_allclose(images[:, 1, 16], 1, atol=1e-5)
+    assert images.sum() == pytest.approx(3, abs=1e-4)
+
+
+def test_script_writes_a_set_that_the_readers_take(tmp_path):
+    script = [sys.executable, str(PROJECT / "sample_data/make_synthetic.py")]
+    size = ["--size", "64", "80", "32", "--tomograms", "2", "--tilt_step", "6"]
+    subprocess.run([*script, "--out", "set", *size], cwd=tmp_path, check=True)
+    folder = tmp_path / "set"
+    rows = read_image_list(folder / "image_list.txt", project=PROJECT, needs_tilts=True)
+    assert [row.name for row in rows] == ["synthetic_00", "synthetic_01"]
+    array, volume = read_tomogram(rows[0].rec_path, "xzy")
+    assert array.shape == (32, 80, 64)
+    assert volume.voxel_size == pytest.approx(10)
+    series = read_tilt_series(
+        rows[0].tilt_path, rows[0].angle_path, tomogram_xy=(64, 80)
+    )
+    np.testing.assert_allclose(series.angles, np.arange(-60, 61, 6))
+    with (folder / "particles.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert {row["tomogram"] for row in table} == {row.name for row in rows}
+    for row in table:
+        assert 0 < float(row["x"]) < 64
+        assert 0 < float(row["y"]) < 80
+        assert 0 < float(row["z"]) < 32
+
+
+def test_script_refuses_a_tomogram_too_small_for_its_shapes(tmp_path):
+    script = [sys.executable, str(PROJECT / "sample_data/make_synthetic.py")]
+    done = subprocess.run(
+        [*script, "--out", str(tmp_path / "set"), "--size", "64", "64", "16"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "--size 64 64 16" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "set").exists()

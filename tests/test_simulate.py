@@ -1,0 +1,74 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.microscope import expose, transfer
+from benchmarks.simulate import CROWDERS, LABELLED, fill_with_proteins, load_templates
+from lib.errors import InputError
+
+ANGLES = np.arange(-60.0, 61.0, 20.0)
+MICROSCOPE = {"pixel_size": 10.0, "thickness": 1000.0, "defocus": 3e4}
+
+
+def counts(potential, dose, seed=0):
+    rng = np.random.default_rng(seed)
+    return expose(potential, ANGLES, dose=dose, rng=rng, **MICROSCOPE)
+
+
+def test_electrons_thin_with_the_path_through_the_ice_and_follow_poisson():
+    images = counts(np.zeros((7, 64, 64), np.float32), dose=70)
+    level = images.mean(axis=(1, 2))
+    expected = 1000 * np.exp(-1000 / 3000 / np.cos(np.deg2rad(ANGLES)))
+    np.testing.assert_allclose(level, expected, rtol=0.02)
+    np.testing.assert_allclose(images.var(axis=(1, 2)) / level, 1, atol=0.1)
+
+
+def test_protein_is_dark():
+    y, x = np.indices((64, 64)) - 32
+    blob = 400 * np.exp(-0.5 * (x**2 + y**2) / 1.5**2)
+    images = counts(np.tile(blob, (7, 1, 1)).astype(np.float32), dose=120)
+    relative = images / images.mean(axis=(1, 2), keepdims=True)
+    assert relative[:, 31:34, 31:34].mean() < 0.95
+
+
+def test_transfer_is_amplitude_contrast_at_zero_and_first_vanishes_at_its_zero():
+    assert transfer(0, 3e4) == pytest.approx(-0.07)
+    first_zero = np.sqrt((1 - 0.07 / np.pi) / (0.0197 * 3e4))
+    assert transfer(first_zero, 3e4) == pytest.approx(0, abs=0.02)
+    assert transfer(0.7 * first_zero, 3e4) < -0.9
+
+
+def test_proteins_fill_the_slab_and_crowders_are_named_so():
+    kinds = [*LABELLED, *CROWDERS]
+    ball = np.pad(np.full((8, 8, 8), 3.5, np.float32), 2)
+    volume, particles = fill_with_proteins(
+        dict.fromkeys(kinds, ball), (64, 96, 96), 48, np.random.default_rng(1)
+    )
+    filled = np.flatnonzero(volume.any(axis=(1, 2)))
+    assert filled[0] >= 8
+    assert filled[-1] < 56
+    found = {particle.kind for particle in particles}
+    assert "crowder" in found
+    assert found <= {*LABELLED, "crowder"}
+
+
+def test_missing_templates_are_named_with_the_way_out(tmp_path):
+    with pytest.raises(InputError, match=r"proteins_10A.npz.*--templates"):
+        load_templates(tmp_path)
+
+
+def test_script_refuses_without_templates_and_writes_nothing(tmp_path):
+    script = Path(__file__).parents[1] / "benchmarks/simulate.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--out", "sim", "--templates", "nowhere"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "make_synthetic.py" in done.stderr
+    assert not (tmp_path / "sim").exists()
