@@ -77,6 +77,11 @@ class ExperimentDir:
         return self.root / "all_colors.npy"
 
     @property
+    def color_record(self):
+        """Which rows the colours belong to: see `check_row_record`."""
+        return row_record(self.colors)
+
+    @property
     def interactive_table(self):
         """Written by plot_2d.py, read by the interactive session."""
         return self.root / "interactive_info_parquet.gzip"
@@ -85,6 +90,11 @@ class ExperimentDir:
     def patch_pictures(self):
         """Folder of ``<row>.png``, written by plot_2d.py."""
         return self.root / "imgs"
+
+    @property
+    def picture_record(self):
+        """Which rows the patches belong to: see `check_row_record`."""
+        return row_record(self.patch_pictures)
 
     @property
     def exports(self):
@@ -162,6 +172,63 @@ def fingerprint_rows(names, coords, pred):
     digest.update(np.ascontiguousarray(coords, dtype="<i8").tobytes())
     digest.update(np.ascontiguousarray(pred, dtype="<f4").tobytes())
     return digest.hexdigest()[:16]
+
+
+def row_record(path):
+    """Return where it is noted which rows an artifact without names belongs to.
+
+    Parameters
+    ----------
+    path : path-like
+        ``all_colors.npy`` has ``all_colors.json``; a folder has ``index.json``.
+
+    Returns
+    -------
+    Path
+    """
+    path = Path(path)
+    return path.with_suffix(".json") if path.suffix else path / "index.json"
+
+
+def write_row_record(record, *, fingerprint, rows):
+    """Note the fingerprint and number of rows; the note appears whole."""
+    with whole_file(record, "w") as stream:
+        json.dump({"fingerprint": fingerprint, "rows": rows}, stream)
+
+
+def check_row_record(record, *, fingerprint, rows, of):
+    """Refuse an artifact whose note names other rows.
+
+    Parameters
+    ----------
+    record : path-like
+        See `row_record`. A missing one passes: other programs write none.
+    fingerprint : str
+        Of the table at hand.
+    rows : int
+        Of the table at hand.
+    of : path-like
+        The table at hand, for the message.
+
+    Raises
+    ------
+    ArtifactError
+    """
+    record = Path(record)
+    if not record.is_file():
+        return
+    try:
+        noted = json.loads(record.read_text(encoding="utf-8"))
+        same = (noted["fingerprint"], noted["rows"]) == (fingerprint, rows)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"{record} cannot be read ({error}); run plot_2d.py again"
+        ) from error
+    if not same:
+        raise ArtifactError(
+            f"{record} belongs to another run ({noted['rows']} rows) than {of} "
+            f"({rows} rows); run plot_2d.py again on the present all_output_info.npz"
+        )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,100 @@
+"""Over-clustering of the embeddings: more clusters than molecules, to join by eye.
+
+k-means first summarises the candidates by a few hundred centroids; spectral
+clustering then groups the centroids along the manifold they lie on (Huang et al.,
+Nat. Methods 2024, methods).
+"""
+
+import numpy as np
+from scipy.linalg import eigh
+from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits
+
+from lib.errors import OptionError
+
+N_CENTROIDS = 256
+N_SCALING_NEIGHBORS = 7
+# OpenMP adds the threads' partial sums in any order; of two the sum is the same.
+N_REPRODUCIBLE_THREADS = 2
+
+
+def over_cluster(vectors, *, n_cluster, seed):
+    """Give every candidate a cluster.
+
+    Parameters
+    ----------
+    vectors : ndarray of float32, shape (N, D)
+        Embeddings, scaled to length one: see `lib.mapping.unit_rows`.
+    n_cluster : int
+        Clusters wanted; fewer come back only where fewer rows differ.
+    seed : int
+        Of both clusterings.
+
+    Returns
+    -------
+    ndarray of int64, shape (N,)
+        Labels 0, 1, ...; 0 is the largest cluster.
+
+    Raises
+    ------
+    OptionError
+        When `n_cluster` exceeds N.
+    """
+    n = len(vectors)
+    if n_cluster > n:
+        raise OptionError(
+            f"--n_cluster {n_cluster} is more than the {n} candidates there are; "
+            f"give at most {n}, for example --n_cluster {max(1, n // 4)}"
+        )
+    n_distinct = len(np.unique(vectors, axis=0))
+    n_centroids = min(N_CENTROIDS, max(n_cluster, n // 4), n_distinct)
+    n_centroids = max(n_centroids, min(n_cluster, n_distinct))
+    centroids, nearest = _k_means(vectors, n_centroids, seed, n_init=1)
+    groups = _spectral_groups(centroids, min(n_cluster, n_centroids), seed)
+    return _largest_first(groups[nearest])
+
+
+def _k_means(vectors, n_cluster, seed, n_init):
+    with threadpool_limits(N_REPRODUCIBLE_THREADS, user_api="openmp"):
+        fit = KMeans(n_cluster, n_init=n_init, random_state=seed).fit(vectors)
+    return fit.cluster_centers_, fit.labels_
+
+
+def _spectral_groups(points, n_group, seed):
+    """Cluster points in the leading eigenvectors of their affinity (Ng et al. 2002).
+
+    Dense, because there are few points: exact and without ARPACK's failures on
+    graphs that fall apart.
+    """
+    n = len(points)
+    if n_group >= n:
+        return np.arange(n)
+    degree_scaled = _scaled_affinity(points)
+    _, axes = eigh(degree_scaled, subset_by_index=(n - n_group, n - 1))
+    axes /= np.linalg.norm(axes, axis=1, keepdims=True).clip(1e-12)
+    return _k_means(axes, n_group, seed, n_init=10)[1]
+
+
+def _scaled_affinity(points):
+    """Return D^-1/2 A D^-1/2, A a Gaussian as wide as each neighbourhood.
+
+    The width of a pair is the product of both points' distances to their seventh
+    neighbour (Zelnik-Manor & Perona 2004), so that dense and sparse regions of an
+    embedding are treated alike.
+    """
+    points = points.astype(np.float64)
+    squares = (points**2).sum(axis=1)
+    distances = (squares[:, None] + squares - 2 * points @ points.T).clip(0)
+    neighbor = min(N_SCALING_NEIGHBORS, len(points) - 1)
+    widths = np.sqrt(np.partition(distances, neighbor, axis=1)[:, neighbor])
+    affinity = np.exp(-distances / np.outer(widths, widths).clip(1e-12))
+    roots = np.sqrt(affinity.sum(axis=1))
+    return affinity / np.outer(roots, roots)
+
+
+def _largest_first(labels):
+    """Renumber labels by falling size; equal ones by their first row."""
+    found, first, sizes = np.unique(labels, return_index=True, return_counts=True)
+    rank = np.empty(found.max() + 1, dtype=np.int64)
+    rank[found[np.lexsort((first, -sizes))]] = np.arange(len(found))
+    return rank[labels]
