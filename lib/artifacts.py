@@ -359,6 +359,8 @@ class InteractiveTable:
         URL of the patch.
     provenance : dict
         As in `EmbeddingTable`; kept in the metadata of the parquet file.
+    row : ndarray of int, shape (N,), or None
+        In exports: the row each had in the table it was picked from.
     """
 
     name: np.ndarray
@@ -367,6 +369,7 @@ class InteractiveTable:
     label: np.ndarray
     image: np.ndarray
     provenance: dict = field(default_factory=dict)
+    row: np.ndarray | None = None
 
     def __len__(self):
         return len(self.name)
@@ -384,15 +387,16 @@ class InteractiveTable:
         coord = pa.array([[str(v) for v in row] for row in self.coord.tolist()])
         flat = pa.array(self.embeddings.astype(np.float32).ravel())
         offsets = np.arange(len(self) + 1, dtype=np.int32) * self.embeddings.shape[1]
-        table = pa.table(
-            {
-                "name": pa.array(self.name.astype(str).tolist()),
-                "coord": coord,
-                "embeddings": pa.ListArray.from_arrays(offsets, flat),
-                "label": pa.array(self.label.astype(np.int64)),
-                "image": pa.array(self.image.astype(str).tolist()),
-            }
-        ).replace_schema_metadata(
+        columns = {
+            "name": pa.array(self.name.astype(str).tolist()),
+            "coord": coord,
+            "embeddings": pa.ListArray.from_arrays(offsets, flat),
+            "label": pa.array(self.label.astype(np.int64)),
+            "image": pa.array(self.image.astype(str).tolist()),
+        }
+        if self.row is not None:
+            columns["row"] = pa.array(self.row.astype(np.int64))
+        table = pa.table(columns).replace_schema_metadata(
             {"schema": str(SCHEMA_VERSION), "provenance": json.dumps(self.provenance)}
         )
         with whole_file(path) as stream:
@@ -411,22 +415,53 @@ class InteractiveTable:
         table = read_parquet(path, made_by="plot_2d.py")
         columns = ("name", "coord", "embeddings", "label", "image")
         require_columns(path, table.column_names, columns)
-        lengths = set(table["embeddings"].combine_chunks().value_lengths().tolist())
-        if len(lengths) != 1 or None in lengths:
-            raise ArtifactError(
-                f"{path}: embeddings differ in length ({sorted(map(str, lengths))}); "
-                "make the table again with plot_2d.py"
-            )
-        flat = table["embeddings"].combine_chunks().flatten().to_numpy()
-        metadata = table.schema.metadata or {}
+        row = read_integers(path, table, "row") if "row" in table.schema.names else None
         return cls(
             name=np.array(table["name"].to_pylist(), dtype=str),
             coord=parse_coordinates(path, table["coord"].to_pylist()),
-            embeddings=flat.astype(np.float32).reshape(len(table), -1),
-            label=table["label"].to_numpy().astype(np.int64),
+            embeddings=_read_embeddings(path, table["embeddings"].combine_chunks()),
+            label=read_integers(path, table, "label"),
             image=np.array(table["image"].to_pylist(), dtype=str),
-            provenance=json.loads(metadata.get(b"provenance", b"{}")),
+            provenance=read_provenance(table),
+            row=row,
         )
+
+
+def _read_embeddings(path, column):
+    """Return the float32 array (N, D) of a parquet column of lists."""
+    lists = hasattr(column, "value_lengths")
+    lengths = set(column.value_lengths().tolist()) if lists else {"no list"}
+    if len(lengths) != 1 or lengths & {None, "no list"}:
+        raise ArtifactError(
+            f"{path}: embeddings differ in length ({sorted(map(str, lengths))}); "
+            "make the table again with plot_2d.py"
+        )
+    flat = column.flatten().to_numpy(zero_copy_only=False)
+    return flat.astype(np.float32).reshape(len(column), -1)
+
+
+def read_integers(path, table, column):
+    """Return a column of a pyarrow table as int64; refuse anything but integers."""
+    values = table[column].to_pylist()
+    try:
+        numbers = np.array([float(value) for value in values])
+        if not np.equal(numbers, np.round(numbers)).all():
+            raise ValueError("not whole")
+    except (TypeError, ValueError) as error:
+        raise ArtifactError(
+            f"{path}: {column} must be a whole number in each row, got such as "
+            f"{values[:3]}"
+        ) from error
+    return numbers.astype(np.int64)
+
+
+def read_provenance(table):
+    """Return what the run knew from the metadata of a parquet; {} in peers' files."""
+    try:
+        known = json.loads((table.schema.metadata or {}).get(b"provenance", b"{}"))
+    except ValueError:
+        return {}
+    return known if isinstance(known, dict) else {}
 
 
 def read_parquet(path, made_by):
