@@ -7,6 +7,8 @@ Only this module knows the command line. It imports nothing heavy, so that
 import argparse
 from pathlib import Path
 
+from lib.errors import OptionError
+
 PROJECT = Path(__file__).resolve().parent
 MODES = ("simsiam2d3d", "simsiam3d")
 ARCHITECTURES = {
@@ -539,3 +541,57 @@ def _fraction(text):
     if not 0 <= value <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
     return value
+
+
+def patch_options(options):
+    """Return what decides candidates and patches, as keywords of the library.
+
+    Values that were not given are left out.
+    """
+    sigmas = None if options.dog is None else parse_sigmas(options.dog)
+    named = {
+        "box": options.bbox,
+        "sigmas": sigmas,
+        "gauss": options.gauss,
+        "order": options.order,
+        "compress": options.compress,
+        "bright": options.bright,
+        "dog_diameter": options.dog_diameter,
+        "dog_boundary": options.dog_boundary,
+        "dog_std_multiplier": options.dog_std_multiplier,
+        "tilt_range": options.tilt_range,
+        "flip_tilt_angles": options.flip_tilt_angles,
+    }
+    return {key: value for key, value in named.items() if value is not None}
+
+
+def parse_sigmas(text):
+    """Return the sigmas of ``--dog``: at least two numbers, positive, ascending."""
+    try:
+        sigmas = tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise OptionError(
+            f"--dog {text!r} is not a list of numbers; expected such as 3,5"
+        ) from error
+    if len(sigmas) < 2:
+        raise OptionError(
+            f"--dog {text!r} has one sigma; a difference of Gaussians needs two or more"
+        )
+    ascending = all(a < b for a, b in zip(sigmas, sigmas[1:], strict=False))
+    if not (ascending and sigmas[0] > 0 and sigmas[-1] < float("inf")):
+        raise OptionError(f"--dog {text!r} must be positive and ascending, such as 3,5")
+    return sigmas
+
+
+def recipe_changes(options):
+    """Return what the user wants otherwise than the recipe, as keywords."""
+    steps = None
+    if options.lr_step is not None:
+        try:
+            steps = tuple(int(part) for part in options.lr_step.split(","))
+        except ValueError as error:
+            raise OptionError(
+                f"--lr_step {options.lr_step!r} is not a list of epochs such as 200,400"
+            ) from error
+    warm = None if options.warm is None else 0.05 * options.warm
+    return {"cosine": options.cosine, "steps": steps, "warm": warm}

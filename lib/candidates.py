@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import maximum_filter
 
-from lib.errors import InputError, OptionError
+from lib.errors import InputError
 from lib.filtering import gaussian_volume, gaussian_volume_torch, threads
 
 MARGIN_Z = 10
@@ -32,24 +32,6 @@ class Candidates:
 
     coords: np.ndarray
     scores: np.ndarray
-
-
-def parse_sigmas(text):
-    """Return the sigmas of ``--dog``: at least two numbers, positive, ascending."""
-    try:
-        sigmas = tuple(float(part) for part in str(text).split(","))
-    except ValueError as error:
-        raise OptionError(
-            f"--dog {text!r} is not a list of numbers; expected such as 3,5"
-        ) from error
-    if len(sigmas) < 2:
-        raise OptionError(
-            f"--dog {text!r} has one sigma; a difference of Gaussians needs two or more"
-        )
-    ascending = all(a < b for a, b in zip(sigmas, sigmas[1:], strict=False))
-    if not (ascending and sigmas[0] > 0 and sigmas[-1] < float("inf")):
-        raise OptionError(f"--dog {text!r} must be positive and ascending, such as 3,5")
-    return sigmas
 
 
 def margins(shape, *, boundary, box):

@@ -6,10 +6,11 @@ import shutil
 from contextlib import contextmanager
 
 from lib.errors import ArtifactError, ResourceError
+from lib.runtime import ALONE
 
 
 @contextmanager
-def claimed(experiment):
+def claimed(experiment, ranks=ALONE):
     """Hold the lock of an experiment folder while the block runs.
 
     The system drops the lock of a process that dies, however it dies.
@@ -17,12 +18,17 @@ def claimed(experiment):
     Parameters
     ----------
     experiment : lib.artifacts.ExperimentDir
+    ranks : lib.runtime.Ranks
+        The main one holds the lock for all.
 
     Raises
     ------
     ResourceError
         When another process writes into the folder.
     """
+    if not ranks.is_main:
+        yield
+        return
     experiment.root.mkdir(parents=True, exist_ok=True)
     with experiment.lock.open("a+") as lock:
         try:
@@ -39,7 +45,7 @@ def claimed(experiment):
         yield
 
 
-def prepare_folder(experiment, *, resume, overwrite):
+def prepare_folder(experiment, *, resume, overwrite, ranks=ALONE):
     """Refuse to train over an experiment, unless asked to.
 
     Parameters
@@ -54,8 +60,8 @@ def prepare_folder(experiment, *, resume, overwrite):
     if resume:
         if not last.is_file():
             raise ArtifactError(
-                f"--resume: {last} does not exist; no epoch was finished. Start without "
-                "--resume"
+                f"--resume: {last} does not exist; no epoch was finished. Start "
+                "without --resume"
             )
         return
     models = list(experiment.root.glob("model_*.pth"))
@@ -64,7 +70,8 @@ def prepare_folder(experiment, *, resume, overwrite):
             f"{experiment.root} holds a trained model ({models[0].name}): go on with "
             "--resume, replace it with --overwrite, or choose another --exp_id"
         )
-    if overwrite:
+    ranks.barrier()
+    if overwrite and ranks.is_main:
         for path in (*models, *_written_after_training(experiment)):
             if path.is_dir():
                 shutil.rmtree(path)

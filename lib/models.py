@@ -32,6 +32,7 @@ class SimSiam(nn.Module):
 
     def __init__(self, depth, views, dim=128, shortcut_norm=True):
         super().__init__()
+        self.depth = depth
         block, counts = blocks_of(depth)
         self.conv1 = nn.Conv2d(1, 64, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
@@ -125,7 +126,7 @@ def init_small(model, std=0.001):
                 nn.init.constant_(module.bias, std)
 
 
-def load_pretrained_trunk(model, source, depth):
+def load_pretrained_trunk(model, source):
     """Start the trunk from ImageNet weights or a ResNet checkpoint.
 
     Parameters
@@ -133,7 +134,6 @@ def load_pretrained_trunk(model, source, depth):
     model : SimSiam
     source : str
         ``"imagenet"``, ``"none"`` or a path. The three input channels are summed.
-    depth : int
 
     Returns
     -------
@@ -143,7 +143,7 @@ def load_pretrained_trunk(model, source, depth):
     if source == "none":
         return "random weights"
     if source == "imagenet":
-        weights = imagenet_weights(depth)
+        weights = imagenet_weights(model.depth)
         if weights is None:
             warn("ImageNet weights cannot be downloaded here: starting from scratch")
             return "random weights (no ImageNet weights to be had)"
@@ -163,7 +163,7 @@ def load_pretrained_trunk(model, source, depth):
     }
     if "conv1.weight" not in trunk:
         raise ArtifactError(
-            f"--pretrained_model {source} is no ResNet-{depth} checkpoint"
+            f"--pretrained_model {source} is no ResNet-{model.depth} checkpoint"
         )
     model.load_state_dict({**own, **trunk})
     return f"{source} ({len(trunk)} of the trunk's tensors)"

@@ -77,6 +77,13 @@ class PatchOptions:
 
     def __post_init__(self):
         object.__setattr__(self, "sigmas", tuple(self.sigmas))
+        ascending = all(
+            a < b for a, b in zip((0, *self.sigmas), self.sigmas, strict=False)
+        )
+        if len(self.sigmas) < 2 or not ascending:
+            raise OptionError(
+                f"--dog {self.sigmas}: two or more positive, ascending sigmas needed"
+            )
         if self.box < 8 or self.box % 2:
             raise OptionError(
                 f"--bbox {self.box} must be even and at least 8: the candidate sits "

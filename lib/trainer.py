@@ -76,7 +76,9 @@ def decorrelation(z1, z2):
     for z in (gather_rows(z1), gather_rows(z2)):
         centred = z.float() - z.float().mean(0)
         covariance = centred.T @ centred / (len(z) - 1)
-        penalty = penalty + covariance.square().sum() - covariance.diagonal().square().sum()
+        penalty = (
+            penalty + covariance.square().sum() - covariance.diagonal().square().sum()
+        )
     return penalty / (2 * z1.shape[1])
 
 
@@ -165,9 +167,7 @@ class Trainer:
             )
         restore_weights(self.model, content["state_dict"], path)
         self.optimizer.load_state_dict(content["optimizer"])
-        self.state = State(
-            content["epoch"], content["history"], content["best_loss"]
-        )
+        self.state = State(content["epoch"], content["history"], content["best_loss"])
 
     def run(self):
         """Train to the last epoch.
@@ -240,9 +240,10 @@ class Trainer:
             return
         names = sorted(set(self.store.names[monitor.rows[bad[0]]]))
         raise TrainingError(
-            f"the loss is not finite in epoch {number}, step {bad[0] + 1}, with patches "
-            f"of {', '.join(names[:5])}; lower --lr, or try --precision fp32. The newest "
-            f"good model is of epoch {self.state.epoch}: go on from it with --resume"
+            f"the loss is not finite in epoch {number}, step {bad[0] + 1}, with "
+            f"patches of {', '.join(names[:5])}; lower --lr, or try --precision fp32. "
+            f"The newest good model is of epoch {self.state.epoch}: go on from it with "
+            "--resume"
         )
 
     def _finish(self, entry):

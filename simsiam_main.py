@@ -1,0 +1,155 @@
+"""Train the embedding: exp/<dataset>/<exp_id>/ gets models, log and options."""
+
+import signal
+from dataclasses import asdict
+
+from lib.errors import TrainingError, run_script
+from opts import PROJECT, patch_options, recipe_changes, train_options
+
+
+def main():
+    """Prepare the patches, then train; or stop after the candidates (--dry_run)."""
+    options = train_options()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    from lib.artifacts import ExperimentDir
+    from lib.experiment import claimed, prepare_folder
+    from lib.image_list import find_image_list, read_image_list
+    from lib.patches import PatchOptions, prepare_store, store_folder
+    from lib.runtime import choose_device, seed_everything, start_ranks, stop_ranks
+
+    patching = PatchOptions(mode=options.task, **patch_options(options))
+    rows = read_image_list(
+        find_image_list(options.img_txt, PROJECT),
+        project=PROJECT,
+        needs_tilts=options.task == "simsiam2d3d",
+    )
+    ranks = start_ranks()
+    device = choose_device(options.gpus, ranks)
+    seed_everything(options.seed)
+    experiment = ExperimentDir.of(options.exp_dir, options.dataset, options.exp_id)
+    folder = store_folder(
+        options.exp_dir, cache_dir=options.cache_dir, no_cache=options.no_cache
+    )
+    with claimed(experiment, ranks), folder as cache:
+        if not options.dry_run:
+            prepare_folder(
+                experiment,
+                resume=options.resume,
+                overwrite=options.overwrite,
+                ranks=ranks,
+            )
+        store = prepare_store(
+            rows,
+            patching,
+            cache=cache,
+            workers=options.num_workers,
+            device=device,
+            ranks=ranks,
+        )
+        if ranks.is_main:
+            show_candidates(store, rows, experiment)
+        if not options.dry_run:
+            train(store, experiment, options, device, ranks)
+    stop_ranks(ranks)
+
+
+def show_candidates(store, rows, experiment):
+    """Say how many candidates there are, and draw them over their tomograms."""
+    from lib.candidate_picture import draw_candidates
+    from lib.tomo_io import open_tomogram
+
+    left_out = sum(shard.facts["left_out"] for shard in store.shards)
+    print(
+        f"{len(store):,} candidates in {len(store.shards)} of {len(rows)} tomograms"
+        f"{f', {left_out} more too near an edge' if left_out else ''}; "
+        f"{store.nbytes / 1e9:.2f} GB of patches"
+    )
+    patching = store.options
+    for shard in store.shards:
+        name = shard.facts["name"]
+        draw_candidates(
+            experiment.candidate_picture(name),
+            open_tomogram(shard.facts["rec_path"], shard.facts["order"]).array,
+            shard.coords,
+            name=name,
+            box=patching.box,
+            diameter=patching.dog_diameter,
+            sigmas=patching.sigmas,
+            z_step=2 if patching.compress else 1,
+        )
+    print(f"candidates drawn in {experiment.candidate_picture('*')}")
+
+
+def train(store, experiment, options, device, ranks):
+    """Train on the patches of a store and say how it went."""
+    from lib.checkpoints import load_checkpoint, restore_weights
+    from lib.logger import write_options
+    from lib.models import build_model, init_small, load_pretrained_trunk
+    from lib.recipes import RECIPES
+    from lib.trainer import Schedule, Trainer
+
+    recipe = RECIPES[options.recipe].adapted(**recipe_changes(options))
+    model = build_model(options.arch, mode=options.task, dim=options.head_conv)
+    if recipe.small_init:
+        init_small(model)
+    if options.load_model is not None:
+        start = str(options.load_model)
+        restore_weights(model, load_checkpoint(start)["state_dict"], start)
+    elif not options.resume:
+        start = load_pretrained_trunk(model, options.pretrained_model)
+    else:
+        start = str(experiment.checkpoint("last"))
+    batch_size = min(options.batch_size, len(store))
+    if batch_size < options.batch_size and ranks.is_main:
+        print(f"only {len(store)} candidates: --batch_size shrinks to {batch_size}")
+    mean, std = store.normalisation()
+    memory = {
+        "seed": options.seed,
+        "normalisation": {"mean": mean, "std": std},
+        "options": {
+            **asdict(store.options),
+            "arch": options.arch,
+            "head_conv": options.head_conv,
+            "recipe": options.recipe,
+            "exp_id": options.exp_id,
+        },
+    }
+    if ranks.is_main:
+        facts = {"device": device, "start": start, "candidates": len(store)}
+        write_options(experiment.options, vars(options), facts)
+    trainer = Trainer(
+        model,
+        store,
+        recipe,
+        Schedule(
+            epochs=options.num_epochs,
+            batch_size=batch_size,
+            lr=options.lr,
+            keep_every=options.val_intervals,
+            keep_all=options.save_all,
+        ),
+        experiment,
+        memory,
+        device=device,
+        precision=options.precision,
+        ranks=ranks,
+        compiled=options.compile,
+    )
+    if options.resume:
+        trainer.resume()
+    try:
+        health = trainer.run()
+    except KeyboardInterrupt:
+        raise TrainingError(
+            f"interrupted; {trainer.state.epoch} of {options.num_epochs} epochs are "
+            f"kept in {experiment.checkpoint('last')}: go on with the same command "
+            "and --resume"
+        ) from None
+    if ranks.is_main:
+        print(f"trained {trainer.state.epoch} epochs; {health.message}")
+        print(f"models and log: {experiment.root}")
+
+
+if __name__ == "__main__":
+    run_script(main)

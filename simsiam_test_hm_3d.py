@@ -1,0 +1,64 @@
+"""Embed every candidate with a trained 3d model: all_output_info.npz."""
+
+from lib.errors import run_script, warn
+from opts import PROJECT, embed_options, patch_options
+
+
+def main(mode):
+    """Embed the candidates of an image list with a trained model.
+
+    Parameters
+    ----------
+    mode : {"simsiam2d3d", "simsiam3d"}
+    """
+    options = embed_options(mode)
+
+    from lib.artifacts import ExperimentDir
+    from lib.image_list import find_image_list, read_image_list
+    from lib.inference import TrainedRun, embed
+    from lib.patches import prepare_store, store_folder
+    from lib.runtime import choose_device, seed_everything, start_ranks, stop_ranks
+
+    run = TrainedRun(
+        options.load_model, mode=mode, given=patch_options(options), arch=options.arch
+    )
+    rows = read_image_list(
+        find_image_list(options.img_txt, PROJECT),
+        project=PROJECT,
+        needs_tilts=mode == "simsiam2d3d",
+    )
+    ranks = start_ranks()
+    device = choose_device(options.gpus, ranks)
+    seed_everything(options.seed)
+    if ranks.is_main and run.health.get("verdict", "healthy") != "healthy":
+        warn(run.health["message"])
+    experiment = ExperimentDir.of(options.exp_dir, options.dataset, options.exp_id)
+    folder = store_folder(
+        options.exp_dir, cache_dir=options.cache_dir, no_cache=options.no_cache
+    )
+    with folder as cache:
+        store = prepare_store(
+            rows,
+            run.patching,
+            cache=cache,
+            workers=options.num_workers,
+            device=device,
+            ranks=ranks,
+        )
+        table = embed(
+            run,
+            store,
+            experiment.embeddings,
+            batch_size=options.batch_size,
+            device=device,
+            precision=options.precision,
+            ranks=ranks,
+            exp_id=options.exp_id,
+        )
+    if table is not None:
+        print(f"{len(table):,} candidates embedded: {experiment.embeddings}")
+    stop_ranks(ranks)
+
+
+if __name__ == "__main__":
+    run_script(lambda: main("simsiam3d"))
