@@ -1,9 +1,8 @@
 """Which axis of a tomogram file is which.
 
-``--order`` names the axes as the peers do; the last letter but one, two or none
-is no rule to rely on, so `ORDERS` is the definition: ``xzy`` is what IMOD's
-``tilt`` writes, ``zxy`` what it is after ``trimvol -rx`` and what AreTomo, Warp
-and RELION write.
+``--order`` takes the names of the peers, whose letters are not simply the axes of
+the file; `ORDERS` is the definition. ``xzy`` is what IMOD's ``tilt`` writes,
+``zxy`` what it becomes by ``trimvol -rx`` and what AreTomo, Warp and RELION write.
 """
 
 from lib.errors import InputError, warn_once
@@ -140,9 +139,9 @@ def _factor(larger, smaller):
 
     Programs cut, round or pad the remainder, so one pixel either way is equal.
     """
-    factor = round(larger[0] / smaller[0])
+    factor = max(1, round(larger[0] / smaller[0]))
     fits = all(
-        abs(large / factor - small) < 1 if factor else False
+        abs(large / factor - small) < 1
         for large, small in zip(larger, smaller, strict=True)
     )
     return factor if factor > 1 and fits else None

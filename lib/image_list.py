@@ -12,6 +12,7 @@ from lib.tomo_io import inspect_mrc, read_tilt_angles
 TOMOGRAM_COLUMNS = ("image_name", "rec_path")
 TILT_COLUMNS = ("tilt_path", "angle_path")
 LONGEST_NAME = 200  # bytes: file systems stop at 255, and suffixes follow
+LONGEST_PATH = 4096
 MOST_FAULTS = 100
 
 
@@ -166,6 +167,9 @@ class _RowReader:
 
     def _find(self, column, text, faults):
         """Return the first of the places of a path that has a file, or None."""
+        if len(text) > LONGEST_PATH:
+            faults.append(f"{column} {text[:80]}... is too long for a path")
+            return None
         path = _expand(text)
         places = [folder / path for folder in self.folders]  # absolute stays itself
         for place in places:

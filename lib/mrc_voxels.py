@@ -29,7 +29,8 @@ def map_voxels(info):
     try:
         mapped = np.memmap(info.path, info.dtype, "r", info.offset, info.shape)
     except (OSError, ValueError) as error:
-        raise InputError(f"{info.path} cannot be read: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{info.path} cannot be read: {reason}") from error
     return mapped.view(np.ndarray)
 
 

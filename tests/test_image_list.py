@@ -242,10 +242,16 @@ def test_variable_that_is_not_set_is_told(project, monkeypatch):
     assert "$VARIABLE is not set" in told
 
 
-@pytest.mark.parametrize("path", ["raw", "~nobody-of-that-name/t.rec", "x" * 5000])
+@pytest.mark.parametrize("path", ["raw", "~nobody-of-that-name/t.rec", "x" * 300])
 def test_path_that_is_no_file_is_refused(project, path):
     told = refusal(project, f"image_name rec_path\na {path}", needs_tilts=False)
     assert "is no file; looked for" in told
+
+
+def test_endless_path_is_refused_in_few_words(project):
+    told = refusal(project, f"image_name rec_path\na {'x/' * 5000}", needs_tilts=False)
+    assert "is too long for a path" in told
+    assert len(told) < 400
 
 
 def test_many_faults_are_cut_short(project):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lib.errors import InputError, warn_once
-from lib.mrc_voxels import read_sections
+from lib.mrc_voxels import map_voxels, read_sections
 from lib.tomo_io import (
     ORDERS,
     MrcInfo,
@@ -335,6 +335,18 @@ def test_file_that_shrinks_while_it_is_read_is_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match="ended 100 bytes before"):
         next(blocks)
+
+
+def test_file_that_vanishes_after_its_inspection_is_refused(tmp_path):
+    path = write_mrc(tmp_path / "t.rec", make_volume())
+    info = inspect_mrc(path)
+    path.unlink()
+    for read in (map_voxels, lambda info: next(read_sections(info, [(0, 2)]))):
+        with pytest.raises(InputError, match="No such file"):
+            read(info)
+    path.write_bytes(bytes(1100))
+    with pytest.raises(InputError, match="cannot be read"):
+        map_voxels(info)
 
 
 # --- the order of the axes -----------------------------------------------------------
