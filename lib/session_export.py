@@ -5,6 +5,8 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+import numpy as np
+
 from lib.errors import ArtifactError
 
 EXPORT_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(_\d+)?")
@@ -61,14 +63,14 @@ def write_export(table, rows, folder, now=None):
             f"row {picked[-1] if picked[0] >= 0 else picked[0]} was picked, but the "
             f"table has rows 0 to {len(table) - 1}"
         )
-    source = table.provenance.get("picked_from", table.fingerprint)
+    source = {"fingerprint": table.fingerprint, "rows": len(table)}
+    columns = ("name", "coord", "embeddings", "label", "image")
+    rows = np.arange(len(table)) if table.row is None else table.row
     chosen = replace(
         table,
-        **{
-            column: getattr(table, column)[picked]
-            for column in ("name", "coord", "embeddings", "label", "image", "row")
-        },
-        provenance={**table.provenance, "picked_from": source},
+        **{column: getattr(table, column)[picked] for column in columns},
+        row=rows[picked],
+        provenance={"picked_from": source, **table.provenance},
     )
     name = _free_name(folder, now or datetime.now())
     chosen.save(folder / f"{name}.parquet")

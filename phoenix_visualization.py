@@ -1,0 +1,23 @@
+"""Open the interactive session on the table that plot_2d.py wrote."""
+
+from lib.errors import run_script
+from opts import session_options
+
+
+def main():
+    """Show the table in the browser until Ctrl-C."""
+    options = session_options()
+
+    from lib.session import run_session
+
+    run_session(
+        options.input,
+        host=options.host,
+        port=options.port,
+        images=options.images,
+        say=lambda line: print(line, flush=True),
+    )
+
+
+if __name__ == "__main__":
+    run_script(main)
