@@ -9,7 +9,6 @@ import hashlib
 import json
 import os
 import tempfile
-import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.errors import ArtifactError
+from lib.npz import read_npz
 
 SCHEMA_VERSION = 1
 EMBEDDING_DIM = 128
@@ -231,6 +231,9 @@ def check_row_record(record, *, fingerprint, rows, of):
         )
 
 
+_AXES = {"name": 1, "coords": 2, "pred": 2, "proj": 2, "subvol": 4, "subvols_2d": 4}
+
+
 @dataclass(frozen=True)
 class EmbeddingTable:
     """``all_output_info.npz``: one row per candidate.
@@ -262,7 +265,13 @@ class EmbeddingTable:
     provenance: dict = field(default_factory=dict)
 
     def __post_init__(self):
-        rows = {key: len(value) for key, value in self._columns().items()}
+        columns = self._columns()
+        for key, value in columns.items():
+            if value.ndim != _AXES[key]:
+                raise ArtifactError(
+                    f"{key} must have {_AXES[key]} axes, got shape {value.shape}"
+                )
+        rows = {key: len(value) for key, value in columns.items()}
         if len(set(rows.values())) != 1:
             raise ArtifactError(f"columns differ in length: {rows}")
         if self.coords.shape[1:] != (3,):
@@ -272,8 +281,7 @@ class EmbeddingTable:
         return len(self.name)
 
     def _columns(self):
-        keys = ("name", "coords", "pred", "proj", "subvol", "subvols_2d")
-        columns = {key: getattr(self, key) for key in keys}
+        columns = {key: getattr(self, key) for key in _AXES}
         if self.subvols_2d is None:
             del columns["subvols_2d"]
         return columns
@@ -309,13 +317,7 @@ class EmbeddingTable:
                 f"{path} does not exist; run simsiam_test_hm_2d3d.py or "
                 "simsiam_test_hm_3d.py with the same --dataset and --exp_id first"
             )
-        try:
-            stored = _read_npz(path)
-        except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
-            raise ArtifactError(
-                f"{path} cannot be read as an .npz of plain arrays ({error}); "
-                "embed again"
-            ) from error
+        stored = read_npz(path)
         missing = sorted({"name", "coords", "pred", "proj", "subvol"} - set(stored))
         if missing:
             raise ArtifactError(
@@ -323,24 +325,53 @@ class EmbeddingTable:
                 f"{', '.join(sorted(stored)) or 'nothing'}); is it the output of "
                 "simsiam_test_hm_2d3d.py or simsiam_test_hm_3d.py?"
             )
-        if int(stored.pop("schema", SCHEMA_VERSION)) > SCHEMA_VERSION:
+        try:
+            schema = int(stored.pop("schema", SCHEMA_VERSION))
+            provenance = json.loads(str(stored.pop("provenance", "{}")))
+            if not isinstance(provenance, dict):
+                raise ValueError(f"{provenance!r} is no set of keys and values")
+        except (TypeError, ValueError) as error:
+            raise ArtifactError(
+                f"{path}: schema or provenance cannot be read ({error}); embed again"
+            ) from error
+        if schema > SCHEMA_VERSION:
             raise ArtifactError(f"{path} was written by a later version; update")
-        provenance = json.loads(str(stored.pop("provenance", "{}")))
-        columns = {k: stored[k] for k in cls.__dataclass_fields__ if k in stored}
-        columns["name"] = columns["name"].astype(str)
-        columns["coords"] = columns["coords"].astype(np.int64)
-        return cls(**columns, provenance=provenance)
+        try:
+            return cls(**_as_columns(stored), provenance=provenance)
+        except ArtifactError as refusal:
+            raise ArtifactError(f"{path}: {refusal}; embed again") from refusal
 
 
-def _read_npz(path):
-    """Return the arrays of an npz; refuse what unpacks to absurd sizes."""
-    limit = 1000 * path.stat().st_size + 2**20
-    with zipfile.ZipFile(path) as archive:
-        unpacked = sum(member.file_size for member in archive.infolist())
-    if unpacked > limit:
-        raise ValueError(f"it claims to unpack to {unpacked:,} bytes")
-    with np.load(path, allow_pickle=False) as stored:
-        return {key: stored[key] for key in stored.files}
+def _as_columns(stored):
+    """Return the columns of an npz in the dtypes of `EmbeddingTable`."""
+    columns = {key: stored[key] for key in _AXES if key in stored}
+    if columns["name"].dtype.kind not in "US":
+        raise ArtifactError(f"name must hold text, got {columns['name'].dtype}")
+    for key in columns.keys() - {"name"}:
+        if columns[key].dtype.kind not in "iuf":
+            raise ArtifactError(f"{key} must hold numbers, got {columns[key].dtype}")
+    if not _are_whole(columns["coords"]):
+        raise ArtifactError("coords must be whole numbers: x, y, z in voxels")
+    require_finite(columns["pred"])
+    columns["name"] = columns["name"].astype(str)
+    columns["coords"] = columns["coords"].astype(np.int64)
+    return columns
+
+
+def _are_whole(values):
+    """Tell whether all values are finite, without a fraction, and fit an integer."""
+    return bool((np.abs(values) < 2**31).all() and (values == np.round(values)).all())
+
+
+def require_finite(embeddings):
+    """Refuse embeddings (N, D) of a model that has diverged."""
+    finite = np.isfinite(embeddings).all(axis=tuple(range(1, embeddings.ndim)))
+    bad = np.count_nonzero(~finite)
+    if bad:
+        raise ArtifactError(
+            f"the embeddings of {bad} of {len(finite)} candidates are not finite: the "
+            "model has diverged, train again or take an earlier one"
+        )
 
 
 @dataclass(frozen=True)
@@ -429,15 +460,27 @@ class InteractiveTable:
 
 def _read_embeddings(path, column):
     """Return the float32 array (N, D) of a parquet column of lists."""
-    lists = hasattr(column, "value_lengths")
-    lengths = set(column.value_lengths().tolist()) if lists else {"no list"}
-    if len(lengths) != 1 or lengths & {None, "no list"}:
+    again = "make the table again with plot_2d.py"
+    if not len(column):
+        raise ArtifactError(f"{path} has no rows; {again}")
+    try:
+        lengths = set(column.value_lengths().tolist())
+        flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+    except (AttributeError, TypeError, ValueError) as error:
         raise ArtifactError(
-            f"{path}: embeddings differ in length ({sorted(map(str, lengths))}); "
-            "make the table again with plot_2d.py"
+            f"{path}: embeddings must be lists of numbers, got {column.type}; {again}"
+        ) from error
+    if len(lengths) != 1 or None in lengths:
+        raise ArtifactError(
+            f"{path}: embeddings differ in length "
+            f"({', '.join(sorted(map(str, lengths)))}); {again}"
         )
-    flat = column.flatten().to_numpy(zero_copy_only=False)
-    return flat.astype(np.float32).reshape(len(column), -1)
+    embeddings = flat.reshape(len(column), -1)
+    try:
+        require_finite(embeddings)
+    except ArtifactError as refusal:
+        raise ArtifactError(f"{path}: {refusal}") from refusal
+    return embeddings
 
 
 def read_integers(path, table, column):
@@ -509,8 +552,8 @@ def parse_coordinates(path, column):
     try:
         values = np.array([[float(v) for v in row] for row in rows], dtype=np.float64)
         values = values.reshape(len(rows), 3)
-        if not np.isfinite(values).all():
-            raise ValueError("not three finite numbers")
+        if not (np.abs(values) < 2**31).all():  # NaN is not below it either
+            raise ValueError("not three numbers of voxels")
     except (TypeError, ValueError) as error:
         bad = next((row for row in column if not _is_position(row)), column[:1])
         raise ArtifactError(
@@ -523,6 +566,6 @@ def parse_coordinates(path, column):
 def _is_position(entry):
     try:
         row = entry.split(",") if isinstance(entry, str) else list(entry)
-        return len(row) == 3 and all(np.isfinite(float(v)) for v in row)
+        return len(row) == 3 and all(abs(float(v)) < 2**31 for v in row)
     except (TypeError, ValueError):
         return False
