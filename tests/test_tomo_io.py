@@ -298,14 +298,24 @@ def test_stack_of_volumes_is_refused(tmp_path):
     assert "stack of 2 volumes" in refusal(path)
 
 
-@pytest.mark.parametrize("packed", [False, True])
-def test_claims_beyond_the_file_are_refused_before_memory_is_asked_for(
-    tmp_path, packed
-):
+def test_claims_beyond_the_file_are_refused_by_the_header_alone(tmp_path):
     path = write_mrc(tmp_path / "t.rec", make_volume(), patch=[(0, int32(10**9))])
-    if packed:
-        path.write_bytes(gzip.compress(path.read_bytes()))
-    assert "80,000,001,024 bytes" in refusal(path)
+    with pytest.raises(InputError, match="asks for 80,000,001,024 bytes"):
+        inspect_mrc(path)
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    with pytest.raises(InputError, match="80,000,001,024 .* gzip can hold"):
+        inspect_mrc(path)
+
+
+def test_damage_inside_gzip_is_refused(tmp_path):
+    volume = np.random.default_rng(0).integers(0, 9, (8, 64, 64)).astype(np.int8)
+    path = write_mrc(tmp_path / "t.rec", volume)
+    packed = gzip.compress(path.read_bytes())
+    for position in range(len(packed) // 2, len(packed) - 8, len(packed) // 40):
+        damaged = bytearray(packed)
+        damaged[position : position + 4] = b"\xff" * 4
+        path.write_bytes(damaged)
+        assert "cannot be decompressed" in refusal(path)
 
 
 def test_negative_extended_header_is_refused(tmp_path):
