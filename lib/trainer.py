@@ -212,10 +212,7 @@ class Trainer:
                 group["lr"] = rate
             with autocast(self.device, self.precision):
                 p1, p2, z1, z2 = self.network(views1, views2)
-            cosine = simsiam_loss(p1, p2, z1, z2)
-            loss = cosine
-            if self.recipe.covariance:
-                loss = loss + self.recipe.covariance * decorrelation(z1, z2)
+            loss, cosine = self._losses(p1, p2, z1, z2)
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()
@@ -228,6 +225,13 @@ class Trainer:
             "lr": rate,
             "time": time.monotonic() - began,
         }
+
+    def _losses(self, p1, p2, z1, z2):
+        """Return what is minimised, and SimSiam's part of it."""
+        cosine = simsiam_loss(p1, p2, z1, z2)
+        if not self.recipe.covariance:
+            return cosine, cosine
+        return cosine + self.recipe.covariance * decorrelation(z1, z2), cosine
 
     def _show(self, bar, monitor, step):
         """Advance the bar; the loss is fetched only when the bar is drawn."""

@@ -1,0 +1,102 @@
+import numpy as np
+import pytest
+
+from lib.geometry import project_to_tilts
+from lib.views import NEIGHBOURS, VIEWS_BY_MODE, Scene, cut_views
+
+ANGLES = np.array([-18.0, -9.0, 0.0, 9.0, 18.0])
+
+
+def scene_with_a_bead(position, z_sign=1, shape=(24, 64, 64), depth=None):
+    """A tomogram with one bright voxel, and the tilt images that would see it."""
+    volume = np.zeros(shape, np.uint8)
+    x, y, z = position
+    volume[z, y, x] = 200
+    tilts = np.zeros((len(ANGLES), *shape[1:]), np.uint8)
+    scene = Scene(volume, tilts, ANGLES, z_sign, depth)
+    for image, (px, py) in zip(tilts, scene.project([position])[:, 0], strict=True):
+        image[int(np.floor(py + 0.5)), int(np.floor(px + 0.5))] = 200
+    return scene
+
+
+@pytest.mark.parametrize("z_sign", [1, -1])
+@pytest.mark.parametrize("mode", VIEWS_BY_MODE)
+def test_bead_is_central_in_every_view(mode, z_sign):
+    position = (30, 36, 16)
+    scene = scene_with_a_bead(position, z_sign)
+    patches, seen = cut_views(scene, np.array([position]), box=8, context=2, mode=mode)
+    assert seen.all()
+    assert patches.shape == (1, 1 + len(NEIGHBOURS), len(VIEWS_BY_MODE[mode]), 12, 12)
+    for view in patches[0, 0]:
+        assert np.unravel_index(view.argmax(), view.shape) == (6, 6)
+        assert view.max() == 255
+        assert np.count_nonzero(view) == 1
+
+
+def test_wrong_z_sign_smears_the_bead_in_the_tilt_view():
+    position = (30, 36, 20)
+    scene = scene_with_a_bead(position, z_sign=1)
+    wrong = Scene(scene.volume, scene.tilts, scene.angles, z_sign=-1)
+    args = {"box": 12, "context": 0, "mode": "simsiam2d3d"}
+    right_view = cut_views(scene, np.array([position]), **args)[0][0, 0, 0]
+    wrong_view = cut_views(wrong, np.array([position]), **args)[0][0, 0, 0]
+    assert np.count_nonzero(right_view) == 1
+    assert np.count_nonzero(wrong_view) > 2
+
+
+def test_compressed_tomogram_projects_from_the_depth_of_its_file():
+    shape, depth = (12, 64, 64), 24
+    scene = scene_with_a_bead((30, 36, 8), shape=shape, depth=depth)
+    merged_pair = project_to_tilts([[30, 36, 16.5]], ANGLES, (depth, 64, 64), 1)
+    np.testing.assert_allclose(scene.project([[30, 36, 8]]), merged_pair)
+
+
+def test_neighbours_are_cut_where_they_lie():
+    rng = np.random.default_rng(0)
+    volume = rng.integers(0, 256, (24, 64, 64), dtype=np.uint8)
+    args = {"box": 8, "context": 3, "mode": "simsiam3d"}
+    here = np.array([[30, 36, 12]])
+    patches, _ = cut_views(Scene(volume), here, **args)
+    for place, step in enumerate(NEIGHBOURS, start=1):
+        moved, _ = cut_views(Scene(volume), here + step, **args)
+        np.testing.assert_array_equal(patches[:, place], moved[:, 0])
+
+
+def test_three_slices_make_the_view_of_the_3d_mode_and_one_that_of_2d3d():
+    volume = np.zeros((24, 64, 64), np.uint8)
+    volume[11, 30, 30], volume[12, 31, 31], volume[13, 32, 32] = 90, 90, 90
+    tilts = np.ones((len(ANGLES), 64, 64), np.uint8)
+    scene = Scene(volume, tilts, ANGLES)
+    args = {"positions": np.array([[30, 30, 12]]), "box": 8, "context": 0}
+    thick = cut_views(scene, mode="simsiam3d", **args)[0][0, 0, 0]
+    thin = cut_views(scene, mode="simsiam2d3d", **args)[0][0, 0, 1]
+    assert np.count_nonzero(thick) == 3
+    assert np.count_nonzero(thin) == 1
+
+
+@pytest.mark.parametrize("mode", VIEWS_BY_MODE)
+def test_candidate_at_the_border_is_not_seen(mode):
+    scene = scene_with_a_bead((30, 36, 12))
+    positions = np.array([[30, 36, 12], [3, 36, 12]])
+    _, seen = cut_views(scene, positions, box=8, context=2, mode=mode)
+    assert seen.tolist() == [True, False]
+
+
+def test_tilt_that_leaves_the_image_is_skipped_not_padded():
+    position = (6, 36, 23)  # far above the centre: moves off at high tilts
+    scene = scene_with_a_bead((30, 36, 12))
+    patches, seen = cut_views(
+        scene, np.array([position]), box=8, context=0, mode="simsiam2d3d"
+    )
+    inside = [4 <= x < 60 for x in scene.project([position])[:, 0, 0]]
+    assert 0 < sum(inside) < len(ANGLES)
+    assert patches[0, 0, 0].max() == 0  # nothing of the bead, nothing made up
+
+
+def test_flat_patch_becomes_zero_not_nan():
+    scene = Scene(np.full((24, 64, 64), 77, np.uint8))
+    patches, seen = cut_views(
+        scene, np.array([[30, 30, 12]]), box=8, context=2, mode="simsiam3d"
+    )
+    assert seen.all()
+    assert not patches.any()
