@@ -183,8 +183,8 @@ def _ring(x, y, z):
 
 
 def _dumbbell(x, y, z):
-    balls = _sphere(np.abs(x) - 7.0, y, z, 4.5)
-    return np.minimum(balls, _rod(x, y, z, 14.0, 1.5))
+    balls = _sphere(np.abs(x) - 5.5, y, z, 4.5)
+    return np.minimum(balls, _rod(x, y, z, 11.0, 1.5))
 
 
 def _cross(x, y, z):
