@@ -26,7 +26,7 @@ help:
 	@echo "make test        all tests, with the coverage of lib/"
 	@echo "make test-long   the long forms: many kills, many epochs (hours)"
 	@echo "make bench       tables of speed, memory and quality; BENCH=\"stage --device cuda\""
-	@echo "make lint        ruff, as the tests expect it"
+	@echo "make lint        ruff: faults and format"
 	@echo "make env         only install into $(VENV)"
 	@echo "make clean       remove $(VENV) and caches, never exp/"
 
