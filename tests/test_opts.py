@@ -2,7 +2,9 @@
 
 import argparse
 import ast
+import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -117,6 +119,25 @@ def test_documented_command_parses_to_what_it_says(command):
             assert value == [Path(text)]
         else:
             assert value == text
+
+
+def test_commands_of_the_demo_parse():
+    shown = subprocess.run(
+        ["make", "--no-print-directory", "-n", "demo"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.replace("\\\n", "")
+    commands = re.findall(r"^\.venv/bin/python (\w+\.py .*)$", shown, re.MULTILINE)
+    assert [command.split()[0] for command in commands] == [
+        "simsiam_main.py",
+        "simsiam_test_hm_2d3d.py",
+        "plot_2d.py",
+        "visualize_3dhm.py",
+    ]
+    for command in commands:
+        assert parse(command)
 
 
 @pytest.mark.parametrize("script", TABLED)
