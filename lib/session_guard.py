@@ -29,7 +29,7 @@ EXPORTING = ("exportEvents", "exportClusters")
 CONTENT_POLICY = (
     "default-src 'self'; img-src 'self' data: blob:{images}; font-src 'self' data:; "
     "style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline' "
-    "'wasm-unsafe-eval'; worker-src 'self' blob:; connect-src 'self' blob: data:; "
+    "'unsafe-eval'; worker-src 'self' blob:; connect-src 'self' blob: data:; "
     "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
 )
 
