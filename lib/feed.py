@@ -68,11 +68,10 @@ class PairFeed:
     def _plan(self, rows, generator):
         """Draw what happens to a global batch and keep this rank's part."""
         world, rank = self.ranks.world, self.ranks.rank
-        rows = rows[: len(rows) // world * world]
         places = 1 + torch.randint(len(NEIGHBOURS), (len(rows),), generator=generator)
         box = self.store.options.box
         draws = [draw(a, len(rows), box, generator) for a in self.augmentations]
-        mine = slice(rank, None, world)
+        mine = slice(rank, len(rows) // world * world, world)
         return rows[mine], places.numpy()[mine], [d.part(mine) for d in draws]
 
     def _patches(self, plan):

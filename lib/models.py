@@ -34,9 +34,9 @@ class SimSiam(nn.Module):
         super().__init__()
         self.depth = depth
         block, counts = blocks_of(depth)
-        self.conv1 = nn.Conv2d(1, 64, 3, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
-        width = 64
+        width = STAGES[0][0]
+        self.conv1 = nn.Conv2d(1, width, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
         for number, (planes, stride) in enumerate(STAGES, start=1):
             layers = []
             for step in range(counts[number - 1]):

@@ -1,0 +1,152 @@
+import pytest
+import torch
+from torch.nn import functional as F
+
+from lib.errors import ArtifactError, OptionError
+from lib.models import (
+    build_model,
+    effective_rank,
+    init_small,
+    load_pretrained_trunk,
+    negative_cosine,
+    output_std,
+    simsiam_loss,
+)
+
+PEERS_NAMES = {
+    "conv1.weight",
+    "bn1.running_mean",
+    "layer1.0.conv1.weight",
+    "layer2.0.downsample.0.weight",
+    "layer3.1.bn2.bias",
+    "fc.weight",
+    "fc.bias",
+    "proj.0.weight",
+    "proj.1.weight",
+    "proj.3.weight",
+    "proj.6.weight",
+    "proj.7.running_var",
+    "pred.0.weight",
+    "pred.1.bias",
+    "pred.3.bias",
+}
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    return build_model("simsiam2d_18", mode="simsiam3d")
+
+
+def test_loss_is_the_papers_and_perfect_at_minus_one():
+    torch.manual_seed(0)
+    p1, p2, z1, z2 = torch.randn(4, 6, 8)
+    by_hand = (
+        -(
+            F.normalize(p1, dim=1) * F.normalize(z2, dim=1)
+            + F.normalize(p2, dim=1) * F.normalize(z1, dim=1)
+        )
+        .sum(1)
+        .mean()
+        / 2
+    )
+    torch.testing.assert_close(simsiam_loss(p1, p2, z1, z2), by_hand)
+    torch.testing.assert_close(simsiam_loss(z1, z2, z2, 3 * z1), torch.tensor(-1.0))
+
+
+def test_no_gradient_flows_into_the_projection():
+    p = torch.randn(4, 8, requires_grad=True)
+    z = torch.randn(4, 8, requires_grad=True)
+    negative_cosine(p, z).backward()
+    assert p.grad.abs().sum() > 0
+    assert z.grad is None
+
+
+def test_parameters_have_the_names_of_the_peers_checkpoints(model):
+    names = set(model.state_dict())
+    assert names >= PEERS_NAMES
+    assert not any(name.startswith(("layer4", "relu", "avgpool")) for name in names)
+    # Plain linear layers before batch norm have no bias; the last norm no affine.
+    assert not names & {"proj.0.bias", "proj.7.weight", "pred.0.bias"}
+
+
+def test_only_the_2d3d_shortcuts_have_a_batch_norm(model):
+    both = build_model("simsiam2d3d_18", mode="simsiam2d3d")
+    assert "layer2.0.downsample.1.weight" in both.state_dict()
+    assert "layer2.0.downsample.1.weight" not in model.state_dict()
+    assert both.fc.in_features == 512
+    assert model.fc.in_features == 256
+
+
+def test_features_of_the_views_are_concatenated_in_their_order():
+    torch.manual_seed(0)
+    both = build_model("simsiam2d3d_18", mode="simsiam2d3d").eval()
+    views = torch.randn(3, 2, 8, 8)
+    features = both.trunk(views)
+    for v in range(2):
+        twice = views[:, v : v + 1].expand(-1, 2, -1, -1)
+        expected = both.trunk(twice)[:, 256 * v : 256 * (v + 1)]
+        torch.testing.assert_close(features[:, 256 * v : 256 * (v + 1)], expected)
+
+
+@pytest.mark.parametrize(
+    ("arch", "features"), [("simsiam2d_34", 256), ("simsiam2d_50", 1024)]
+)
+def test_deeper_trunks_exist(arch, features):
+    deep = build_model(arch, mode="simsiam3d")
+    assert deep.trunk(torch.randn(2, 1, 8, 8)).shape == (2, features)
+
+
+@pytest.mark.parametrize(
+    ("arch", "mode"),
+    [
+        ("simsiam2d3d_18", "simsiam3d"),
+        ("simsiam2d3d_19", "simsiam2d3d"),
+        ("", "simsiam3d"),
+    ],
+)
+def test_unknown_architecture_is_refused(arch, mode):
+    with pytest.raises(OptionError, match="--arch"):
+        build_model(arch, mode=mode)
+
+
+def test_small_initialisation_is_the_peers(model):
+    small = build_model("simsiam2d_18", mode="simsiam3d")
+    init_small(small)
+    assert small.fc.weight.std().item() == pytest.approx(0.001, rel=0.05)
+    assert small.pred[3].bias.unique().item() == pytest.approx(0.001)
+
+
+def test_trunk_starts_from_a_resnet_checkpoint(model, tmp_path):
+    weights = {
+        k: torch.full_like(v, 2) for k, v in model.state_dict().items() if "layer1" in k
+    }
+    weights["conv1.weight"] = torch.randn(64, 3, 7, 7)
+    torch.save(weights, tmp_path / "resnet.pth")
+    fresh = build_model("simsiam2d_18", mode="simsiam3d")
+    load_pretrained_trunk(fresh, str(tmp_path / "resnet.pth"))
+    torch.testing.assert_close(
+        fresh.conv1.weight, weights["conv1.weight"].sum(1, keepdim=True)[..., 2:5, 2:5]
+    )
+    key = "layer1.0.conv1.weight"
+    torch.testing.assert_close(fresh.state_dict()[key], weights[key])
+
+
+def test_file_that_is_no_resnet_is_refused(model, tmp_path):
+    torch.save({"something": torch.zeros(3)}, tmp_path / "other.pth")
+    with pytest.raises(ArtifactError, match="no ResNet-18"):
+        load_pretrained_trunk(model, str(tmp_path / "other.pth"))
+    with pytest.raises(ArtifactError, match="does not exist"):
+        load_pretrained_trunk(model, str(tmp_path / "nowhere.pth"))
+
+
+def test_effective_rank_counts_dimensions_and_sees_what_output_std_misses():
+    torch.manual_seed(0)
+    full = torch.randn(4000, 64)
+    flat = torch.randn(4000, 2) @ torch.randn(2, 64)
+    assert effective_rank(full) > 60
+    assert effective_rank(flat) <= 2.001
+    healthy = 1 / 64**0.5
+    assert output_std(full) == pytest.approx(healthy, rel=0.02)
+    assert output_std(flat) > 0.8 * healthy
+    assert output_std(torch.ones(10, 64)) == pytest.approx(0, abs=1e-6)

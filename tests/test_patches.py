@@ -1,0 +1,164 @@
+import os
+import shutil
+
+import numpy as np
+import pytest
+from conftest import small_options, write_data_set, write_tomogram
+
+from lib.errors import InputError, OptionError, ResourceError
+from lib.image_list import read_image_list
+from lib.patches import PatchOptions, load_scene, prepare_store, store_folder
+from lib.views import cut_views
+
+
+def rows_of(listed, needs_tilts=False):
+    return read_image_list(listed, project=listed.parent, needs_tilts=needs_tilts)
+
+
+def prepare(listed, cache, mode="simsiam3d", **changes):
+    rows = rows_of(listed, mode == "simsiam2d3d")
+    return prepare_store(rows, small_options(mode, **changes), cache=cache, workers=0)
+
+
+def shards_in(cache):
+    return {path.parent: path.stat().st_mtime_ns for path in cache.glob("*/facts.json")}
+
+
+@pytest.mark.parametrize("mode", ["simsiam2d3d", "simsiam3d"])
+def test_store_equals_direct_cutting(stores, data_set, mode):
+    store = stores[mode]
+    row = rows_of(data_set, mode == "simsiam2d3d")[1]
+    scene, _ = load_scene(row, store.options)
+    here = np.flatnonzero(store.names == row.name)
+    direct, _ = cut_views(
+        scene,
+        store.coords[here],
+        box=store.options.box,
+        context=store.options.context,
+        mode=mode,
+    )
+    for place in range(direct.shape[1]):
+        gathered = store.gather(here, np.full_like(here, place))
+        np.testing.assert_array_equal(gathered, direct[:, place])
+
+
+def test_gather_keeps_the_order_of_rows_across_tomograms(stores):
+    store = stores["simsiam3d"]
+    rows = np.array([len(store) - 1, 0, len(store) // 2, 0])
+    batch = store.gather(rows, np.array([0, 1, 2, 1]))
+    for patch, row, place in zip(batch, rows, [0, 1, 2, 1], strict=True):
+        alone = store.gather(np.array([row]), np.array([place]))[0]
+        np.testing.assert_array_equal(patch, alone)
+
+
+def test_normalisation_is_that_of_the_candidates_own_boxes(stores):
+    store = stores["simsiam2d3d"]
+    context, rows = store.options.context, np.arange(len(store))
+    boxes = store.gather(rows, 0 * rows)[..., context:-context, context:-context] / 255
+    mean, std = store.normalisation()
+    np.testing.assert_allclose(mean, boxes.mean((0, 2, 3)))
+    np.testing.assert_allclose(std, boxes.std((0, 2, 3)))
+
+
+def test_second_preparation_finds_everything(data_set, tmp_path, capsys):
+    prepare(data_set, tmp_path)
+    before = shards_in(tmp_path)
+    assert "preparing 2 of 2 tomograms" in capsys.readouterr().out
+    prepare(data_set, tmp_path)
+    assert shards_in(tmp_path) == before
+    assert capsys.readouterr().out == ""
+
+
+def test_changed_file_is_prepared_again_and_no_other(tmp_path, capsys):
+    listed = write_data_set(tmp_path / "data")
+    first = prepare(listed, tmp_path / "cache")
+    write_tomogram(tmp_path / "data" / "tomo2.rec", seed=9)
+    os.utime(tmp_path / "data" / "tomo2.rec", ns=(1, 1))
+    capsys.readouterr()
+    second = prepare(listed, tmp_path / "cache")
+    assert "preparing 1 of 2 tomograms" in capsys.readouterr().out
+    same = second.coords[second.names == "tomo1"]
+    np.testing.assert_array_equal(same, first.coords[first.names == "tomo1"])
+    other = second.coords[second.names == "tomo2"]
+    assert not np.array_equal(other, first.coords[first.names == "tomo2"])
+
+
+@pytest.mark.parametrize("change", [{"gauss": 1.1}, {"box": 10}, {"bright": True}])
+def test_changed_option_is_prepared_again(data_set, tmp_path, change):
+    prepare(data_set, tmp_path)
+    before = len(shards_in(tmp_path))
+    prepare(data_set, tmp_path, **change)
+    assert len(shards_in(tmp_path)) == 2 * before
+
+
+def test_several_processes_give_the_same_store(data_set, stores, tmp_path):
+    rows = rows_of(data_set)
+    both = prepare_store(rows, small_options(), cache=tmp_path, workers=2)
+    alone = stores["simsiam3d"]
+    np.testing.assert_array_equal(both.coords, alone.coords)
+    everything = np.arange(len(alone))
+    np.testing.assert_array_equal(
+        both.gather(everything, 0 * everything),
+        alone.gather(everything, 0 * everything),
+    )
+
+
+def test_compressed_tomogram_has_half_the_depth(data_set, tmp_path):
+    store = prepare(data_set, tmp_path, compress=True)
+    assert store.coords[:, 2].max() < 12
+    assert store.shards[0].facts["shape"] == [24, 72, 72]
+
+
+def test_full_disk_is_refused_before_anything_is_written(
+    data_set, tmp_path, monkeypatch
+):
+    nearly_full = shutil._ntuple_diskusage(total=10, used=9, free=1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: nearly_full)
+    with pytest.raises(ResourceError, match="GB free.*--cache_dir"):
+        prepare(data_set, tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_failed_preparation_leaves_no_shard(tmp_path):
+    listed = write_data_set(tmp_path / "data", names=("tomo1",))
+    with (tmp_path / "data" / "tomo1.rec").open("r+b") as stream:
+        stream.seek(5000)
+        stream.write(np.full(7, np.nan, np.float32).tobytes())
+    with pytest.raises(InputError, match="tomo1.rec"):
+        prepare(listed, tmp_path / "cache")
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_data_without_candidates_is_refused(tmp_path, data_set):
+    with pytest.raises(InputError, match="no candidates in any tomogram.*--bright"):
+        prepare(data_set, tmp_path, dog_std_multiplier=1e6)
+
+
+def test_store_without_cache_goes_with_the_run(tmp_path):
+    with store_folder(tmp_path, no_cache=True) as folder:
+        (folder / "patches").write_text("x")
+    assert not folder.exists()
+    with store_folder(tmp_path, cache_dir=tmp_path / "fast") as folder:
+        assert folder == tmp_path / "fast"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"box": 35}, "--bbox 35 must be even"),
+        ({"box": 4}, "--bbox 4"),
+        ({"gauss": -1}, "--gauss -1"),
+        ({"tilt_range": 120}, "--tilt_range 120"),
+        ({"sigmas": (3,)}, "--dog"),
+        ({"sigmas": (5, 3)}, "--dog"),
+    ],
+)
+def test_impossible_options_are_refused_by_name(change, words):
+    with pytest.raises(OptionError, match=words):
+        small_options(**change)
+
+
+def test_context_lets_a_box_turn_without_empty_corners():
+    for box in range(8, 130, 2):
+        options = PatchOptions("simsiam3d", box, (3, 5), 0.8)
+        assert options.edge >= box * np.sqrt(2)

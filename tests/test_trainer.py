@@ -1,0 +1,240 @@
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lib.artifacts import ExperimentDir
+from lib.checkpoints import load_checkpoint
+from lib.errors import TrainingError
+from lib.feed import PairFeed
+from lib.models import build_model
+from lib.recipes import RECIPES
+from lib.runtime import Ranks, seed_everything
+from lib.trainer import Schedule, Trainer, decorrelation, learning_rate
+
+CPU = torch.device("cpu")
+
+
+def make_trainer(store, folder, epochs=3, seed=5, recipe="default", **schedule):
+    seed_everything(seed)
+    mode = store.options.mode
+    arch = {"simsiam2d3d": "simsiam2d3d_18", "simsiam3d": "simsiam2d_18"}[mode]
+    mean, std = store.normalisation()
+    return Trainer(
+        build_model(arch, mode=mode, dim=16),
+        store,
+        RECIPES[recipe],
+        Schedule(epochs, batch_size=16, lr=1e-3, **schedule),
+        ExperimentDir(folder),
+        {"seed": seed, "normalisation": {"mean": mean, "std": std}, "options": {}},
+        device=CPU,
+    )
+
+
+def weights(path):
+    return load_checkpoint(path)["state_dict"]
+
+
+def assert_same(one, other):
+    assert one.keys() == other.keys()
+    for name, value in one.items():
+        assert torch.equal(value, other[name]), name
+
+
+@pytest.mark.parametrize("mode", ["simsiam2d3d", "simsiam3d"])
+def test_training_leaves_its_files(stores, tmp_path, mode):
+    trainer = make_trainer(
+        stores[mode], tmp_path, epochs=4, keep_every=2, keep_all=True
+    )
+    trainer.run()
+    present = {path.name for path in tmp_path.iterdir()}
+    assert present == {
+        "log.txt",
+        "model_2.pth",
+        "model_4.pth",
+        "model_best.pth",
+        "model_last.pth",
+    }
+    lines = (tmp_path / "log.txt").read_text().splitlines()
+    assert len(lines) == 4
+    for key in ("epoch", "loss", "cosine_loss", "output_std", "lr", "time"):
+        assert f"{key} " in lines[0]
+
+
+def test_training_makes_two_views_of_a_candidate_alike(stores, tmp_path):
+    trainer = make_trainer(stores["simsiam3d"], tmp_path, epochs=8)
+    trainer.run()
+    cosine = [entry["cosine_loss"] for entry in trainer.state.history]
+    assert abs(cosine[0]) < 0.1  # nothing in common yet
+    assert cosine[-1] < cosine[0] - 0.05
+
+
+def test_resumed_run_equals_an_uninterrupted_one(stores, tmp_path):
+    store = stores["simsiam3d"]
+    whole = make_trainer(store, tmp_path / "whole", epochs=3)
+    whole.run()
+
+    cut = make_trainer(store, tmp_path / "cut", epochs=3)
+    finish = cut._finish
+
+    def interrupt_after_two(entry):
+        finish(entry)
+        if entry["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    cut._finish = interrupt_after_two
+    with pytest.raises(KeyboardInterrupt):
+        cut.run()
+    assert load_checkpoint(tmp_path / "cut" / "model_last.pth")["epoch"] == 2
+
+    again = make_trainer(store, tmp_path / "cut", epochs=3)
+    again.resume()
+    again.run()
+    for name in ("model_last.pth", "model_best.pth"):
+        assert_same(
+            weights(tmp_path / "whole" / name), weights(tmp_path / "cut" / name)
+        )
+    assert [entry["loss"] for entry in again.state.history] == [
+        entry["loss"] for entry in whole.state.history
+    ]
+    assert len((tmp_path / "cut" / "log.txt").read_text().splitlines()) == 3
+
+
+def test_same_seed_same_weights_and_other_seed_others(stores, tmp_path):
+    store = stores["simsiam3d"]
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        make_trainer(store, tmp_path / name, epochs=1, seed=seed).run()
+    a, b, c = (weights(tmp_path / name / "model_last.pth") for name in "abc")
+    assert_same(a, b)
+    assert not torch.equal(a["fc.weight"], c["fc.weight"])
+
+
+def test_interrupt_within_an_epoch_keeps_the_finished_one(stores, tmp_path):
+    trainer = make_trainer(stores["simsiam3d"], tmp_path, epochs=5)
+    losses = trainer._losses
+
+    def interrupt_in_second_epoch(*outputs):
+        if trainer.state.epoch == 1:
+            raise KeyboardInterrupt
+        return losses(*outputs)
+
+    trainer._losses = interrupt_in_second_epoch
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run()
+    assert load_checkpoint(tmp_path / "model_last.pth")["epoch"] == 1
+    assert len((tmp_path / "log.txt").read_text().splitlines()) == 1
+
+
+def test_loss_that_is_not_finite_stops_with_epoch_and_tomograms(stores, tmp_path):
+    trainer = make_trainer(stores["simsiam3d"], tmp_path, epochs=5)
+    losses = trainer._losses
+
+    def diverge(*outputs):
+        loss, cosine = losses(*outputs)
+        return (loss * math.nan if trainer.state.epoch == 1 else loss), cosine
+
+    trainer._losses = diverge
+    with pytest.raises(TrainingError, match="epoch 2, step 1, with patches of tomo1"):
+        trainer.run()
+    kept = load_checkpoint(tmp_path / "model_last.pth")
+    assert kept["epoch"] == 1
+    assert all(v.isfinite().all() for v in kept["state_dict"].values())
+
+
+def test_collapsed_epoch_never_becomes_the_best(stores, tmp_path):
+    trainer = make_trainer(stores["simsiam3d"], tmp_path, epochs=2)
+    trainer.model.pred[3].weight.data.zero_()  # every prediction is the bias
+    trainer.optimizer = torch.optim.SGD(trainer.model.parameters(), lr=0)
+    health = trainer.run()
+    assert health.verdict == "collapsed"
+    assert "means nothing" in health.message
+    assert not (tmp_path / "model_best.pth").exists()
+    assert (tmp_path / "model_last.pth").exists()
+
+
+def test_resuming_with_another_seed_is_refused(stores, tmp_path):
+    make_trainer(stores["simsiam3d"], tmp_path, epochs=1).run()
+    with pytest.raises(TrainingError, match="--seed 5, not 6"):
+        make_trainer(stores["simsiam3d"], tmp_path, epochs=2, seed=6).resume()
+
+
+def test_epoch_sees_each_candidate_once_in_even_batches(stores):
+    store = stores["simsiam3d"]
+    mean, std = store.normalisation()
+    feed = PairFeed(
+        store,
+        RECIPES["default"].augmentations["simsiam3d"],
+        batch_size=16,
+        mean=mean,
+        std=std,
+        seed=1,
+        device=CPU,
+    )
+    rows = [rows for *_, rows in feed.epoch(1)]
+    assert sorted(np.concatenate(rows)) == list(range(len(store)))
+    sizes = [len(batch) for batch in rows]
+    assert max(sizes) <= 16
+    assert max(sizes) - min(sizes) <= 1
+    again = [rows for *_, rows in feed.epoch(1)]
+    assert all(np.array_equal(a, b) for a, b in zip(rows, again, strict=True))
+    assert not np.array_equal(rows[0], next(iter(feed.epoch(2)))[2])
+
+
+def test_ranks_share_a_batch_without_repeating_and_with_the_same_draws(stores):
+    store = stores["simsiam2d3d"]
+    mean, std = store.normalisation()
+    common = {"batch_size": 16, "mean": mean, "std": std, "seed": 1, "device": CPU}
+    augmentations = RECIPES["default"].augmentations["simsiam2d3d"]
+    alone = list(PairFeed(store, augmentations, **common).epoch(3))
+    parts = [
+        list(PairFeed(store, augmentations, ranks=Ranks(r, 2), **common).epoch(3))
+        for r in range(2)
+    ]
+    for whole, first, second in zip(alone, *parts, strict=True):
+        even = len(whole[2]) // 2 * 2
+        for part, start in ((first, 0), (second, 1)):
+            mine = slice(start, even, 2)
+            np.testing.assert_array_equal(part[2], whole[2][mine])
+            torch.testing.assert_close(part[0], whole[0][mine])
+            torch.testing.assert_close(part[1], whole[1][mine])
+
+
+def test_milopyp_recipe_is_plain_sgd_in_steps():
+    recipe = RECIPES["milopyp"]
+    assert (recipe.optimizer, recipe.momentum, recipe.weight_decay) == ("sgd", 0, 0)
+    assert recipe.covariance == 0
+    schedule = Schedule(700, 256, 1e-3)
+    rates = [learning_rate(1e-3, e, recipe, schedule) for e in (0, 199, 200, 400, 600)]
+    assert rates == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5, 1e-6])
+
+
+def test_rate_warms_up_then_falls_along_a_cosine():
+    recipe = replace(RECIPES["default"], warm=0.1, cosine=True)
+    schedule = Schedule(100, 256, 1e-3)
+    rates = [learning_rate(1e-3, e, recipe, schedule) for e in range(101)]
+    assert rates[0] < 1e-5
+    assert rates[10] == pytest.approx(1e-3)
+    assert rates[55] == pytest.approx(0.5e-3)
+    assert rates[100] == pytest.approx(0, abs=1e-9)
+    assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
+
+
+def test_user_may_change_the_schedule_of_a_recipe():
+    changed = RECIPES["default"].adapted(cosine=False, steps=(3,), warm=0.0)
+    assert learning_rate(1.0, 2.9, changed, Schedule(10, 1, 1)) == 1.0
+    assert learning_rate(1.0, 3.0, changed, Schedule(10, 1, 1)) == pytest.approx(0.1)
+    assert RECIPES["default"].adapted() == RECIPES["default"]
+
+
+def test_decorrelation_is_zero_for_independent_dimensions_only():
+    torch.manual_seed(0)
+    independent = torch.linalg.qr(torch.randn(64, 8) - 0).Q
+    independent = torch.linalg.qr(independent - independent.mean(0)).Q
+    assert float(decorrelation(independent, independent)) == pytest.approx(0, abs=1e-9)
+    copied = torch.randn(64, 1).expand(-1, 8) / 1.0
+    variance = copied[:, 0].var()
+    assert float(decorrelation(copied, copied)) == pytest.approx(
+        float(56 * variance**2 / 8), rel=1e-4
+    )
