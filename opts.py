@@ -117,9 +117,20 @@ def heatmap_options(arguments=None):
     add("--input", required=True, type=_path, help="all_output_info.npz of inference")
     add("--color", type=_path, help="all_colors.npy (default: beside --input)")
     add("--dir_simsiam", type=_path, help="folder of output (default: that of --input)")
-    add("--rec_dir", type=_path, help="folder of the tomograms, named <tomo><--ext>")
+    add(
+        "--rec_dir",
+        type=_path,
+        help="folder of the tomograms, named <tomo><--ext> (default: where the run "
+        "found them)",
+    )
     add("--image_txt", type=Path, help="image list that names the tomograms instead")
     add("--ext", help="ending of the tomograms in --rec_dir (default: .rec, then .mrc)")
+    add(
+        "--only",
+        type=lambda text: text.split(","),
+        metavar="TOMO,...",
+        help="paint only these tomograms: each takes six bytes a voxel of disk",
+    )
     add(
         "--order",
         choices=("xzy", "zxy", "xyz", "yxz", "auto"),
@@ -140,8 +151,6 @@ def heatmap_options(arguments=None):
         "(default: %(default)s)",
     )
     options = parser.parse_args(arguments)
-    if options.rec_dir is None and options.image_txt is None:
-        parser.error("--rec_dir or --image_txt is needed to find the tomograms")
     options.color = options.color or options.input.parent / "all_colors.npy"
     options.dir_simsiam = options.dir_simsiam or options.input.parent
     return options

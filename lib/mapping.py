@@ -13,6 +13,9 @@ from lib.clustering import N_REPRODUCIBLE_THREADS
 N_LEAST_FOR_LAYOUT = 6
 # Beyond this many rows UMAP's approximate search overtakes the exact one.
 N_EXACT_NEIGHBORS = 50_000
+# Share of the labels in supervised UMAP: groups part, their neighbourhoods remain.
+LABEL_PULL = 0.1
+N_ROUNDS_FROM_START = 200
 # Length of one label step against unit-length embeddings, in supervised t-SNE.
 LABEL_WEIGHT = 0.5
 # A spread this far below the length of the rows is float32 rounding, not structure.
@@ -137,6 +140,9 @@ def _umap(vectors, layout, neighbors, labels, start):
             random_state=layout.seed,
             n_jobs=1,
             init=(10 * start).astype(np.float32),
+            target_weight=LABEL_PULL,
+            # from a good start half the rounds are enough
+            n_epochs=None if labels is None else N_ROUNDS_FROM_START,
             precomputed_knn=(None, None) if neighbors is None else neighbors,
         )
         return model.fit_transform(vectors, y=labels)

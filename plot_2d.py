@@ -1,0 +1,178 @@
+"""Cluster the embedding and draw its maps: pictures, colours, table, patches."""
+
+from lib.errors import run_script, warn
+from opts import plot_options
+
+# Both maps together, on one core of 2020; t-SNE grows a little faster than this.
+SECONDS_A_ROW = {"umap": 0.004, "tsne": 0.01}
+
+
+def main():
+    """Read all_output_info.npz; write what the maps and the session need."""
+    options = plot_options()
+
+    from lib.artifacts import EmbeddingTable, ExperimentDir
+    from lib.clustering import over_cluster
+    from lib.colormap import plane_colors
+    from lib.mapping import is_collapsed, unit_rows
+    from lib.patch_pictures import grey_levels, writing_patch_pictures
+
+    table = EmbeddingTable.load(options.input)
+    require_finite(options.input, table.pred)
+    vectors = unit_rows(table.pred)
+    alarm = health_alarm(table, is_collapsed(vectors))
+    if alarm:
+        warn(alarm)
+    labels = over_cluster(vectors, n_cluster=options.n_cluster, seed=options.seed)
+    print(f"{len(table):,} candidates in {labels.max() + 1} clusters")
+
+    experiment = ExperimentDir(options.path)
+    fingerprint, grey = table.fingerprint, grey_levels(table.subvol)
+    with writing_patch_pictures(
+        experiment.patch_pictures,
+        grey,
+        fingerprint=fingerprint,
+        workers=options.num_workers,
+    ):
+        layout = choose_layout(options, len(vectors))
+        places, labelled = lay_out_twice(vectors, labels, layout)
+        caption = write_caption(table, options, layout, alarm)
+        draw(experiment, options, vectors, labels, grey, places, labelled, caption)
+        save_colors(experiment.colors, plane_colors(places), fingerprint)
+    save_interactive_table(experiment, table, labels, options.host)
+    for path in (experiment.map_picture, experiment.label_picture):
+        print(f"look at {path}")
+
+
+def require_finite(path, pred):
+    """Refuse embeddings that are not numbers."""
+    import numpy as np
+
+    from lib.errors import ArtifactError
+
+    broken = ~np.isfinite(pred).all(axis=1)
+    if not len(pred) or broken.any():
+        raise ArtifactError(
+            f"{path}: pred is not finite in {broken.sum()} of {len(pred)} rows; "
+            "embed again with another checkpoint"
+            if len(pred)
+            else f"{path} has no candidates"
+        )
+
+
+def health_alarm(table, collapsed):
+    """Return why the map should not be trusted, or nothing."""
+    if collapsed:
+        return (
+            "all embeddings are the same to within rounding: the map means nothing; "
+            "train longer, or from another checkpoint"
+        )
+    health = table.provenance.get("health") or {}
+    return "" if health.get("verdict", "healthy") == "healthy" else health["message"]
+
+
+def choose_layout(options, n):
+    """Return how to lay out `n` candidates, and say what it will cost."""
+    from lib.mapping import Layout
+
+    n_neighbors = max(2, min(options.num_neighbor, n - 1))
+    if n_neighbors < options.num_neighbor:
+        print(f"--num_neighbor shrinks to {n_neighbors}: there are {n} candidates")
+    seconds = 15 + n * SECONDS_A_ROW[options.mode]
+    print(
+        f"laying out two maps by {options.mode}: about {seconds / 60:.1f} minutes "
+        "(on one core, so that the same seed gives the same map)"
+    )
+    return Layout(options.mode, n_neighbors, options.min_dist_umap, options.seed)
+
+
+def lay_out_twice(vectors, labels, layout):
+    """Return the places in the plain map, and in the one supervised by labels."""
+    from lib.mapping import lay_out, nearest_neighbors
+
+    neighbors = None
+    if layout.mode == "umap":
+        neighbors = nearest_neighbors(vectors, layout.n_neighbors)
+    places = lay_out(vectors, layout, neighbors=neighbors)
+    return places, lay_out(
+        vectors, layout, neighbors=neighbors, labels=labels, start=places
+    )
+
+
+def write_caption(table, options, layout, alarm):
+    """Return the caption: the run, N, and how the map was made."""
+    from lib.page import Caption
+
+    folder = options.input.resolve().parent
+    run = table.provenance.get("exp_id", folder.name)
+    mode = table.provenance.get("mode", folder.parent.name)
+    tomograms = len(set(table.name.tolist()))
+    plural = "" if tomograms == 1 else "s"
+    method = {
+        "umap": f"UMAP, {layout.n_neighbors} neighbours, distance {layout.min_dist:g}",
+        "tsne": f"t-SNE, perplexity {layout.n_neighbors / 3:.0f}",
+    }[layout.mode]
+    facts = (
+        f"{len(table):,} candidates of {tomograms} tomogram{plural}  ·  {method}, "
+        f"seed {layout.seed}"
+    )
+    return Caption(f"{run}  ·  {mode}", facts, alarm)
+
+
+def draw(experiment, options, vectors, labels, grey, places, labelled, caption):
+    """Draw both maps."""
+    from lib.colormap import plane_colors
+    from lib.figures import draw_label_map, draw_map
+
+    draw_map(
+        experiment.map_picture,
+        places,
+        grey,
+        min_dist=options.min_dist_vis,
+        caption=caption,
+    )
+    draw_label_map(
+        experiment.label_picture,
+        labelled,
+        labels,
+        grey,
+        vectors=vectors,
+        colors=plane_colors(places),
+        caption=caption,
+    )
+
+
+def save_colors(path, colors, fingerprint):
+    """Write all_colors.npy and, beside it, which rows it belongs to."""
+    import numpy as np
+
+    from lib.artifacts import row_record, whole_file, write_row_record
+
+    record = row_record(path)
+    record.unlink(missing_ok=True)  # until both are whole, neither vouches
+    with whole_file(path) as stream:
+        np.save(stream, colors)
+    write_row_record(record, fingerprint=fingerprint, rows=len(colors))
+
+
+def save_interactive_table(experiment, table, labels, port):
+    """Write the table of the interactive session."""
+    import numpy as np
+
+    from lib.artifacts import InteractiveTable
+
+    pictures = experiment.patch_pictures.name
+    InteractiveTable(
+        name=table.name,
+        coord=table.coords,
+        embeddings=table.pred,
+        label=labels,
+        image=np.array(
+            [f"http://localhost:{port}/{pictures}/{i}.png" for i in range(len(table))]
+        ),
+        provenance=table.provenance,
+    ).save(experiment.interactive_table)
+
+
+if __name__ == "__main__":
+    run_script(main)

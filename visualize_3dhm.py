@@ -1,0 +1,88 @@
+"""Paint the colours of the map into the tomograms."""
+
+import shlex
+
+from lib.errors import run_script
+from opts import PROJECT, heatmap_options
+
+
+def main():
+    """Write two volumes and a picture for each tomogram; say how to look at them."""
+    options = heatmap_options()
+
+    from tqdm import tqdm
+
+    from lib.artifacts import EmbeddingTable, ExperimentDir
+    from lib.painting_plan import check_disk, load_colors, plan_paintings
+
+    table = EmbeddingTable.load(options.input)
+    colors = load_colors(options.color, table, options.input)
+    paintings = plan_paintings(
+        table,
+        rec_dir=options.rec_dir,
+        listed=listed_tomograms(options.image_txt),
+        ext=options.ext,
+        order=options.order,
+        only=options.only,
+    )
+    experiment = ExperimentDir(options.dir_simsiam)
+    size = check_disk(paintings, experiment)
+    print(
+        f"painting {len(paintings)} tomogram(s): {size / 1e9:.2f} GB in "
+        f"{experiment.root}"
+    )
+    for painting in tqdm(paintings, unit="tomogram", disable=None):
+        paint(painting, table, colors, experiment, options)
+    print("look at the volumes, one above the other, with napari:")
+    for painting in paintings:
+        print(f"  {napari_command(experiment, painting.name)}")
+
+
+def listed_tomograms(image_txt):
+    """Return the paths of an image list by name, or None without a list."""
+    from lib.image_list import find_image_list, read_image_list
+
+    if image_txt is None:
+        return None
+    path = find_image_list(image_txt, PROJECT)
+    rows = read_image_list(path, project=PROJECT, needs_tilts=False)
+    return {row.name: row.rec_path for row in rows}
+
+
+def paint(painting, table, colors, experiment, options):
+    """Paint one tomogram: both volumes, then the blended picture of slices."""
+    from lib.blend_picture import draw_blend
+    from lib.heatmap import Discs, paint_tomogram
+    from lib.painting_plan import open_painting
+
+    volume, paired = open_painting(painting, table)
+    positions = table.coords[painting.rows]
+    grey_path = experiment.grey_volume(painting.name)
+    color_path = experiment.heatmap_volume(painting.name)
+    paint_tomogram(
+        volume.array,
+        Discs.of(positions, colors[painting.rows], options.radius),
+        grey_path=grey_path,
+        color_path=color_path,
+        paired=paired,
+    )
+    draw_blend(
+        experiment.blended_picture(painting.name),
+        grey_path,
+        color_path,
+        heights=positions[:, 2] * (2 if paired else 1),
+        weight=options.blend,
+        voxel_size=volume.voxel_size,
+        title=painting.name,
+    )
+    print(f"look at {experiment.blended_picture(painting.name)}")
+
+
+def napari_command(experiment, name):
+    """Return the command that shows both volumes as layers."""
+    volumes = experiment.grey_volume(name), experiment.heatmap_volume(name)
+    return "napari " + " ".join(shlex.quote(str(path.resolve())) for path in volumes)
+
+
+if __name__ == "__main__":
+    run_script(main)
