@@ -234,7 +234,7 @@ def test_no_option_that_nothing_reads(script, parser_of):
         ("plot_2d.py", "--input"),
         ("plot_2d.py --input e.npz --n_cluster 0", "0 is not a positive number"),
         ("plot_2d.py --input e.npz --mode pca", "pca"),
-        ("visualize_3dhm.py --input e.npz", "--rec_dir or --image_txt"),
+        ("visualize_3dhm.py --rec_dir .", "--input"),
         ("visualize_3dhm.py --input e.npz --rec_dir . --blend 2", "between 0 and 1"),
         ("interactive_to_training_coords.py --input .", "--output"),
     ],
