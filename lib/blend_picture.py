@@ -3,12 +3,15 @@
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from scipy.ndimage import gaussian_filter
 
 from lib.artifacts import whole_file
 from lib.colormap import plane_colors
+from lib.heatmap import GREY_PERCENTILES, REACH
 from lib.page import DPI, FAINT, INK, PAPER
 
 SHARES = (0.3, 0.5, 0.7)  # of the candidates lie below the slices shown
+SIGMA = 1.0  # of the Gaussian, for the eye alone [voxels]
 PANEL = 6.0  # longer edge of a slice [inches]
 GAP, RIM, STRIP = 0.12, 0.25, 0.62
 LEGEND_EDGE = 0.42
@@ -32,6 +35,25 @@ def blend(grey, colors, weight):
     mixed = weight * grey.astype(np.float32) + (1 - weight) * colors
     painted = colors.any(axis=-1, keepdims=True)
     return np.where(painted, np.rint(mixed).astype(np.uint8), grey)
+
+
+def thick_slice(grey, z):
+    """Average the slices over which a disc is painted; smooth and stretch them.
+
+    Parameters
+    ----------
+    grey : ndarray of uint8, shape (Z, Y, X, 3)
+    z : int
+
+    Returns
+    -------
+    ndarray of uint8, shape (Y, X, 3)
+    """
+    slices = grey[max(z - REACH, 0) : z + REACH + 1, :, :, 0]
+    mean = gaussian_filter(slices.mean(axis=0, dtype=np.float32), SIGMA)
+    low, high = np.percentile(mean, GREY_PERCENTILES)
+    levels = ((mean - low) * (255 / max(high - low, 1e-6))).clip(0, 255)
+    return np.repeat(np.rint(levels).astype(np.uint8)[..., None], 3, axis=-1)
 
 
 def choose_slices(heights, depth):
@@ -72,8 +94,9 @@ def draw_blend(
         [Angstrom]; a scale bar is drawn when it is known.
     title : str
     """
-    volumes = [np.load(volume, mmap_mode="r") for volume in (grey_path, color_path)]
-    depth, height, width, _ = volumes[0].shape
+    grey = np.load(grey_path, mmap_mode="r")
+    colors = np.load(color_path, mmap_mode="r")
+    depth, height, width, _ = grey.shape
     slices = choose_slices(heights, depth)
     scale = PANEL / max(height, width)
     size = (
@@ -85,7 +108,7 @@ def draw_blend(
     for place, z in enumerate(slices):
         left = RIM + place * (width * scale + GAP)
         axes = _add_axes(figure, left, STRIP, width * scale, height * scale)
-        picture = blend(*(volume[z] for volume in volumes), weight)
+        picture = blend(thick_slice(grey, z), colors[z], weight)
         axes.imshow(picture, interpolation="lanczos")
         _label(axes, f"z = {z}", voxel_size if place == 0 else None, width)
     _add_strip(figure, title, f"{len(heights):,} candidates", size[0])

@@ -6,6 +6,7 @@ Nat. Methods 2024, methods).
 """
 
 import numpy as np
+from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.linalg import eigh
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_limits
@@ -33,7 +34,7 @@ def over_cluster(vectors, *, n_cluster, seed):
     Returns
     -------
     ndarray of int64, shape (N,)
-        Labels 0, 1, ...; 0 is the largest cluster.
+        Labels 0, 1, ...; clusters of near numbers are alike.
 
     Raises
     ------
@@ -51,7 +52,7 @@ def over_cluster(vectors, *, n_cluster, seed):
     n_centroids = max(n_centroids, min(n_cluster, n_distinct))
     centroids, nearest = _k_means(vectors, n_centroids, seed, n_init=1)
     groups = _spectral_groups(centroids, min(n_cluster, n_centroids), seed)
-    return _largest_first(groups[nearest])
+    return _alike_side_by_side(groups[nearest], vectors)
 
 
 def _k_means(vectors, n_cluster, seed, n_init):
@@ -92,9 +93,15 @@ def _scaled_affinity(points):
     return affinity / np.outer(roots, roots)
 
 
-def _largest_first(labels):
-    """Renumber labels by falling size; equal ones by their first row."""
-    found, first, sizes = np.unique(labels, return_index=True, return_counts=True)
-    rank = np.empty(found.max() + 1, dtype=np.int64)
-    rank[found[np.lexsort((first, -sizes))]] = np.arange(len(found))
-    return rank[labels]
+def _alike_side_by_side(labels, vectors):
+    """Renumber labels so that clusters of near numbers are alike.
+
+    The order is that of the leaves of their average-linkage tree, turned so that
+    neighbouring leaves are as close as can be (Bar-Joseph et al. 2001).
+    """
+    found, labels = np.unique(labels, return_inverse=True)
+    if len(found) < 3:
+        return labels.astype(np.int64)
+    middles = [vectors[labels == label].mean(axis=0) for label in range(len(found))]
+    tree = linkage(np.array(middles, np.float64), "average", optimal_ordering=True)
+    return np.argsort(leaves_list(tree))[labels].astype(np.int64)

@@ -11,10 +11,11 @@ from lib.thumbnails import Sheet, choose_apart, push_apart
 THUMBNAIL_EDGE = (0.022, 0.075)  # least and most, on the unit map
 THUMBNAIL_FILL = 0.92  # of the least distance of two thumbnails
 N_EXAMPLES = 5
-EXAMPLE_EDGE = (54, 96)  # least and most [pixels]
+EXAMPLE_EDGE = (54, 120)  # least and most [pixels]
 GALLERY_GAP = 4  # [pixels]
 NUMBER_WIDTH = 68  # [pixels]
 MOST_GALLERY = 120  # clusters
+FEW_DOTS = 4
 
 
 def draw_map(path, places, grey, *, min_dist, caption):
@@ -65,7 +66,7 @@ def draw_label_map(path, places, labels, grey, *, vectors, colors, caption):
     places : ndarray, shape (N, 2)
         In the map supervised by the labels, on the unit square.
     labels : ndarray of int, shape (N,)
-        0, 1, ... by falling size of the cluster.
+        0, 1, ...
     grey : ndarray of uint8, shape (N, H, W)
         Patches.
     vectors : ndarray of float32, shape (N, D)
@@ -74,21 +75,38 @@ def draw_label_map(path, places, labels, grey, *, vectors, colors, caption):
         Of the candidates, as in the first map.
     caption : Caption
     """
-    n_cluster = labels.max() + 1
-    gallery = Gallery(min(n_cluster, MOST_GALLERY))
+    sizes = np.bincount(labels)
+    largest = np.sort(np.argsort(-sizes, kind="stable")[:MOST_GALLERY])
+    gallery = Gallery(len(largest))
     page = Page(0.03, beside=gallery.width / DPI)
-    page.add_dots(places, colors)
+    colors = _mean_colors(colors, labels)
+    page.add_dots(places, colors[labels], larger=2.5)
     _add_numbers(page, places, labels)
     sheet = Sheet.over(page)
-    for label in range(gallery.n_cluster):
-        rows = np.flatnonzero(labels == label)
-        gallery.add(page, sheet, label, rows, grey, vectors, colors)
-    note = f"{n_cluster} clusters; beside the map, the most typical patches of each"
-    if gallery.n_cluster < n_cluster:
-        note += f" of the {gallery.n_cluster} largest"
+    for place, label in enumerate(largest):
+        rows = _typical_first(np.flatnonzero(labels == label), vectors)
+        gallery.add(page, sheet, place, label, rows, grey, colors[label])
+    note = (
+        f"{len(sizes)} clusters, each in its mean colour of the first map; beside them "
+        "the most typical patches of each"
+    )
+    if len(largest) < len(sizes):
+        note += f" of the {len(largest)} largest"
     page.add_caption(caption, note)
     page.add_legend()
     page.save(path, sheet)
+
+
+def _mean_colors(colors, labels):
+    totals = [np.bincount(labels, channel) for channel in colors.T.astype(np.float64)]
+    means = np.stack(totals, axis=1) / np.bincount(labels)[:, None]
+    return np.rint(means).astype(np.uint8)
+
+
+def _typical_first(rows, vectors):
+    """Sort rows by their angle to the middle of all of them."""
+    middle = unit_rows(vectors[rows].mean(axis=0, keepdims=True))[0]
+    return rows[np.argsort(-vectors[rows] @ middle, kind="stable")]
 
 
 def _add_numbers(page, places, labels):
@@ -97,13 +115,14 @@ def _add_numbers(page, places, labels):
     for label in range(labels.max() + 1):
         members = places[labels == label]
         off_middle = ((members - np.median(members, axis=0)) ** 2).sum(axis=1)
-        anchors.append(members[off_middle.argmin()])
+        anchor = members[off_middle.argmin()]
+        # beside the dots where they are so few that the number would hide them
+        anchors.append(anchor + (0, 0.018 * (len(members) < FEW_DOTS)))
     spots = push_apart(np.array(anchors), (0.026, 0.02))
-    for label, (anchor, spot) in enumerate(zip(anchors, spots, strict=True)):
-        page.axes.annotate(
+    for label, spot in enumerate(spots):
+        page.axes.text(
+            *spot,
             str(label),
-            anchor,
-            xytext=spot,
             ha="center",
             va="center",
             fontsize=15,
@@ -126,7 +145,6 @@ class Gallery:
     def __init__(self, n_cluster):
         height = MAP_EDGE * DPI
         least, most = EXAMPLE_EDGE
-        self.n_cluster = n_cluster
         columns = -(-n_cluster // int(height // (least + 2 * GALLERY_GAP)))
         columns = max(columns, -(-n_cluster // 16))
         self.lines = -(-n_cluster // columns)
@@ -135,16 +153,13 @@ class Gallery:
         self.column = NUMBER_WIDTH + N_EXAMPLES * (self.edge + GALLERY_GAP) + 16
         self.width = columns * self.column
 
-    def add(self, page, sheet, label, rows, grey, vectors, colors):
-        """Paste the patches nearest to the middle of one cluster."""
-        column, line = divmod(label, self.lines)
+    def add(self, page, sheet, place, label, rows, grey, color):
+        """Paste the first patches of one cluster's rows at its place."""
+        column, line = divmod(place, self.lines)
         left = round((MAP_EDGE + 2 * MARGIN) * DPI + column * self.column)
         top = round(MARGIN * DPI + line * self.pitch)
-        middle = unit_rows(vectors[rows].mean(axis=0, keepdims=True))[0]
-        typical = rows[np.argsort(-vectors[rows] @ middle, kind="stable")]
-        color = colors[rows].astype(float).mean(axis=0).astype(np.uint8)
-        for place, row in enumerate(typical[:N_EXAMPLES]):
-            across = left + NUMBER_WIDTH + place * (self.edge + GALLERY_GAP)
+        for step, row in enumerate(rows[:N_EXAMPLES]):
+            across = left + NUMBER_WIDTH + step * (self.edge + GALLERY_GAP)
             sheet.paste(grey[row], left=across, top=top, edge=self.edge)
         sheet.fill(color, left=left + NUMBER_WIDTH - 12, top=top, size=(6, self.edge))
         height = page.height - (top + self.edge / 2) / DPI

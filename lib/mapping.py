@@ -14,7 +14,7 @@ N_LEAST_FOR_LAYOUT = 6
 # Beyond this many rows UMAP's approximate search overtakes the exact one.
 N_EXACT_NEIGHBORS = 50_000
 # Share of the labels in supervised UMAP: groups part, their neighbourhoods remain.
-LABEL_PULL = 0.1
+LABEL_PULL = 0.3
 N_ROUNDS_FROM_START = 200
 # Length of one label step against unit-length embeddings, in supervised t-SNE.
 LABEL_WEIGHT = 0.5

@@ -84,9 +84,9 @@ class Page:
             left / self.width, bottom / self.height, text, fontsize=size, **style
         )
 
-    def add_dots(self, places, colors):
+    def add_dots(self, places, colors, larger=1.0):
         """Draw a dot at every place of the map."""
-        size = float(np.clip(9000 / len(places), 2.0, 30.0))
+        size = larger * float(np.clip(9000 / len(places), 1.5, 30.0))
         self.axes.scatter(*places.T, s=size, c=colors / 255, alpha=0.8, linewidths=0)
 
     def add_caption(self, caption, note):

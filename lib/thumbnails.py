@@ -101,7 +101,7 @@ class Sheet:
         self.pixels[top : top + height, left : left + width, :3] = color
         self.pixels[top : top + height, left : left + width, 3] = 255
 
-    def paste(self, grey, *, left, top, edge, color=None, frame=2):
+    def paste(self, grey, *, left, top, edge, color=None, frame=3):
         """Paste a patch, resampled, with a frame inside its edge.
 
         Parameters
