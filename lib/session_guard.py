@@ -23,6 +23,7 @@ PAGES = re.compile(
     r"/|/model(/.*)?|/assets/[\w.-]+|/favicon\.ico|/modernizr\.js"
     r"|/apple-touch-icon[\w-]*\.png|/arize_phoenix_version"
 )
+EVENT = re.compile(r"(\d{1,9}):InferencesRole\.PRIMARY")
 EXPORTING = ("exportEvents", "exportClusters")
 # The page asks GitHub for its stars, and fonts from Google, unless told not to;
 # this makes the browser itself keep to this address.
@@ -225,12 +226,12 @@ def read_operation(body):
 def picked_rows(asked):
     """Return the rows in the arguments of an export.
 
-    An event is named ``<row>:PRIMARY`` by the page.
+    An event is named ``<row>:InferencesRole.PRIMARY`` by the page.
     """
     events = list(asked.get("eventIds") or [])
     for cluster in asked.get("clusters") or []:
         events += cluster["eventIds"]
-    rows = [re.fullmatch(r"(\d{1,9}):PRIMARY", event) for event in events]
+    rows = [EVENT.fullmatch(event) for event in events]
     if None in rows:
-        raise ValueError("events are named <row>:PRIMARY")
+        raise ValueError("events are named <row>:InferencesRole.PRIMARY")
     return [int(row.group(1)) for row in rows]

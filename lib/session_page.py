@@ -5,6 +5,7 @@ memory: no second port (its gRPC receiver stays closed), nothing written, nothin
 fetched. 13.2.0 is the last version that has the page.
 """
 
+import logging
 import os
 import re
 from importlib.metadata import PackageNotFoundError, version
@@ -156,6 +157,10 @@ def make_page(frame, cloud, *, name, settings):
     )
     model = create_model_from_inferences(Inferences(frame, schema, name))
     _use_cloud(cloud)
+    # the page always asks for an accuracy, and there is no truth to compare with
+    logging.getLogger("phoenix.metrics").addFilter(
+        lambda record: "y_true" not in record.getMessage()
+    )
     engine = server.create_engine_and_run_migrations("sqlite:///:memory:")
     return server.create_app(
         db=DbSessionFactory(db=server._db(engine), dialect=engine.dialect.name),

@@ -1,0 +1,122 @@
+"""A table to show, and a session running on it, for the tests of the session."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lib.artifacts import ExperimentDir, InteractiveTable, write_row_record
+
+PROJECT = Path(__file__).parents[1]
+SCRIPT = PROJECT / "phoenix_visualization.py"
+READY = re.compile(r"open\s+(http://localhost:(\d+)/)")
+
+
+def make_table(rows=12, clusters=3, dim=16, seed=0, **changed):
+    """Return a table of well-separated clusters."""
+    rng = np.random.default_rng(seed)
+    label = np.arange(rows) % clusters
+    centres = rng.normal(size=(clusters, dim)) * 2
+    columns = {
+        "name": np.array([f"tomo{1 + row % 2}" for row in range(rows)]),
+        "coord": rng.integers(0, 400, (rows, 3)),
+        "embeddings": (centres[label] + rng.normal(size=(rows, dim)) / 3).astype("f4"),
+        "label": label,
+        "image": np.array([f"http://localhost:7000/imgs/{r}.png" for r in range(rows)]),
+        "provenance": {
+            "options": {"compress": False},
+            "tomograms": {
+                "tomo1": {"shape": [200, 400, 500], "voxel_size": 10.0},
+                "tomo2": {"shape": [200, 400, 500], "voxel_size": 10.0},
+            },
+        },
+    }
+    return InteractiveTable(**{**columns, **changed})
+
+
+def write_run(folder, table, pictures=True):
+    """Write what plot_2d.py leaves for the session; return the table's path."""
+    run = ExperimentDir(folder)
+    table.save(run.interactive_table)
+    if pictures:
+        run.patch_pictures.mkdir()
+        for row, label in enumerate(table.label.tolist()):
+            write_ring(run.patch_pictures / f"{row}.png", radius=3 + label, seed=row)
+        write_row_record(
+            run.picture_record, fingerprint=table.fingerprint, rows=len(table)
+        )
+    return run.interactive_table
+
+
+def write_ring(path, radius, seed, box=36):
+    """Write a noisy picture of a dark ring."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:box, :box] - (box - 1) / 2
+    dark = 90 * np.exp(-((np.hypot(x, y) - radius) ** 2) / 6)
+    grey = 140 + 18 * rng.normal(size=(box, box)) - dark
+    Image.fromarray(grey.clip(0, 255).astype(np.uint8)).save(path)
+
+
+class Running:
+    """A session in a process of its own.
+
+    Use as a context manager; on leaving it is told to stop as Ctrl-C does.
+    """
+
+    def __init__(self, *arguments, cwd):
+        self.lines = []
+        self.process = subprocess.Popen(
+            [sys.executable, "-u", str(SCRIPT), *map(str, arguments)],
+            cwd=cwd,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "TMPDIR": str(cwd)},
+        )
+        self._ready = threading.Event()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.lines.append(line)
+            if "stop        Ctrl-C" in line:
+                self._ready.set()
+        self._ready.set()
+
+    def wait_ready(self, seconds=120):
+        """Return the address of the page once it answers."""
+        assert self._ready.wait(seconds), self.text
+        found = READY.search(self.text)
+        assert found, self.text
+        self.port = int(found.group(2))
+        return found.group(1)
+
+    @property
+    def text(self):
+        return "".join(self.lines)
+
+    def stop(self, number=signal.SIGINT, seconds=30):
+        """Send a signal; return the exit code."""
+        self.process.send_signal(number)
+        code = self.process.wait(seconds)
+        self._reader.join(5)
+        return code
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            try:
+                self.stop()
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        self.process.stdout.close()

@@ -1,0 +1,206 @@
+"""The session as a user sees it: a real browser, a real download, the converter.
+
+SESSION_PICTURES=folder keeps a picture of every step (that of the document).
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.parse import urlparse
+
+import numpy as np
+import pytest
+
+from tests.session_runs import PROJECT, Running, make_table, write_run
+
+PATIENCE = 60
+CHOSEN = 3
+
+
+def find_browser():
+    """Return (browser, driver), or None for each that is not here."""
+    names = ("chromium", "google-chrome", "chromium-browser")
+    return next(filter(None, map(shutil.which, names)), None), shutil.which(
+        "chromedriver"
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    browser, driver = find_browser()
+    if not (browser and driver) and not os.environ.get("REQUIRE_BROWSER"):
+        pytest.skip("no chromium with chromedriver on this machine")
+    assert browser and driver, "chromium and chromedriver are needed (REQUIRE_BROWSER)"
+    folder = tmp_path_factory.mktemp("run")
+    hostile = "tomo<img src=x onerror=document.title='broken'>"
+    table = make_table(
+        600,
+        clusters=6,
+        dim=128,
+        name=np.array(["tomo1", hostile] * 300),
+    )
+    path = write_run(folder / "test_sample", table)
+    with Running("--input", path, cwd=folder) as session:
+        session.table, session.folder = table, path.parent
+        session.address = session.wait_ready()
+        yield session
+
+
+@pytest.fixture(scope="module")
+def page(run, tmp_path_factory):
+    downloads = tmp_path_factory.mktemp("downloads")
+    page = Page(run.address, downloads)
+    yield page
+    page.driver.quit()
+
+
+class Page:
+    """The page in a browser; every step waits for what it needs, then goes on."""
+
+    def __init__(self, address, downloads):
+        from selenium import webdriver
+
+        self.downloads = downloads
+        browser, driver = find_browser()
+        options = webdriver.ChromeOptions()
+        options.binary_location = browser
+        for argument in (
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-dev-shm-usage",
+            "--disable-background-networking",
+            "--use-gl=angle",
+            "--use-angle=swiftshader",
+            "--enable-unsafe-swiftshader",
+            "--window-size=1280,860",
+        ):
+            options.add_argument(argument)
+        prefs = {"download.default_directory": str(downloads)}
+        options.add_experimental_option("prefs", prefs)
+        options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
+        service = webdriver.ChromeService(driver)
+        self.driver = webdriver.Chrome(options=options, service=service)
+        self.driver.get(address)
+
+    def until(self, found):
+        """Return the first thing `found` returns that is true."""
+        from selenium.common.exceptions import WebDriverException
+
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                if value := found():
+                    return value
+            except WebDriverException:
+                # the page has redrawn the element meanwhile: look for it again
+                pass
+            assert time.monotonic() < end, f"waited in vain on {self.driver.title}"
+            time.sleep(0.1)
+
+    def all(self, css):
+        return self.driver.find_elements("css selector", css)
+
+    def press(self, css, text=None):
+        """Click the element that is there and shows `text`."""
+
+        def click():
+            for element in self.all(css):
+                if text is None or text in element.get_attribute("textContent"):
+                    self.driver.execute_script(
+                        "arguments[0].scrollIntoView({block: 'nearest'})", element
+                    )
+                    element.click()
+                    return True
+            return False
+
+        self.until(click)
+
+    def press_until(self, css, text, appears):
+        """Click, and again when nothing came of it, until `appears` is there."""
+        end = time.monotonic() + PATIENCE
+        while not self.all(appears):
+            assert time.monotonic() < end, f"{text}: {appears} never came"
+            self.press(css, text)
+            again = time.monotonic() + 8
+            while time.monotonic() < again and not self.all(appears):
+                time.sleep(0.1)
+
+    def keep_picture(self, name):
+        if folder := os.environ.get("SESSION_PICTURES"):
+            self.driver.save_screenshot(str(Path(folder) / f"{name}.png"))
+
+    def downloaded(self):
+        return [path for path in self.downloads.iterdir() if path.suffix == ".parquet"]
+
+    def requests(self):
+        """Return the addresses that the browser has asked for."""
+        entries = [json.loads(e["message"]) for e in self.driver.get_log("performance")]
+        return [
+            entry["message"]["params"]["request"]["url"]
+            for entry in entries
+            if entry["message"]["method"] == "Network.requestWillBeSent"
+        ]
+
+
+def test_a_cluster_goes_from_the_cloud_to_training_coordinates(run, page, tmp_path):
+    page.until(lambda: page.all("a[href^='/model/embeddings/']"))
+    page.keep_picture("session_home")
+    page.press("a[href^='/model/embeddings/']", "patches")
+
+    page.until(lambda: len(page.all("[data-testid=cluster-description]")) == 6)
+    page.until(lambda: page.all("[data-testid=point-cloud-display] canvas"))
+    page.keep_picture("session_cloud")
+
+    page.press("button[aria-label='Coloring strategy']")
+    page.press("[role=option][data-key=dimension]")
+    page.press("[data-testid=dimension-picker] button")
+    page.press("[role=option][data-key=label]")
+    page.until(lambda: "05" in page.driver.find_element("tag name", "body").text)
+    page.keep_picture("session_colours")
+
+    page.press("[data-testid=cluster-description]", f"Cluster 0{CHOSEN}")
+    chosen = run.table.label == CHOSEN
+    shown = "return [...document.images].filter(i => i.naturalWidth == 36).length"
+    page.until(lambda: page.driver.execute_script(shown) == chosen.sum())
+    page.keep_picture("session_gallery")
+
+    button = "button[aria-label='Export selection / cluster']"
+    page.press_until(button, "Export", appears="[role=dialog]")
+    page.until(lambda: (run.folder / "exports").is_dir())
+    page.keep_picture("session_export")
+    page.press("button", "Download")
+    page.until(page.downloaded)
+    (download,) = page.downloaded()
+    assert (
+        download.read_bytes() == (run.folder / "exports" / download.name).read_bytes()
+    )
+
+    output = tmp_path / "training_coordinates.txt"
+    subprocess.run(
+        [sys.executable, PROJECT / "interactive_to_training_coords.py"]
+        + ["--input", page.downloads, "--output", output],
+        check=True,
+        cwd=tmp_path,
+    )
+    lines = [line.split("\t") for line in output.read_text().splitlines()]
+    assert lines[0] == ["image_name", "x_coord", "y_coord", "z_coord"]
+    assert [line[0] for line in lines[1:]] == run.table.name[chosen].tolist()
+    coords = [list(map(int, line[1:])) for line in lines[1:]]
+    assert coords == run.table.coord[chosen].tolist()
+
+
+def test_the_browser_asks_nobody_else(page):
+    asked = {urlparse(url) for url in page.requests()}
+    outside = [url.geturl() for url in asked if url.scheme not in ("data", "blob")]
+    assert outside, "the log is empty"
+    assert {urlparse(url).hostname for url in outside} == {"localhost"}
+
+
+def test_names_in_the_table_are_text_to_the_page(page):
+    body = page.driver.find_element("tag name", "body")
+    assert not body.find_elements("css selector", "img[src=x]")
+    assert page.driver.title != "broken"
