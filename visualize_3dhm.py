@@ -33,7 +33,7 @@ def main():
     )
     for painting in tqdm(paintings, unit="tomogram", disable=None):
         paint(painting, table, colors, experiment, options)
-    print("look at the volumes, one above the other, with napari:")
+    print("look at both volumes at once with napari (pip install napari[all]):")
     for painting in paintings:
         print(f"  {napari_command(experiment, painting.name)}")
 
@@ -81,7 +81,8 @@ def paint(painting, table, colors, experiment, options):
 def napari_command(experiment, name):
     """Return the command that shows both volumes as layers."""
     volumes = experiment.grey_volume(name), experiment.heatmap_volume(name)
-    return "napari " + " ".join(shlex.quote(str(path.resolve())) for path in volumes)
+    paths = " ".join(shlex.quote(str(path.resolve())) for path in volumes)
+    return f"napari {paths} --blending=additive"
 
 
 if __name__ == "__main__":

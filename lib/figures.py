@@ -15,6 +15,7 @@ EXAMPLE_EDGE = (54, 120)  # least and most [pixels]
 GALLERY_GAP = 4  # [pixels]
 NUMBER_WIDTH = 68  # [pixels]
 MOST_GALLERY = 120  # clusters
+EASY_LINES, EASY_COLUMNS = 16, 4  # of the gallery, before patches get smaller
 FEW_DOTS = 4
 
 
@@ -145,8 +146,9 @@ class Gallery:
     def __init__(self, n_cluster):
         height = MAP_EDGE * DPI
         least, most = EXAMPLE_EDGE
-        columns = -(-n_cluster // int(height // (least + 2 * GALLERY_GAP)))
-        columns = max(columns, -(-n_cluster // 16))
+        most_lines = int(height // (least + 2 * GALLERY_GAP))
+        columns = min(-(-n_cluster // EASY_LINES), EASY_COLUMNS)
+        columns = max(columns, -(-n_cluster // most_lines))
         self.lines = -(-n_cluster // columns)
         self.edge = int(min(most, height // self.lines - 2 * GALLERY_GAP))
         self.pitch = height / max(self.lines, height // (most + 2 * GALLERY_GAP))

@@ -1,5 +1,6 @@
 """The page of a map: paper, frame, dots, caption and colour legend."""
 
+import textwrap
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ MAP_EDGE = 11.3  # [inches]
 MARGIN = 0.35
 STRIP = 1.55  # below the map, for caption and legend
 LEGEND_EDGE = 1.05
+ALARM_WIDTH = 108  # [letters]
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ class Page:
         self.write(caption.facts, MARGIN, STRIP - 0.7, 11.5)
         self.write(note, MARGIN, STRIP - 0.93, 11.5, color=FAINT)
         if caption.alarm:
-            self.write(caption.alarm, MARGIN, STRIP - 1.2, 11.5, color=ALARM)
+            alarm = textwrap.fill(caption.alarm, ALARM_WIDTH)
+            self.write(alarm, MARGIN, STRIP - 1.04, 11, color=ALARM, va="top")
 
     def add_legend(self):
         """Draw the colours of the unit square below the right end of the map."""

@@ -23,7 +23,9 @@ def choose_apart(places, *, edge, min_dist):
         grid come first, so that the page fills evenly. No other row can be added.
     """
     pitch = max(edge, np.sqrt(min_dist))
-    off_knot = np.abs(places / pitch - np.round(places / pitch)).max(axis=1)
+    # knots a little wider than needed, as no row sits exactly on one
+    knots = places / (1.08 * pitch)
+    off_knot = np.abs(knots - np.round(knots)).max(axis=1)
     chosen, cells = [], {}
     for row in np.argsort(off_knot, kind="stable").tolist():
         x, y = places[row].tolist()

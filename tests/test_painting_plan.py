@@ -1,0 +1,168 @@
+import mrcfile
+import numpy as np
+import pytest
+
+from lib.artifacts import ExperimentDir, row_record, write_row_record
+from lib.errors import ArtifactError, InputError, OptionError, ResourceError
+from lib.painting_plan import check_disk, load_colors, open_painting, plan_paintings
+from tests.plot_tables import SIZE, make_table
+
+
+def write_tomogram(path, order="xzy"):
+    """Write a tomogram that holds the candidates of `make_table`."""
+    width, height, depth = SIZE.tolist()
+    volume = np.random.default_rng(0).integers(-99, 99, (depth, height, width), np.int8)
+    in_file = volume if order == "zxy" else volume.transpose(1, 0, 2)
+    with mrcfile.new(path, np.ascontiguousarray(in_file)) as mrc:
+        mrc.voxel_size = 10
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two tomograms with different endings."""
+    write_tomogram(tmp_path / "tomo1.rec")
+    write_tomogram(tmp_path / "tomo2.mrc")
+    return tmp_path
+
+
+def paths(paintings):
+    return [painting.path.name for painting in paintings]
+
+
+def test_tomograms_are_found_by_name_and_either_ending(folder):
+    paintings = plan_paintings(make_table(), rec_dir=folder)
+    assert paths(paintings) == ["tomo1.rec", "tomo2.mrc"]
+    assert [painting.order for painting in paintings] == ["xzy", "xzy"]
+    np.testing.assert_array_equal(paintings[1].rows, np.arange(1, 60, 2))
+
+
+@pytest.mark.parametrize("ext", [".mrc", "mrc"])
+def test_ending_can_be_chosen(folder, ext):
+    write_tomogram(folder / "tomo1.mrc")
+    found = plan_paintings(make_table(), rec_dir=folder, ext=ext)
+    assert paths(found) == ["tomo1.mrc", "tomo2.mrc"]
+
+
+def test_what_the_run_knew_finds_files_of_other_names_and_their_order(folder):
+    known = {
+        "tomo1": {"rec_path": str(folder / "tomo2.mrc"), "order": "zxy"},
+        "tomo2": {"rec_path": "/gone/tomo1.rec", "order": "zxy"},
+    }
+    table = make_table(provenance={"tomograms": known})
+    (folder / "tomo2.mrc").rename(folder / "other.mrc")
+    known["tomo1"]["rec_path"] = str(folder / "other.mrc")
+    known["tomo2"]["rec_path"] = "/gone/other.mrc"
+    assert paths(plan_paintings(table, only=["tomo1"])) == ["other.mrc"]
+    in_folder = plan_paintings(table, rec_dir=folder, only=["tomo2"])
+    assert paths(in_folder) == ["other.mrc"]
+    assert in_folder[0].order == "zxy"
+    assert plan_paintings(table, rec_dir=folder, order="xyz")[0].order == "xyz"
+
+
+def test_tomograms_not_found_are_named_together(folder):
+    (folder / "tomo1.rec").unlink()
+    with pytest.raises(InputError, match=r"tomo1 \(.*tomo1\.rec.*\); tomo2 \(no path"):
+        plan_paintings(
+            make_table(provenance={"tomograms": {"tomo1": {"rec_path": "tomo1.rec"}}})
+        )
+    with pytest.raises(InputError, match=r"tomo2 \(no path known\)"):
+        plan_paintings(make_table(), listed={"tomo1": folder / "tomo1.rec"})
+
+
+def test_names_that_leave_the_folder_are_refused(folder):
+    table = make_table()
+    table.name[0] = "../x"
+    (folder / "sub").mkdir()
+    write_tomogram(folder / "x.rec")
+    with pytest.raises(InputError, match=r"'\.\./x' is no name for a file"):
+        plan_paintings(table, rec_dir=folder / "sub")
+
+
+def test_only_what_the_table_has_can_be_painted(folder):
+    with pytest.raises(OptionError, match="no candidates in tomo9; .* tomo1, tomo2"):
+        plan_paintings(make_table(), rec_dir=folder, only=["tomo9"])
+
+
+def test_candidates_outside_the_tomogram_are_refused_with_both_sizes(folder):
+    table = make_table()
+    table.coords[0] = SIZE
+    painting = plan_paintings(table, rec_dir=folder)[0]
+    with pytest.raises(InputError, match="1 of 30 .* 60, 50, 24 .* reach 60, 50, 24"):
+        open_painting(painting, table)
+
+
+def test_paired_slices_are_known_from_the_run(folder):
+    table = make_table(provenance={"options": {"compress": True}})
+    painting = plan_paintings(table, rec_dir=folder)[0]
+    with pytest.raises(InputError, match="60, 50, 12 "):
+        open_painting(painting, table)
+    table.coords[:, 2] //= 2
+    volume, paired = open_painting(painting, table)
+    assert paired
+    assert volume.array.shape == tuple(SIZE[::-1].tolist())
+
+
+def test_disk_is_counted_before_anything_is_written(folder, monkeypatch):
+    paintings = plan_paintings(make_table(), rec_dir=folder)
+    experiment = ExperimentDir(folder / "out")
+    size = 2 * 2 * 3 * int(SIZE.prod())
+    assert check_disk(paintings, experiment) == size
+
+    class Usage:
+        free = size - 1
+
+    monkeypatch.setattr("lib.painting_plan.shutil.disk_usage", lambda _: Usage)
+    with pytest.raises(ResourceError, match="make room"):
+        check_disk(paintings, experiment)
+    experiment.grey_volume("tomo1").write_bytes(bytes(1000))
+    assert check_disk(paintings, experiment) == size
+
+
+def write_colors(path, rows=60, dtype=np.uint8):
+    colors = np.random.default_rng(0).integers(0, 256, (rows, 3)).astype(dtype)
+    np.save(path, colors)
+    return colors
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int64, np.float64])
+def test_colors_of_a_peer_are_read(tmp_path, dtype):
+    colors = write_colors(tmp_path / "all_colors.npy", dtype=dtype)
+    found = load_colors(tmp_path / "all_colors.npy", make_table(), "table")
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, colors)
+
+
+def test_colors_of_another_run_are_refused(tmp_path):
+    path = tmp_path / "all_colors.npy"
+    with pytest.raises(ArtifactError, match="does not exist; run plot_2d"):
+        load_colors(path, make_table(), "table.npz")
+    write_colors(path, rows=59)
+    with pytest.raises(ArtifactError, match=r"59 colours, but table\.npz has 60"):
+        load_colors(path, make_table(), "table.npz")
+    write_colors(path)
+    other = make_table(seed=1).fingerprint
+    write_row_record(row_record(path), fingerprint=other, rows=60)
+    with pytest.raises(ArtifactError, match="belongs to another run"):
+        load_colors(path, make_table(), "table.npz")
+
+
+@pytest.mark.parametrize(
+    "array, message",
+    [
+        (np.zeros((60, 4), np.uint8), r"array of shape \(60, 4\)"),
+        (np.full((60, 3), 256), "from 0 to 255"),
+        (np.full((60, 3), np.nan), "from 0 to 255"),
+        (np.full((60, 3), "red"), "from 0 to 255"),
+    ],
+)
+def test_what_is_no_color_is_refused(tmp_path, array, message):
+    np.save(tmp_path / "all_colors.npy", array)
+    with pytest.raises(ArtifactError, match=message):
+        load_colors(tmp_path / "all_colors.npy", make_table(), "table.npz")
+
+
+def test_colors_with_something_to_execute_are_refused(tmp_path):
+    path = tmp_path / "all_colors.npy"
+    np.save(path, np.array([{}, {}], dtype=object), allow_pickle=True)
+    with pytest.raises(ArtifactError, match="not an array of colours"):
+        load_colors(path, make_table(), "table.npz")
