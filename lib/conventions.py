@@ -63,8 +63,13 @@ class Convention:
 
     @property
     def family(self):
-        """What is common to conventions that differ in the angles alone."""
-        return self.order, self.axis, self.turn
+        """What is common to conventions that look alike at low tilts."""
+        return self.order, self.turn
+
+    @property
+    def untwisted(self):
+        """The same with the images as they are: its projections are the same."""
+        return replace(self, turn="")
 
     def angles(self, angles):
         """Return the angles (T,) of the images by this convention [degrees]."""

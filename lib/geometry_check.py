@@ -12,6 +12,7 @@ them at least as well as they agree with one another.
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 from tqdm import tqdm
@@ -27,8 +28,10 @@ SIGNIFICANT = 8.0
 DISTINCT = 2.0
 # Below this part of a better one's correlation, a convention is worse beyond doubt.
 WORSE = 0.7
-# Shifted images: correlation where they are, of that where they would fit best.
-ASTRAY = 0.25
+# Images are shifted when, of the correlation where each fits best, less than this
+# part is left where they are; another convention must explain more than shifts do.
+ASTRAY = 0.3
+EXPLAINED = 0.5
 SHIFT_SIGNIFICANT = 12.0  # highest of all shifts, as a multiple of chance
 SIGNAL = 7.0  # the same of neighbouring images; pure noise gives 4 to 4.5
 NOT_SHOWN = 1 / 3  # part of the neighbours' correlation that a tomogram must reach
@@ -132,58 +135,60 @@ def examine(row, order, flip_tilt_angles=False):
     Finding
     """
     sample = TiltSample.read(row, order, flip_tilt_angles)
+    project = cache(sample.project)
     asked = Convention(sample.order)
-    scores = _score(
-        sample,
-        possible_conventions(
-            sample.order, sample.angles, sample.file_shape, sample.image_shape
-        ),
+    possible = possible_conventions(
+        sample.order, sample.angles, sample.file_shape, sample.image_shape
     )
+    scores = _score(sample, project, possible)
     if max(map(abs, scores.values())) < MODEST:
         tilted = (Convention(sample.order, offset=offset) for offset in OFFSETS)
         both = [(one, replace(one, flipped=True)) for one in tilted]
-        scores |= _score(sample, [one for pair in both for one in pair])
-    verdict, remedy, other = _judge(sample, scores, asked, flip_tilt_angles)
+        turned = _score(sample, project, [one for pair in both for one in pair])
+        if abs(scores[_best(scores)]) < WORSE * abs(turned[_best(turned)]):
+            scores |= turned
+    shifts = {
+        one: Shift.find(project(one.untwisted), sample.seen_by(one))
+        for one in {_best(scores), asked, replace(asked, flipped=True)}
+    }
+    verdict, remedy = _judge(sample, scores, shifts, flip_tilt_angles)
+    other = _best({one: scores[one] for one in scores if one != asked})
     return Finding(
         row.name, sample.order, verdict, scores[asked], scores[other], other, remedy
     )
 
 
-def _score(sample, conventions):
+def _score(sample, project, conventions):
     """Return the correlation by convention, the median over the tilts."""
-    projections, scores = {}, {}
-    for one in conventions:
-        untwisted = replace(one, turn="")
-        if untwisted not in projections:
-            projections[untwisted] = sample.project(untwisted)
-        found = correlate(projections[untwisted], sample.seen_by(one))
-        scores[one] = float(np.median(found))
-    return scores
-
-
-def _judge(sample, scores, asked, flip_tilt_angles):
-    """Return verdict, remedy and the best convention that was not asked for."""
-    size = {one: abs(score) for one, score in scores.items()}
-    best = max(size, key=size.get)
-    other = max(size.keys() - {asked}, key=lambda one: (size[one], str(one)))
-    unrelated = max(size[one] for one in size if one.family != best.family)
-    shifts = {
-        one: Shift.find(sample.project(one), sample.seen_by(one))
-        for one in {best, asked, replace(asked, flipped=True)}
+    return {
+        one: float(np.median(correlate(project(one.untwisted), sample.seen_by(one))))
+        for one in conventions
     }
-    here = shifts[best]
-    fits = size[best] >= max(DISTINCT * unrelated, SIGNIFICANT * here.chance)
-    if fits and here.unmoved >= ASTRAY * here.correlation:
-        if size[asked] >= WORSE * size[best]:
-            return AGREES, "", other
-        return OTHER, best.remedy(sample.order, flip_tilt_angles), other
+
+
+def _best(scores):
+    return max(scores, key=lambda one: abs(scores[one]))
+
+
+def _judge(sample, scores, shifts, flip_tilt_angles):
+    """Return verdict and remedy."""
+    size = {one: abs(score) for one, score in scores.items()}
+    asked, best = Convention(sample.order), _best(scores)
+    unrelated = max(size[one] for one in size if one.family != best.family)
     moved = max(shifts, key=lambda one: shifts[one].significance)
-    if shifts[moved].significance >= SHIFT_SIGNIFICANT:
-        return ASTRAY_IMAGES, _describe_moves(sample, moved, shifts[moved]), other
+    significant = shifts[moved].significance >= SHIFT_SIGNIFICANT
+    at_best = shifts[moved].correlation if significant else 0.0
+    if size[best] >= max(DISTINCT * unrelated, SIGNIFICANT * shifts[best].chance):
+        if size[asked] >= max(WORSE * size[best], ASTRAY * at_best):
+            return AGREES, ""
+        if size[asked] < WORSE * size[best] and size[best] >= EXPLAINED * at_best:
+            return OTHER, best.remedy(sample.order, flip_tilt_angles)
+    if significant and shifts[moved].unmoved < ASTRAY * at_best:
+        return ASTRAY_IMAGES, _describe_moves(sample, moved, shifts[moved])
     agreement, significance = sample.neighbours()
     if significance >= SIGNAL and size[best] < NOT_SHOWN * agreement:
-        return NOTHING, "", other
-    return UNCLEAR, "", other
+        return NOTHING, ""
+    return UNCLEAR, ""
 
 
 def _describe_moves(sample, convention, shift):

@@ -59,6 +59,7 @@ def project(volume, angles, *, shape, factor, z_sign):
     centres = np.stack([x, np.zeros_like(x), z], axis=1)
     landing = project_to_tilts(centres, angles, shape, z_sign)[..., 0]
     planes = volume.transpose(0, 2, 1).reshape(depth * width, height)
+    planes = np.ascontiguousarray(planes)  # each product would copy it again
     images, seen = [], []
     for places in (landing - middle) / factor:
         matrix = _matrix(places.astype(np.float32), width)
@@ -73,8 +74,8 @@ def project(volume, angles, *, shape, factor, z_sign):
 
 def _matrix(places, width):
     """Return (X, voxels): each voxel shared between the two nearest pixels."""
-    left = np.floor(places).astype(np.int32)
-    share = places - left
+    floor = np.floor(places)
+    left, share = floor.astype(np.int32), places - floor
     voxel = np.arange(len(places), dtype=np.int32)
     rows = np.concatenate([left, left + 1])
     weights = np.concatenate([1 - share, share])

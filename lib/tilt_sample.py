@@ -30,6 +30,7 @@ from lib.tomo_io import (
 WIDTH = 256  # [binned pixels]
 # Untilted, both signs look the same; at high tilts, much is not in the tomogram.
 TILTS = (-42, -30, -18, 18, 30, 42)  # [degrees]
+USUAL = (0.5, 99.5)  # hot pixels and gold beads beyond are clipped [percentiles]
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,7 @@ def _read_images(info, places, factor):
         extremes.update(section)
         if not extremes.fault:
             image = average(section[0], factor, (0, 1))
+            image = np.clip(image, *np.percentile(image, USUAL))
             images[place] = image - image.mean()
     return images
 

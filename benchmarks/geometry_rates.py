@@ -1,0 +1,164 @@
+"""How often the geometry check is right, over noise levels and mistakes.
+
+    python benchmarks/geometry_rates.py
+
+Synthetic specimens (sample_data/make_synthetic.py) get noise, are spoiled by every
+mistake on purpose and checked as files, as a user's would be. Two kinds of tomogram:
+reconstructed from the very tilt images, whose noise then helps to tell; and from
+images with other noise, as after denoising, where it hides the match.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lib.errors import run_script
+from lib.geometry_check import AGREES, UNCLEAR, examine
+from lib.image_list import ImageRow
+from sample_data import simulation
+from sample_data.make_synthetic import make_tomogram, tilt_angles
+
+SHAPE = (64, 160, 160)  # (Z, Y, X)
+NOISES = (1, 3, 10, 30, 100)  # std, in that of the noiseless images
+ANGLES = tilt_angles(60, 3)
+
+
+def _move_each(images, rng, reach):
+    moves = rng.integers(-reach, reach + 1, (len(images), 2))
+    pairs = zip(images, moves, strict=True)
+    return np.array([np.roll(image, tuple(move), (0, 1)) for image, move in pairs])
+
+
+# Mistake: how it changes (tomogram, images, angles), and a word of its remedy, ""
+# where nothing is to be said, None where any refusal will do.
+CASES = {
+    "none": (lambda t, i, a, rng: (t, i, a), ""),
+    "none, contrast inverted": (lambda t, i, a, rng: (-t, i, a), ""),
+    "none, images within 1 px": (
+        lambda t, i, a, rng: (t, _move_each(i, rng, 1), a),
+        "",
+    ),
+    "angles negated": (lambda t, i, a, rng: (t, i, -a), "flip_tilt_angles"),
+    "z reversed": (lambda t, i, a, rng: (t[::-1], i, a), "flip_tilt_angles"),
+    "angles 10 degrees off": (lambda t, i, a, rng: (t, i, a + 10), "add about -"),
+    "images mirrored": (lambda t, i, a, rng: (t, i[:, ::-1], a), "mirrored"),
+    "images turned by 90": (
+        lambda t, i, a, rng: (t, np.rot90(i, 1, (1, 2)), a),
+        "turned by 90",
+    ),
+    "tilt axis along x": (
+        lambda t, i, a, rng: (t.transpose(0, 2, 1), i.transpose(0, 2, 1), a),
+        "along x",
+    ),
+    "z cut unevenly by 24": (lambda t, i, a, rng: (t[24:], i, a), "middle slice"),
+    "images not aligned": (
+        lambda t, i, a, rng: (t, _move_each(i, rng, 25), a),
+        "before alignment",
+    ),
+    "angles in another order": (
+        lambda t, i, a, rng: (t, i, rng.permutation(a)),
+        None,
+    ),
+    "series of another tomogram": (lambda t, i, a, rng: (t, i, a), None),
+}
+
+
+def main():
+    """Print a table for each kind of tomogram."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repeats", type=int, default=4, help="specimens a case")
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    matrix = simulation.projection_matrix(ANGLES, SHAPE[0], SHAPE[2], 1)
+    specimens = [
+        make_tomogram(
+            [options.seed, number], SHAPE, angles=ANGLES, noise=0, order="zxy"
+        ).tilts
+        for number in range(options.repeats)
+    ]
+    for same in (True, False):
+        outcomes = measure(specimens, matrix, same, options.seed)
+        print(f"\nTomogram from {'the very' if same else 'other'} images:\n")
+        print_table(outcomes)
+
+
+def measure(specimens, matrix, same, seed):
+    """Return the outcomes, a Counter by (case, noise).
+
+    Parameters
+    ----------
+    specimens : list of ndarray, shape (T, Y, X)
+        Noiseless tilt images.
+    matrix : scipy.sparse.csr_array
+        Projects them, see `sample_data.simulation.projection_matrix`.
+    same : bool
+        Whether the tomogram is made of the images it is compared with.
+    seed : int
+    """
+    outcomes = defaultdict(Counter)
+    for noise in tqdm(NOISES, desc="noise levels", disable=None):
+        for number, clean in enumerate(specimens):
+            rng = np.random.default_rng([seed, number, noise])
+            images = add_noise(clean, noise, rng)
+            source = images if same else add_noise(clean, noise, rng)
+            tomogram = simulation.back_project(source, matrix)
+            foreign = add_noise(specimens[number - 1], noise, rng)
+            for case, (spoil, word) in CASES.items():
+                shown = foreign if case.startswith("series of another") else images
+                spoiled = spoil(tomogram, shown, ANGLES, rng)
+                outcomes[case, noise][judge(*spoiled, word)] += 1
+    return outcomes
+
+
+def add_noise(images, noise, rng):
+    """Add white noise of `noise` times the std of all images."""
+    scale = np.float32(noise * images.std())
+    return images + scale * rng.standard_normal(images.shape, np.float32)
+
+
+def judge(tomogram, images, angles, word):
+    """Check a tomogram as files; say whether the outcome is what it should be.
+
+    Returns
+    -------
+    {"right", "unclear", "other remedy", "FALSE ALARM", "MISSED"}
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        simulation.write_tomogram(folder, "t", tomogram, images, angles, "zxy", 10.0)
+        row = ImageRow("t", *(folder / f"t.{end}" for end in ("rec", "ali", "tlt")))
+        found = examine(row, "zxy")
+    if found.verdict == UNCLEAR:
+        return "unclear"
+    if word == "":
+        return "right" if found.verdict == AGREES else "FALSE ALARM"
+    if found.verdict == AGREES:
+        return "MISSED"
+    return "right" if word is None or word in found.remedy else "other remedy"
+
+
+def print_table(outcomes):
+    """Print what came out of each case at each noise, as a Markdown table."""
+    print("| mistake |", " | ".join(f"noise {noise}" for noise in NOISES), "|")
+    print("|:--|" + ":--|" * len(NOISES))
+    for case in CASES:
+        cells = (
+            ", ".join(
+                f"{count} {kind}" for kind, count in outcomes[case, noise].items()
+            )
+            for noise in NOISES
+        )
+        print(f"| {case} |", " | ".join(cells), "|")
+
+
+if __name__ == "__main__":
+    run_script(main)
