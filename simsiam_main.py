@@ -3,7 +3,7 @@
 import signal
 from dataclasses import asdict
 
-from lib.errors import TrainingError, run_script
+from lib.errors import OptionError, TrainingError, run_script
 from opts import PROJECT, patch_options, recipe_changes, train_options
 
 
@@ -24,7 +24,12 @@ def main():
         project=PROJECT,
         needs_tilts=options.task == "simsiam2d3d",
     )
+    if options.check_geometry:
+        check(rows, options)
+        return
     ranks = start_ranks()
+    if ranks.is_main and options.task == "simsiam2d3d":
+        check(rows, options)
     device = choose_device(options.gpus, ranks)
     seed_everything(options.seed)
     experiment = ExperimentDir.of(options.exp_dir, options.dataset, options.exp_id)
@@ -54,6 +59,23 @@ def main():
     stop_ranks(ranks)
 
 
+def check(rows, options):
+    """Refuse tomograms and tilt series that do not show the same."""
+    from lib.geometry_check import check_geometry
+
+    if options.task != "simsiam2d3d":
+        raise OptionError(
+            "--check_geometry compares tomograms with tilt series, which only "
+            "simsiam2d3d uses; give that mode and a list with tilt_path and angle_path"
+        )
+    check_geometry(
+        rows,
+        order=options.order,
+        flip_tilt_angles=options.flip_tilt_angles,
+        force=options.force,
+    )
+
+
 def show_candidates(store, rows, experiment):
     """Say how many candidates there are, and draw them over their tomograms."""
     from lib.candidate_picture import draw_candidates
@@ -67,10 +89,11 @@ def show_candidates(store, rows, experiment):
     )
     patching = store.options
     for shard in store.shards:
-        name = shard.facts["name"]
+        name, shape = shard.facts["name"], shard.facts["shape"]
+        volume = open_tomogram(shard.facts["rec_path"], shard.facts["order"], shape)
         draw_candidates(
             experiment.candidate_picture(name),
-            open_tomogram(shard.facts["rec_path"], shard.facts["order"]).array,
+            volume.array,
             shard.coords,
             name=name,
             box=patching.box,
