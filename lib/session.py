@@ -11,7 +11,7 @@ import tempfile
 import numpy as np
 
 from lib.artifacts import ExperimentDir, InteractiveTable, check_row_record
-from lib.errors import ArtifactError, OptionError, ResourceError
+from lib.errors import OptionError, ResourceError
 from lib.session_export import home_of, write_export
 
 FIRST_PORT, PORTS_TRIED = 6006, 100
@@ -32,19 +32,9 @@ def open_table(path):
     Raises
     ------
     ArtifactError
-        When the table is empty, its embeddings are not all finite, or the patches
-        were cut for other rows.
+        When the table cannot be used, or the patches were cut for other rows.
     """
     table = InteractiveTable.load(path)
-    if len(table) == 0:
-        raise ArtifactError(f"{path} has no rows; nothing to show")
-    broken = np.flatnonzero(~np.isfinite(table.embeddings).all(axis=1))
-    if len(broken):
-        raise ArtifactError(
-            f"{path}: {len(broken):,} of {len(table):,} embeddings hold NaN or "
-            f"infinity, the first in row {broken[0]}; the model has diverged or the "
-            "file is damaged: embed again with another checkpoint"
-        )
     here = {"fingerprint": table.fingerprint, "rows": len(table)}
     run = ExperimentDir(home_of(path))
     origin = table.provenance.get("picked_from", here)
@@ -164,7 +154,13 @@ def _prepare(path, images, folder, say):
         return name
 
     return Guard(
-        made.make_page(frame, cloud, name=run.root.name, settings=settings),
+        made.make_page(
+            frame,
+            cloud,
+            name=run.root.name,
+            settings=settings,
+            exports=run.exports,
+        ),
         pictures=pictures,
         exports=run.exports,
         export=export,

@@ -132,12 +132,12 @@ class Guard:
             return PlainTextResponse("too large", status_code=413), receive
         try:
             operation, variables = read_operation(body)
-        except (ValueError, TypeError, KeyError, GraphQLError) as error:
+            if operation.operation is not OperationType.QUERY:
+                return self._change(operation, variables), receive
+            if b"UMAPPoints" in body:
+                await self.prepare_cloud(variables)
+        except (ValueError, TypeError, KeyError, AttributeError, GraphQLError) as error:
             return PlainTextResponse(f"not understood: {error}", 400), receive
-        if operation.operation is not OperationType.QUERY:
-            return self._change(operation, variables), receive
-        if "UMAPPoints" in body.decode():
-            await self.prepare_cloud(variables)
         return None, replay(body, receive)
 
     def _change(self, operation, variables):
@@ -157,8 +157,6 @@ class Guard:
             saved = self.export(picked_rows(asked))
         except (Refusal, OSError) as error:
             return JSONResponse({"data": None, "errors": [{"message": str(error)}]})
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            return PlainTextResponse(f"not understood: {error}", status_code=400)
         return JSONResponse({"data": {key: {"fileName": saved}}})
 
 

@@ -9,7 +9,6 @@ import logging
 import os
 import re
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -94,12 +93,18 @@ def first_settings(shown):
 
 
 def cloud_settings(variables):
-    """Return the settings of the cloud in a request of the page."""
-    return {
-        "count": int(variables["nSamples"]),
-        "n_neighbors": int(variables["nNeighbors"]),
-        "min_dist": float(variables["minDist"]),
-    }
+    """Return the settings of the cloud in a request of the page.
+
+    Raises
+    ------
+    ValueError
+        When they are none that can be laid out.
+    """
+    count, neighbours = int(variables["nSamples"]), int(variables["nNeighbors"])
+    distance = float(variables["minDist"])
+    if count < 1 or not 2 <= neighbours <= 1000 or not 0 <= distance < 1:
+        raise ValueError(f"no cloud of {count} points, {neighbours}, {distance}")
+    return {"count": count, "n_neighbors": neighbours, "min_dist": distance}
 
 
 def page_frame(table, links):
@@ -124,7 +129,7 @@ def page_frame(table, links):
     )
 
 
-def make_page(frame, cloud, *, name, settings):
+def make_page(frame, cloud, *, name, settings, exports):
     """Build the web application.
 
     Parameters
@@ -137,6 +142,8 @@ def make_page(frame, cloud, *, name, settings):
         Of the run, shown on the page.
     settings : dict
         From `first_settings`.
+    exports : Path
+        Folder of the exports that the page lists; it writes none itself.
 
     Returns
     -------
@@ -164,7 +171,7 @@ def make_page(frame, cloud, *, name, settings):
     engine = server.create_engine_and_run_migrations("sqlite:///:memory:")
     return server.create_app(
         db=DbSessionFactory(db=server._db(engine), dialect=engine.dialect.name),
-        export_path=Path("/nonexistent"),
+        export_path=exports,
         model=model,
         authentication_enabled=False,
         umap_params=SimpleNamespace(

@@ -1,0 +1,476 @@
+import asyncio
+import http.client
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+from session_runs import SCRIPT, Running, make_table, write_run
+
+from lib.artifacts import ArtifactError, InteractiveTable
+from lib.errors import OptionError, ResourceError
+from lib.session import bind, open_table
+from lib.session_cloud import Cloud, label_numbers, lay_out, nearest
+from lib.session_export import find_export, home_of, write_export
+from lib.session_page import picture_links
+
+NOON = datetime(2026, 11, 22, 12, 0, 0)
+EXPORT = (
+    "mutation ExportSelectionButtonMutation($eventIds: [ID!]!) "
+    "{ exportEvents(eventIds: $eventIds) { fileName } }"
+)
+
+
+def events(*rows):
+    return [f"{row}:InferencesRole.PRIMARY" for row in rows]
+
+
+# --- exports -------------------------------------------------------------------
+
+
+def test_export_holds_the_picked_rows_and_what_the_run_knew(tmp_path):
+    table = make_table(12)
+    name = write_export(table, [7, 2, 7], tmp_path, NOON)
+    assert name == "2026-11-22_12-00-00"
+    picked = InteractiveTable.load(tmp_path / f"{name}.parquet")
+    assert picked.row.tolist() == [2, 7]
+    for column in ("name", "coord", "label", "image", "embeddings"):
+        expected = getattr(table, column)[[2, 7]]
+        np.testing.assert_array_equal(getattr(picked, column), expected)
+    assert picked.provenance["tomograms"] == table.provenance["tomograms"]
+
+
+def test_exports_of_one_second_are_all_kept(tmp_path):
+    names = [write_export(make_table(), [row], tmp_path, NOON) for row in range(3)]
+    assert len(set(names)) == 3
+    assert all(find_export(tmp_path, name) for name in names)
+
+
+def test_rows_picked_from_an_export_are_those_of_the_run(tmp_path):
+    run = write_run(tmp_path / "run", make_table(12))
+    first = write_export(open_table(run), [3, 5, 8], run.parent / "exports", NOON)
+    again = open_table(run.parent / "exports" / f"{first}.parquet")
+    second = write_export(again, [1, 2], tmp_path, NOON)
+    assert open_table(tmp_path / f"{second}.parquet").row.tolist() == [5, 8]
+
+
+def test_an_export_finds_the_patches_of_its_run(tmp_path):
+    assert home_of(tmp_path / "exports" / "a.parquet") == tmp_path
+    assert home_of(tmp_path / "interactive_info_parquet.gzip") == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [([], "nothing is selected"), ([0, 12], "row 12"), ([-1, 3], "row -1")],
+)
+def test_rows_that_are_not_there_are_refused_and_nothing_written(tmp_path, rows, said):
+    with pytest.raises(ArtifactError, match=said):
+        write_export(make_table(12), rows, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_only_time_stamped_names_are_found(tmp_path):
+    exports = tmp_path / "exports"
+    name = write_export(make_table(), [0], exports, NOON)
+    secret = tmp_path / "secret.parquet"
+    secret.write_bytes(b"not yours")
+    (exports / "2026-11-22_13-00-00.parquet").symlink_to(secret)
+    assert find_export(exports, name) == exports / f"{name}.parquet"
+    for other in ("../secret", str(secret.with_suffix("")), "2026-11-22_13-00-00", ""):
+        assert find_export(exports, other) is None
+
+
+# --- the table -----------------------------------------------------------------
+
+
+def test_embeddings_that_are_not_finite_are_refused(tmp_path):
+    table = make_table(12)
+    table.embeddings[5, 3] = np.nan
+    with pytest.raises(ArtifactError, match="1 of 12 .* not finite"):
+        open_table(write_run(tmp_path / "run", table, pictures=False))
+
+
+def test_a_table_without_rows_is_refused(tmp_path):
+    path = write_run(tmp_path / "run", make_table(), pictures=False)
+    table = pyarrow.parquet.read_table(path)
+    pyarrow.parquet.write_table(table[:0], path)
+    with pytest.raises(ArtifactError, match="has no rows"):
+        open_table(path)
+
+
+def test_patches_of_another_run_are_refused(tmp_path):
+    path = write_run(tmp_path / "run", make_table(12, seed=1))
+    make_table(12, seed=2).save(path)
+    with pytest.raises(ArtifactError, match="imgs"):
+        open_table(path)
+
+
+@pytest.mark.parametrize("column", ["name", "coord", "embeddings", "label", "image"])
+def test_a_missing_column_is_named(tmp_path, column):
+    path = write_run(tmp_path / "run", make_table(), pictures=False)
+    table = pyarrow.parquet.read_table(path).drop_columns([column])
+    pyarrow.parquet.write_table(table, path)
+    with pytest.raises(ArtifactError, match=f"lacks the column.*{column}"):
+        open_table(path)
+
+
+def test_embeddings_of_unequal_length_are_refused(tmp_path):
+    path = write_run(tmp_path / "run", make_table(4), pictures=False)
+    table = pyarrow.parquet.read_table(path)
+    ragged = pyarrow.array([[1.0], [1.0, 2.0], [1.0], [1.0]])
+    table = table.set_column(
+        table.column_names.index("embeddings"), "embeddings", ragged
+    )
+    pyarrow.parquet.write_table(table, path)
+    with pytest.raises(ArtifactError, match="embeddings differ in length"):
+        open_table(path)
+
+
+def test_links_lead_to_patches_that_are_there(tmp_path, capsys):
+    (tmp_path / "0.png").write_bytes(b"")
+    image = make_table(2).image
+    assert picture_links(image, tmp_path) == ["/imgs/0.png", None]
+    assert picture_links(image, tmp_path / "none") == [None, None]
+    assert "2 of 2 patches" in capsys.readouterr().err
+
+
+def test_links_of_the_table_are_kept_when_they_stay_on_this_machine(capsys):
+    links = ["http://localhost:7000/imgs/0.png", "https://example.org/spy.png"]
+    links += ["javascript:alert(1)", "http://localhost.example.org/x.png"]
+    assert picture_links(np.array(links), None) == [links[0], None, None, None]
+    assert "3 links" in capsys.readouterr().err
+
+
+# --- the cloud -----------------------------------------------------------------
+
+
+def test_nearest_neighbours_are_those_of_a_full_search():
+    points = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
+    indices, distances = nearest(points, 7, block=16)
+    table = np.linalg.norm(points[:, None] - points, axis=-1)
+    np.testing.assert_array_equal(indices, np.argsort(table, axis=1)[:, :7])
+    np.testing.assert_allclose(distances, np.sort(table, axis=1)[:, :7], atol=2e-3)
+
+
+def test_a_point_is_its_own_first_neighbour_even_among_equals():
+    indices, distances = nearest(np.ones((9, 4), np.float32), 3)
+    np.testing.assert_array_equal(indices[:, 0], np.arange(9))
+    np.testing.assert_array_equal(distances, 0)
+
+
+def test_larger_samples_hold_the_smaller_and_repeat():
+    cloud = Cloud(np.zeros((50, 4), "f4"), np.zeros(50, int), say=print)
+    again = Cloud(np.zeros((50, 4), "f4"), np.zeros(50, int), say=print)
+    assert set(cloud.sample(10)) < set(cloud.sample(20)) < set(cloud.sample(50))
+    np.testing.assert_array_equal(cloud.sample(20), again.sample(20))
+    np.testing.assert_array_equal(cloud.sample(99), np.arange(50))
+
+
+def test_clusters_of_the_page_are_the_labels_of_the_table():
+    label = np.array([11, 2, 2, 11, 0])
+    groups = Cloud(np.zeros((5, 4), "f4"), label, say=print).clusters(np.arange(1, 5))
+    assert {key: rows.tolist() for key, rows in groups.items()} == {
+        "00": [4],
+        "02": [1, 2],
+        "11": [3],
+    }
+    assert label_numbers(np.array([5, 120])) == {5: "005", 120: "120"}
+
+
+@pytest.mark.parametrize("count", [1, 2, 10])
+def test_a_handful_of_points_is_laid_out_too(count):
+    points = make_table(count, clusters=1).embeddings
+    settings = {"n_neighbors": 30, "min_dist": 0.1, "n_components": 3}
+    positions = lay_out(points, **settings)
+    assert positions.shape == (count, 3)
+    np.testing.assert_allclose(positions.mean(axis=0), 0, atol=1e-5)
+
+
+def test_a_layout_that_fails_says_so_to_who_asked():
+    said = []
+    cloud = Cloud(np.zeros((5, 0), "f4"), np.zeros(5, int), say=said.append)
+    with pytest.raises(Exception, match=r".+"):
+        cloud.start(5, 3, 0.1, n_components=-1).result(20)
+    assert any("failed" in line for line in said)
+
+
+# --- the port ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.2", "::", "example.org", ""])
+def test_only_loopback_is_listened_on(host):
+    with pytest.raises(OptionError, match="loopback only"):
+        bind(host, None)
+
+
+def test_a_port_asked_for_by_name_is_that_or_none():
+    with bind("127.0.0.1", None) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(ResourceError, match=f"port {port} .* cannot be had"):
+            bind("127.0.0.1", port)
+        with bind("localhost", None) as second:
+            assert second.getsockname()[1] > port
+
+
+@pytest.mark.parametrize("port", [0, -1, 65536, 10**9])
+def test_what_is_no_port_is_refused(port):
+    with pytest.raises(OptionError, match="1 to 65535"):
+        bind("127.0.0.1", port)
+
+
+# --- a session that runs -------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def session(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("session")
+    table = make_table(40, clusters=4)
+    path = write_run(folder / "run", table)
+    (folder / "tmp").mkdir()
+    with Running("--input", path, cwd=folder / "tmp") as running:
+        running.table, running.folder = table, folder
+        running.wait_ready()
+        yield running
+
+
+def request(session, method, path, body=None, **headers):
+    """Return (status, headers, body) of a request just as it is given here."""
+    connection = http.client.HTTPConnection("127.0.0.1", session.port, timeout=60)
+    connection.putrequest(method, path, skip_host="host" in headers)
+    content = b"" if body is None else json.dumps(body).encode()
+    headers = {"content-type": "application/json", **headers}
+    for key, value in headers.items():
+        connection.putheader(key.replace("_", "-"), value)
+    connection.putheader("content-length", str(len(content)))
+    connection.endheaders(content)
+    reply = connection.getresponse()
+    found = reply.status, {k.lower(): v for k, v in reply.getheaders()}, reply.read()
+    connection.close()
+    return found
+
+
+def ask(session, query, **variables):
+    return request(
+        session, "POST", "/graphql", {"query": query, "variables": variables}
+    )
+
+
+def test_it_says_where_it_is_and_how_to_get_there(session):
+    assert f"http://localhost:{session.port}/" in session.text
+    tunnel = f"ssh -N -L {session.port}:127.0.0.1:{session.port} "
+    assert tunnel in session.text
+    assert socket.gethostname() in session.text
+    assert str(session.folder / "run" / "exports") in session.text
+    assert "40 candidates of 2 tomogram(s) in 4 clusters" in session.text
+    for word in ("label", "coord", "embeddings", "/imgs/0.png"):
+        assert word in session.text
+
+
+def listening(pid):
+    """Return the addresses a process listens on, from the table of the kernel."""
+    mine = {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
+    found = []
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/{pid}/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in mine:
+                found.append(fields[1])
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="no /proc here")
+def test_it_listens_on_one_port_of_loopback_and_nothing_else(session):
+    # the kernel writes 127.0.0.1 as 0100007F
+    assert listening(session.process.pid) == [f"0100007F:{session.port:04X}"]
+
+
+def test_the_page_starts_with_every_candidate_up_to_ten_thousand(session):
+    status, headers, body = request(session, "GET", "/")
+    assert status == 200
+    assert b'nSamples: parseInt("300")' in body
+    assert "connect-src 'self'" in headers["content-security-policy"]
+    assert b'allowExternalResources: Boolean("False" == "True")' in body
+
+
+def test_patches_are_served_on_the_same_port(session):
+    status, headers, body = request(session, "GET", "/imgs/7.png")
+    assert (status, headers["content-type"]) == (200, "image/png")
+    assert body == (session.folder / "run" / "imgs" / "7.png").read_bytes()
+
+
+def test_an_export_is_kept_and_downloaded_the_same(session):
+    status, _, body = ask(session, EXPORT, eventIds=events(4, 9))
+    name = json.loads(body)["data"]["exportEvents"]["fileName"]
+    kept = session.folder / "run" / "exports" / f"{name}.parquet"
+    status, headers, body = request(session, "GET", f"/exports?filename={name}")
+    assert (status, body) == (200, kept.read_bytes())
+    assert f'filename="{name}.parquet"' in headers["content-disposition"]
+    assert InteractiveTable.load(kept).row.tolist() == [4, 9]
+    _, _, body = ask(session, "{ model { exportedFiles { fileName } } }")
+    assert {"fileName": name} in json.loads(body)["data"]["model"]["exportedFiles"]
+
+
+def test_whole_clusters_can_be_exported(session):
+    query = (
+        'mutation { saved: exportClusters(clusters: [{eventIds: ["3:InferencesRole.'
+        'PRIMARY"]}, {eventIds: ["1:InferencesRole.PRIMARY"], id: "7"}]) { fileName } }'
+    )
+    name = json.loads(ask(session, query)[2])["data"]["saved"]["fileName"]
+    kept = session.folder / "run" / "exports" / f"{name}.parquet"
+    assert InteractiveTable.load(kept).row.tolist() == [1, 3]
+
+
+def test_an_export_of_nothing_is_an_error_the_page_can_show(session):
+    status, _, body = ask(session, EXPORT, eventIds=[])
+    assert status == 200
+    assert "nothing is selected" in json.loads(body)["errors"][0]["message"]
+
+
+def test_no_other_parquet_is_handed_out(session):
+    table = session.folder / "run" / "interactive_info_parquet"
+    (session.folder / "run" / "exports").mkdir(exist_ok=True)
+    secret = session.folder / "secret.parquet"
+    secret.write_bytes(b"not yours")
+    for name in (table, secret.with_suffix(""), "../secret", "..%2Fsecret", ""):
+        status, _, body = request(session, "GET", f"/exports?filename={name}")
+        assert (status, body) == (404, b"no such export")
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        'mutation { exportEvents(eventIds: ["1:InferencesRole.PRIMARY"], '
+        'fileName: "../../evil") { fileName } }',
+        'mutation { a: exportEvents(eventIds: ["1:InferencesRole.PRIMARY"]) '
+        '{ fileName } b: deleteProject(id: "x") { __typename } }',
+        'mutation { createProject(input: {name: "x"}) { __typename } }',
+        "mutation { ...all } fragment all on Mutation { __typename }",
+        "subscription { chatCompletion { __typename } }",
+    ],
+)
+def test_the_page_can_write_nothing_else(session, query):
+    before = sorted(session.folder.rglob("*"))
+    assert ask(session, query)[0] == 403
+    assert sorted(session.folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/imgs/../interactive_info_parquet.gzip",
+        "/imgs/%2e%2e/interactive_info_parquet.gzip",
+        "/imgs/",
+        "/imgs/99999.png",
+        "/imgs/index.json",
+        "/v1/projects",
+        "/docs",
+        "/openapi.json",
+        "/graphql",
+        "/assets/../../app.py",
+    ],
+)
+def test_what_the_page_does_not_need_is_not_there(session, path):
+    assert request(session, "GET", path)[0] in (404, 405)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"host": "evil.example"},
+        {"host": "localhost.evil.example:6006"},
+        {"host": ""},
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"origin": "http://localhost:1"},
+        {"sec_fetch_site": "cross-site"},
+    ],
+)
+def test_requests_of_other_sites_are_refused(session, headers):
+    query = {"query": EXPORT, "variables": {"eventIds": events(1)}}
+    before = sorted(session.folder.rglob("*"))
+    assert request(session, "POST", "/graphql", query, **headers)[0] == 403
+    assert request(session, "GET", "/imgs/1.png", **headers)[0] == 403
+    assert sorted(session.folder.rglob("*")) == before
+
+
+def test_a_tunnel_to_another_port_reaches_the_page(session):
+    assert request(session, "GET", "/", host="localhost:8888")[0] == 200
+    headers = {"host": "localhost:8888", "origin": "http://localhost:8888"}
+    query = {"query": "{ model { exportedFiles { fileName } } }"}
+    assert request(session, "POST", "/graphql", query, **headers)[0] == 200
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "body"),
+    [
+        (415, "text/plain", {"query": "{ __typename }"}),
+        (415, "multipart/form-data; boundary=x", {"query": "{ __typename }"}),
+        (400, "application/json", []),
+        (400, "application/json", {"query": 5}),
+        (400, "application/json", {"query": "{ broken"}),
+        (400, "application/json", {"query": "query a {b} query c {d}"}),
+        (400, "application/json", {"query": EXPORT, "variables": {"eventIds": [1]}}),
+        (400, "application/json", {"query": EXPORT, "variables": {"eventIds": "1"}}),
+        (400, "application/json", {"query": EXPORT, "variables": [1]}),
+        (400, "application/json", {"query": "query UMAPPoints { __typename }"}),
+    ],
+)
+def test_what_is_not_understood_is_refused_without_a_traceback(
+    session, status, kind, body
+):
+    found = request(session, "POST", "/graphql", body, content_type=kind)
+    assert found[0] == status
+    assert "Traceback" not in session.text
+
+
+def test_it_stops_when_told_leaving_nothing_behind(session):
+    assert session.stop(signal.SIGTERM) == 0
+    assert "session closed" in session.text
+    assert "Traceback" not in session.text
+    assert not list((session.folder / "tmp").iterdir())
+    with bind("127.0.0.1", session.port):
+        pass
+
+
+def test_it_stops_while_it_is_still_starting(tmp_path):
+    path = write_run(tmp_path / "run", make_table(40), pictures=False)
+    (tmp_path / "tmp").mkdir()
+    with Running("--input", path, cwd=tmp_path / "tmp") as running:
+        end = time.monotonic() + 60
+        while "starting" not in running.text and time.monotonic() < end:
+            time.sleep(0.05)
+        assert running.stop(signal.SIGINT, seconds=60) == 0
+    assert "Traceback" not in running.text
+    assert "patches are not in" in running.text
+    assert not list((tmp_path / "tmp").iterdir())
+
+
+def test_a_taken_port_ends_the_script_before_anything_slow(tmp_path):
+    path = write_run(tmp_path / "run", make_table(), pictures=False)
+    with bind("127.0.0.1", None) as taken:
+        port = taken.getsockname()[1]
+        command = [sys.executable, SCRIPT, "--input", path, "--port", str(port)]
+        done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert f"port {port}" in done.stderr
+    assert done.stdout == ""
+
+
+def test_the_guard_closes_what_is_no_request():
+    from lib.session_guard import Guard
+
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    guard = Guard(None, pictures=None, exports=None, export=None, prepare_cloud=None)
+    asyncio.run(guard({"type": "websocket"}, None, send))
+    assert sent == [{"type": "websocket.close", "code": 1008}]
