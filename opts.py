@@ -259,7 +259,8 @@ def _add_runtime(parser):
         "--precision",
         choices=("auto", "fp32", "bf16"),
         default="auto",
-        help="auto: bf16 where the GPU has it, else fp32 (default: %(default)s)",
+        help="auto: train in bf16 where the GPU has it, embed in fp32 "
+        "(default: %(default)s)",
     )
     add(
         "--compile",

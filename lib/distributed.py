@@ -3,7 +3,27 @@
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.distributed.nn.functional import all_gather, all_reduce
+
+
+class SumOverRanks(torch.autograd.Function):
+    """Sum of a tensor over all ranks; its gradient is summed over them too."""
+
+    @staticmethod
+    def forward(_, values):
+        """Return the sum."""
+        total = values.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(_, gradient):
+        """Return the gradient of every rank's use of the sum."""
+        total = gradient.clone()
+        dist.all_reduce(total)
+        return total
+
+
+sum_over_ranks = SumOverRanks.apply
 
 
 class RankBatchNorm(nn.Module):
@@ -40,7 +60,7 @@ class RankBatchNorm(nn.Module):
         shape = [1, -1, *[1] * (x.dim() - 2)]
         count = x.numel() / x.shape[1]
         sums = torch.cat([x.sum(axes), (x * x).sum(axes), x.new_tensor([count])])
-        total, squares, count = all_reduce(sums).split([x.shape[1], x.shape[1], 1])
+        total, squares, count = sum_over_ranks(sums).split([x.shape[1], x.shape[1], 1])
         mean = total / count
         variance = squares / count - mean * mean
         self._update(mean.detach(), (variance * count / (count - 1)).detach())
@@ -73,4 +93,7 @@ def gather_rows(rows):
     """Return the rows (B, D) of all ranks, with gradients; itself when alone."""
     if not (dist.is_available() and dist.is_initialized()):
         return rows
-    return torch.cat(all_gather(rows.contiguous()))
+    count, rank = len(rows), dist.get_rank()
+    padded = rows.new_zeros(dist.get_world_size() * count, rows.shape[1])
+    padded[rank * count : (rank + 1) * count] = rows
+    return sum_over_ranks(padded)

@@ -72,7 +72,7 @@ class PlainViews:
 
 
 def embed_store(
-    model, store, *, mean, std, batch_size, device, precision="auto", ranks=ALONE
+    model, store, *, mean, std, batch_size, device, precision="fp32", ranks=ALONE
 ):
     """Embed every candidate of a store, in its order.
 

@@ -76,8 +76,11 @@ class SimSiam(nn.Module):
 
     def encode(self, views):
         """Map views (N, V, H, W) to projection z and prediction p, both (N, dim)."""
-        z = self.proj(self.fc(self.trunk(views)))
-        return z, self.pred(z)
+        features = self.trunk(views).float()
+        # The heads are cheap, and bf16 would cost them the third digit.
+        with torch.autocast(views.device.type, enabled=False):
+            z = self.proj(self.fc(features))
+            return z, self.pred(z)
 
     def forward(self, views1, views2):
         """Return p1, p2, z1, z2 of a batch of positive pairs."""

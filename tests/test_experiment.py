@@ -1,0 +1,71 @@
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lib.artifacts import ExperimentDir
+from lib.errors import ArtifactError, ResourceError
+from lib.experiment import claimed, prepare_folder
+
+PROJECT = Path(__file__).resolve().parents[1]
+HOLD = """
+import sys, time
+from lib.artifacts import ExperimentDir
+from lib.experiment import claimed
+with claimed(ExperimentDir(__import__("pathlib").Path(sys.argv[1]))):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_second_writer_is_refused_until_the_first_dies(tmp_path):
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)],
+        stdout=subprocess.PIPE,
+        cwd=PROJECT,
+        text=True,
+    )
+    with holder:
+        assert holder.stdout.readline() == "held\n"
+        refusal = pytest.raises(ResourceError, match=f"process {holder.pid}")
+        with refusal, claimed(ExperimentDir(tmp_path)):
+            pass
+        os.kill(holder.pid, signal.SIGKILL)
+        holder.wait()
+    with claimed(ExperimentDir(tmp_path)):
+        pass  # a dead process holds nothing
+
+
+def test_trained_experiment_is_not_overwritten_by_accident(tmp_path):
+    experiment = ExperimentDir(tmp_path)
+    experiment.checkpoint("last").write_bytes(b"model")
+    with pytest.raises(ArtifactError, match="--resume.*--overwrite.*--exp_id"):
+        prepare_folder(experiment, resume=False, overwrite=False)
+    prepare_folder(experiment, resume=True, overwrite=False)
+    assert experiment.checkpoint("last").exists()
+
+
+def test_resume_without_a_finished_epoch_is_refused(tmp_path):
+    with pytest.raises(ArtifactError, match=r"model_last\.pth does not exist"):
+        prepare_folder(ExperimentDir(tmp_path), resume=True, overwrite=False)
+
+
+def test_overwriting_removes_what_the_old_model_made_and_no_exports(tmp_path):
+    experiment = ExperimentDir(tmp_path)
+    old = [
+        experiment.checkpoint("last"),
+        experiment.checkpoint(20),
+        experiment.embeddings,
+        experiment.grey_volume("tomo1"),
+        experiment.patch_pictures / "0.png",
+    ]
+    mine = [experiment.exports / "picked.parquet", tmp_path / "notes.md"]
+    for path in (*old, *mine):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"x")
+    prepare_folder(experiment, resume=False, overwrite=True)
+    assert not any(path.exists() for path in old)
+    assert all(path.exists() for path in mine)

@@ -1,0 +1,76 @@
+import numpy as np
+import torch
+
+from lib.health import Health, check_health, collapsed, sample_rows
+
+CPU = torch.device("cpu")
+
+
+class Views:
+    """Two views a candidate: the candidate's own code, with noise in the second."""
+
+    def __init__(self, codes, noise):
+        self.codes, self.noise = codes, noise
+
+    def __call__(self, rows, place=0):
+        torch.manual_seed(place)
+        codes = self.codes[np.asarray(rows)]
+        return codes + self.noise * place * torch.randn_like(codes)
+
+
+class Identity(torch.nn.Module):
+    def encode(self, views):
+        return views, views
+
+
+def judge(codes, noise=0.1):
+    args = {"seed": 0, "device": CPU, "precision": "fp32"}
+    return check_health(Identity(), Views(codes, noise), len(codes), **args)
+
+
+def test_distinct_candidates_that_find_each_other_are_healthy():
+    torch.manual_seed(0)
+    health = judge(torch.randn(300, 64))
+    assert health.verdict == "healthy"
+    assert health.agreement > 0.99
+    assert "100% of the time (chance 0.3%)" in health.message
+
+
+def test_constant_embedding_is_collapsed():
+    health = judge(torch.ones(300, 64) + 1e-6 * torch.randn(300, 64))
+    assert health.verdict == "collapsed"
+    assert "means nothing" in health.message
+
+
+def test_few_dimensions_are_not_healthy_whatever_the_std():
+    torch.manual_seed(0)
+    one = torch.randn(300, 1) @ torch.randn(1, 64)
+    assert judge(one).verdict == "collapsed"
+    three = torch.randn(300, 3) @ torch.randn(3, 64)
+    health = judge(three)
+    assert health.output_std > 0.5 / 8
+    assert health.verdict == "undertrained"
+
+
+def test_views_that_do_not_find_each_other_are_undertrained():
+    torch.manual_seed(0)
+    assert judge(torch.randn(300, 64), noise=50).verdict == "undertrained"
+
+
+def test_collapse_needs_either_monitor():
+    assert collapsed(std=0.001, rank=30, dim=128)
+    assert collapsed(std=0.08, rank=1.5, dim=128)
+    assert collapsed(std=float("nan"), rank=30, dim=128)
+    assert not collapsed(std=0.08, rank=30, dim=128)
+
+
+def test_sample_is_the_same_for_the_same_seed_and_in_order():
+    first, second = sample_rows(5000, 100, 1), sample_rows(5000, 100, 1)
+    np.testing.assert_array_equal(first, second)
+    assert (np.diff(first) > 0).all()
+    assert len(sample_rows(7, 100, 1)) == 7
+
+
+def test_health_is_plain_data():
+    health = Health(0.08, 40.0, 0.9, 0.001, "healthy")
+    assert set(health.as_dict()) >= {"verdict", "message", "effective_rank"}
