@@ -25,10 +25,11 @@ from lib.errors import InputError, OptionError, ResourceError, warn
 from lib.preprocess import preprocess_tilt_images, preprocess_tomogram
 from lib.runtime import ALONE
 from lib.tomo_io import (
+    ORDERS,
     inspect_mrc,
-    open_tomogram,
     read_tilt_series,
     read_tomogram,
+    resolve_order,
 )
 from lib.views import NEIGHBOURS, VIEWS_BY_MODE, Scene, cut_views
 
@@ -271,16 +272,15 @@ def announce(missing, options, cache, total, quiet=False):
     """
     expected, memory = 0, 0
     for row, _ in missing:
-        volume = open_tomogram(row.rec_path, options.order)
-        shape = volume.array.shape
+        shape, tilts = _shapes(row, options)
         expected += expected_count(
             shape,
             diameter=options.dog_diameter,
             boundary=options.dog_boundary,
             box=options.box,
         )
-        tilts = 0 if row.tilt_path is None else 4 * _voxels(row.tilt_path)
-        memory = max(memory, FLOAT_COPIES * 4 * int(np.prod(shape)) + tilts)
+        floats = FLOAT_COPIES * np.prod(shape) + (np.prod(tilts) if tilts else 0)
+        memory = max(memory, 4 * int(floats))
     disk = expected * options.bytes_per_candidate
     if not quiet:
         print(
@@ -300,8 +300,13 @@ def announce(missing, options, cache, total, quiet=False):
     return memory
 
 
-def _voxels(path):
-    return int(np.prod(inspect_mrc(path).shape))
+def _shapes(row, options):
+    """Return (Z, Y, X) of a tomogram and (T, Y, X) of its tilts, by the headers."""
+    tilted = options.mode == "simsiam2d3d"
+    tilts = inspect_mrc(row.tilt_path).shape if tilted else None
+    info = inspect_mrc(row.rec_path)
+    axes = ORDERS[resolve_order(info, options.order, tilts)]
+    return tuple(info.shape[axis] for axis in axes), tilts
 
 
 def _prepare_all(missing, options, *, workers, device, need):
