@@ -262,12 +262,6 @@ def _add_runtime(parser):
         help="auto: train in bf16 where the GPU has it, embed in fp32 "
         "(default: %(default)s)",
     )
-    add(
-        "--compile",
-        action="store_true",
-        help="compile the network first: a minute more at the start, pays beyond "
-        "some 20 epochs on a GPU",
-    )
     _add_seed(group)
     _add_workers(group)
 
@@ -310,11 +304,6 @@ def _add_data(parser, *names):
         "--no_cache",
         action="store_true",
         help="prepare anew and keep nothing after the run",
-    )
-    add(
-        "--force",
-        action="store_true",
-        help="go on although the geometry check fits nothing",
     )
 
 
@@ -495,6 +484,18 @@ def _add_training(parser):
         "--check_geometry",
         action="store_true",
         help="2d3d: only check that tomograms and tilt series agree",
+    )
+
+    add(
+        "--compile",
+        action="store_true",
+        help="compile the network first: a minute more at the start, pays beyond "
+        "some 20 epochs on a GPU",
+    )
+    add(
+        "--force",
+        action="store_true",
+        help="go on although the geometry check fits nothing",
     )
 
 

@@ -15,7 +15,8 @@ def main():
     from lib.artifacts import ExperimentDir
     from lib.experiment import claimed, prepare_folder
     from lib.image_list import find_image_list, read_image_list
-    from lib.patches import PatchOptions, prepare_store, store_folder
+    from lib.patch_options import PatchOptions
+    from lib.preparation import prepare_store, store_folder
     from lib.runtime import choose_device, seed_everything, start_ranks, stop_ranks
 
     patching = PatchOptions(mode=options.task, **patch_options(options))
@@ -110,7 +111,8 @@ def train(store, experiment, options, device, ranks):
     from lib.logger import write_options
     from lib.models import build_model, init_small, load_pretrained_trunk
     from lib.recipes import RECIPES
-    from lib.trainer import Schedule, Trainer
+    from lib.schedule import Schedule
+    from lib.trainer import Trainer
 
     recipe = RECIPES[options.recipe].adapted(**recipe_changes(options))
     model = build_model(options.arch, mode=options.task, dim=options.head_conv)

@@ -16,7 +16,7 @@ def main(mode):
     from lib.artifacts import ExperimentDir
     from lib.image_list import find_image_list, read_image_list
     from lib.inference import TrainedRun, embed
-    from lib.patches import prepare_store, store_folder
+    from lib.preparation import prepare_store, store_folder
     from lib.runtime import choose_device, seed_everything, start_ranks, stop_ranks
 
     run = TrainedRun(

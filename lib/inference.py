@@ -12,7 +12,7 @@ from lib.checkpoints import agree, load_checkpoint, restore_weights
 from lib.embedding import embed_store
 from lib.errors import ArtifactError, warn
 from lib.models import build_model
-from lib.patches import PatchOptions
+from lib.patch_options import PatchOptions
 
 ROWS_AT_ONCE = 1024
 

@@ -8,39 +8,20 @@ import torch
 from tqdm import tqdm
 
 from lib.checkpoints import load_checkpoint, restore_weights, save_checkpoint
-from lib.distributed import gather_rows, synchronise_batch_norm
+from lib.decorrelation import decorrelation
+from lib.distributed import synchronise_batch_norm
 from lib.embedding import PlainViews, recalibrate
 from lib.errors import TrainingError
 from lib.feed import PairFeed
 from lib.health import check_health, collapsed, sample_rows
 from lib.logger import write_log
-from lib.models import simsiam_loss, spectrum_rank
+from lib.models import simsiam_loss
+from lib.monitor import Monitor
 from lib.runtime import ALONE, autocast
+from lib.schedule import learning_rate
 
 SAVE_SECONDS = 20  # short epochs share a checkpoint; an interrupt writes the newest
 RECALIBRATE_ON = 2048  # candidates
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """Length and rate of a run.
-
-    Attributes
-    ----------
-    epochs : int
-    batch_size : int
-        Candidates a step, over all ranks; no rate depends on the number of ranks.
-    lr : float
-    keep_every : int
-        Epochs between two health checks and, with `keep_all`, kept checkpoints.
-    keep_all : bool
-    """
-
-    epochs: int
-    batch_size: int
-    lr: float
-    keep_every: int = 20
-    keep_all: bool = False
 
 
 @dataclass
@@ -64,38 +45,6 @@ class State:
     best_loss: float = math.inf
     newest: dict | None = None
     best: dict | None = None
-
-
-def decorrelation(z1, z2):
-    """Return the covariance penalty of two projections (N, D), each over all ranks.
-
-    Sum of the squared off-diagonal covariances over D (Bardes et al. 2022, eq. 4).
-    The projector's last batch norm has already set the variances to one.
-    """
-    penalty = 0
-    for z in (gather_rows(z1), gather_rows(z2)):
-        centred = z.float() - z.float().mean(0)
-        covariance = centred.T @ centred / (len(z) - 1)
-        penalty = (
-            penalty + covariance.square().sum() - covariance.diagonal().square().sum()
-        )
-    return penalty / (2 * z1.shape[1])
-
-
-def learning_rate(lr, progress, recipe, schedule):
-    """Return the rate after `progress` epochs (a fraction within the epoch).
-
-    Warm-up first, then steps or a cosine; a function of progress alone, so that a
-    resumed run needs no scheduler state.
-    """
-    warm = recipe.warm * schedule.epochs
-    if progress < warm:
-        return lr * (progress + 1 / 50) / (warm + 1 / 50)
-    lr *= 0.1 ** sum(progress >= step for step in recipe.steps)
-    if recipe.cosine:
-        done = (progress - warm) / max(schedule.epochs - warm, 1e-9)
-        lr *= (1 + math.cos(math.pi * min(done, 1))) / 2
-    return lr
 
 
 class Trainer:
@@ -318,39 +267,6 @@ class Trainer:
             device=self.device,
             precision=self.precision,
         )
-
-
-class Monitor:
-    """Loss and collapse monitors of an epoch, kept on the device until its end."""
-
-    def __init__(self, steps, device):
-        self.losses = torch.zeros(steps, 2, device=device)
-        self.rows = []
-        self.moments = None
-
-    def add(self, step, loss, cosine, p, rows):
-        """Take in a step: its losses, predictions (B, D) and rows."""
-        self.losses[step, 0] = loss
-        self.losses[step, 1] = cosine
-        self.rows.append(rows)
-        p = p.float()
-        unit = torch.nn.functional.normalize(p, dim=1)
-        new = [len(p), p.sum(0), p.T @ p, unit.sum(0), unit.square().sum(0)]
-        old = self.moments or [0] * len(new)
-        self.moments = [a + b for a, b in zip(old, new, strict=True)]
-
-    def summary(self, ranks):
-        """Return loss, cosine_loss, output_std and effective_rank of the epoch."""
-        loss, cosine = ranks.mean(self.losses.double().mean(0)).tolist()
-        count, total, products, unit, unit_squares = self.moments
-        covariance = products / count - torch.outer(total, total) / count**2
-        variance = unit_squares / count - (unit / count).square()
-        return {
-            "loss": loss,
-            "cosine_loss": cosine,
-            "output_std": float(variance.clamp(min=0).sqrt().mean()),
-            "effective_rank": spectrum_rank(covariance),
-        }
 
 
 def _wrapped(model, device, ranks, compiled):

@@ -7,12 +7,14 @@ import torch
 
 from lib.artifacts import ExperimentDir
 from lib.checkpoints import load_checkpoint
+from lib.decorrelation import decorrelation
 from lib.errors import TrainingError
 from lib.feed import PairFeed
 from lib.models import build_model
 from lib.recipes import RECIPES
 from lib.runtime import Ranks, seed_everything
-from lib.trainer import Schedule, Trainer, decorrelation, learning_rate
+from lib.schedule import Schedule, learning_rate
+from lib.trainer import Trainer
 
 CPU = torch.device("cpu")
 

@@ -7,7 +7,9 @@ from conftest import small_options, write_data_set, write_tomogram
 
 from lib.errors import InputError, OptionError, ResourceError
 from lib.image_list import read_image_list
-from lib.patches import PatchOptions, load_scene, prepare_store, store_folder
+from lib.patch_options import PatchOptions
+from lib.preparation import prepare_store, store_folder
+from lib.scenes import load_scene
 from lib.views import cut_views
 
 
