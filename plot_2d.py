@@ -1,6 +1,6 @@
 """Cluster the embedding and draw its maps: pictures, colours, table, patches."""
 
-from lib.errors import run_script, warn
+from lib.errors import ArtifactError, run_script, warn
 from opts import plot_options
 
 # Both maps together, on one core of 2020; t-SNE grows a little faster than this.
@@ -18,7 +18,8 @@ def main():
     from lib.patch_pictures import grey_levels, writing_patch_pictures
 
     table = EmbeddingTable.load(options.input)
-    require_finite(options.input, table.pred)
+    if not len(table):
+        raise ArtifactError(f"{options.input} has no candidates; embed again")
     vectors = unit_rows(table.pred)
     alarm = health_alarm(table, is_collapsed(vectors))
     if alarm:
@@ -44,22 +45,6 @@ def main():
         print(f"look at {path}")
 
 
-def require_finite(path, pred):
-    """Refuse embeddings that are not numbers."""
-    import numpy as np
-
-    from lib.errors import ArtifactError
-
-    broken = ~np.isfinite(pred).all(axis=1)
-    if not len(pred) or broken.any():
-        raise ArtifactError(
-            f"{path}: pred is not finite in {broken.sum()} of {len(pred)} rows; "
-            "embed again with another checkpoint"
-            if len(pred)
-            else f"{path} has no candidates"
-        )
-
-
 def health_alarm(table, collapsed):
     """Return why the map should not be trusted, or nothing."""
     if collapsed:
@@ -68,7 +53,10 @@ def health_alarm(table, collapsed):
             "train longer, or from another checkpoint"
         )
     health = table.provenance.get("health") or {}
-    return "" if health.get("verdict", "healthy") == "healthy" else health["message"]
+    verdict = health.get("verdict", "healthy")
+    if verdict == "healthy":
+        return ""
+    return health.get("message", f"the model is {verdict}")
 
 
 def choose_layout(options, n):

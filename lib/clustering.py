@@ -15,8 +15,7 @@ from lib.errors import OptionError
 
 N_CENTROIDS = 256
 N_SCALING_NEIGHBORS = 7
-# OpenMP adds the threads' partial sums in any order; of two the sum is the same.
-N_REPRODUCIBLE_THREADS = 2
+ROWS_FOR_TWO_THREADS = 5000
 
 
 def over_cluster(vectors, *, n_cluster, seed):
@@ -55,8 +54,28 @@ def over_cluster(vectors, *, n_cluster, seed):
     return _alike_side_by_side(groups[nearest], vectors)
 
 
+def reproducible_threads(n):
+    """Return a context in which the same seed gives the same floating-point sums.
+
+    OpenMP adds the partial sums of its threads in any order; of two the sum is the
+    same either way. On few rows one thread is faster: where the cores are busy, two
+    spend seconds waiting for each other.
+
+    Parameters
+    ----------
+    n : int
+        Rows to be worked on.
+
+    Returns
+    -------
+    context manager
+    """
+    threads = 1 if n < ROWS_FOR_TWO_THREADS else 2
+    return threadpool_limits(threads, user_api="openmp")
+
+
 def _k_means(vectors, n_cluster, seed, n_init):
-    with threadpool_limits(N_REPRODUCIBLE_THREADS, user_api="openmp"):
+    with reproducible_threads(len(vectors)):
         fit = KMeans(n_cluster, n_init=n_init, random_state=seed).fit(vectors)
     return fit.cluster_centers_, fit.labels_
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
-from threadpoolctl import threadpool_limits
 
-from lib.clustering import N_REPRODUCIBLE_THREADS
+from lib.clustering import reproducible_threads
 
 N_LEAST_FOR_LAYOUT = 6
 # Beyond this many rows UMAP's approximate search overtakes the exact one.
@@ -124,7 +123,8 @@ def nearest_neighbors(vectors, n_neighbors):
     if len(vectors) > N_EXACT_NEIGHBORS:
         return None
     search = NearestNeighbors(n_neighbors=n_neighbors, algorithm="brute").fit(vectors)
-    distances, indices = search.kneighbors(vectors)
+    with reproducible_threads(len(vectors)):
+        distances, indices = search.kneighbors(vectors)
     return indices, distances.astype(np.float32)
 
 
@@ -157,7 +157,7 @@ def _tsne(vectors, layout, labels, start):
     # The usual small start: large ones keep clusters where they happen to be.
     start = 1e-4 * (start - start.mean(axis=0)) / start[:, 0].std()
     perplexity = min(max(layout.n_neighbors / 3, 2), (len(vectors) - 1) / 3)
-    with threadpool_limits(N_REPRODUCIBLE_THREADS, user_api="openmp"):
+    with reproducible_threads(len(vectors)):
         return TSNE(
             perplexity=perplexity,
             init=start.astype(np.float32),
