@@ -9,7 +9,11 @@ import numpy as np
 from scipy.spatial import cKDTree
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import (
+    adjusted_rand_score,
+    normalized_mutual_info_score,
+    roc_auc_score,
+)
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -146,18 +150,20 @@ def knn_accuracy(features, labels, folds, k=20):
     float
         0 to 1.
     """
+    hits = [knn_hits(features, labels, folds == fold, k) for fold in np.unique(folds)]
+    return float(np.concatenate(hits).mean())
+
+
+def knn_hits(features, labels, test, k=20):
+    """Return which test rows (a mask) are named right by their k nearest others."""
     features = normalised(features)
     _, labels = np.unique(labels, return_inverse=True)
-    right = 0
-    for fold in np.unique(folds):
-        test, train = folds == fold, folds != fold
-        similarity = features[test] @ features[train].T
-        near = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
-        weight = 1 + 1e-6 * np.take_along_axis(similarity, near, axis=1)
-        votes = np.zeros((len(near), labels.max() + 1))
-        np.add.at(votes, (np.arange(len(near))[:, None], labels[train][near]), weight)
-        right += (votes.argmax(axis=1) == labels[test]).sum()
-    return right / len(labels)
+    similarity = features[test] @ features[~test].T
+    near = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
+    weight = 1 + 1e-6 * np.take_along_axis(similarity, near, axis=1)
+    votes = np.zeros((len(near), labels.max() + 1))
+    np.add.at(votes, (np.arange(len(near))[:, None], labels[~test][near]), weight)
+    return votes.argmax(axis=1) == labels[test]
 
 
 def probe_accuracy(features, labels, folds):
@@ -196,6 +202,14 @@ def particle_auc(features, is_particle, folds):
         score = probe.decision_function(features[test])
         areas.append(roc_auc_score(is_particle[test], score))
     return float(np.mean(areas))
+
+
+def agreement(clusters, labels):
+    """Return (NMI, ARI) of clusters and classes; an over-clustering limits both."""
+    return (
+        float(normalized_mutual_info_score(labels, clusters)),
+        float(adjusted_rand_score(labels, clusters)),
+    )
 
 
 def _probe():

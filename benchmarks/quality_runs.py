@@ -1,0 +1,96 @@
+"""Labelled sets, and the documented command line run on them."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from lib.artifacts import EmbeddingTable, ExperimentDir
+
+PROJECT = Path(__file__).resolve().parents[1]
+ARCH = {"simsiam2d3d": "simsiam2d3d_18", "simsiam3d": "simsiam2d_18"}
+INFERENCE = {
+    "simsiam2d3d": "simsiam_test_hm_2d3d.py",
+    "simsiam3d": "simsiam_test_hm_3d.py",
+}
+SETS = ("shapes", "low", "high")
+
+
+def make_set(kind, folder, *, tomograms, size, seed, templates=None):
+    """Write a labelled set unless it is there.
+
+    Parameters
+    ----------
+    kind : {"shapes", "low", "high"}
+        Synthetic shapes, or proteins at one of two noise levels.
+    folder : pathlib.Path
+    tomograms : int
+    size : tuple of int
+        (x, y, z) [voxels].
+    seed : int
+    templates : pathlib.Path, optional
+        Folder of the protein densities.
+
+    Returns
+    -------
+    pathlib.Path
+        The image list.
+    """
+    image_list = folder / "image_list.txt"
+    if image_list.is_file():
+        return image_list
+    script = ["sample_data/make_synthetic.py"]
+    if kind != "shapes":
+        script = ["benchmarks/simulate.py", "--noise", kind]
+        script += ["--templates", templates] if templates else []
+    numbers = ["--tomograms", tomograms, "--seed", seed, "--size", *size]
+    run(*script, "--out", folder, *numbers)
+    return image_list
+
+
+def run(script, *arguments):
+    """Run a script of the project; return the seconds it took."""
+    command = [sys.executable, PROJECT / script, *arguments]
+    started = time.monotonic()
+    subprocess.run([str(part) for part in command], check=True)
+    return time.monotonic() - started
+
+
+def train_and_embed(image_list, exp_dir, exp_id, mode, *, epochs, seed, gpus, extra=()):
+    """Train and embed by the documented commands unless that was done.
+
+    Parameters
+    ----------
+    image_list : pathlib.Path
+    exp_dir : pathlib.Path
+    exp_id : str
+    mode : {"simsiam2d3d", "simsiam3d"}
+    epochs, seed : int
+    gpus : str
+    extra : sequence of str
+        Further options of training, such as ``--recipe milopyp``.
+
+    Returns
+    -------
+    checkpoint : pathlib.Path
+    table : EmbeddingTable
+    """
+    experiment = ExperimentDir.of(exp_dir, mode, exp_id)
+    checkpoint = experiment.checkpoint("last")
+    common = [mode, "--dataset", mode, "--exp_id", exp_id, "--exp_dir", exp_dir]
+    common += ["--arch", ARCH[mode], "--gpus", gpus]
+    if not experiment.embeddings.is_file():
+        run(
+            "simsiam_main.py",
+            *common,
+            *("--train_img_txt", image_list, "--num_epochs", epochs, "--seed", seed),
+            *("--bbox", 36, "--lr", "1e-3", "--batch_size", 256, "--gauss", 0.8),
+            *("--pretrained_model", "none", "--overwrite"),
+            *extra,
+        )
+        run(
+            INFERENCE[mode],
+            *common,
+            *("--test_img_txt", image_list, "--load_model", checkpoint),
+        )
+    return checkpoint, EmbeddingTable.load(experiment.embeddings)
