@@ -3,18 +3,14 @@
 import asyncio
 import contextlib
 import getpass
-import ipaddress
-import signal
 import socket
 import tempfile
 
 import numpy as np
 
 from lib.artifacts import ExperimentDir, InteractiveTable, check_row_record
-from lib.errors import OptionError, ResourceError
 from lib.session_export import home_of, write_export
-
-FIRST_PORT, PORTS_TRIED = 6006, 100
+from lib.session_server import bind, serve, stop_at_signals
 
 
 def open_table(path):
@@ -42,61 +38,6 @@ def open_table(path):
     return table
 
 
-def bind(host, port):
-    """Take the port of the page, before anything slow.
-
-    Parameters
-    ----------
-    host : str
-        A loopback address, or ``localhost``.
-    port : int or None
-        None for the first free one from 6006 on.
-
-    Returns
-    -------
-    socket
-        Bound to loopback alone.
-
-    Raises
-    ------
-    OptionError
-        When the host is not loopback, or the port is none.
-    ResourceError
-        When the port is taken.
-    """
-    address = "127.0.0.1" if host == "localhost" else host
-    try:
-        loopback = ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise OptionError(
-            f"--host {host}: the session shows and writes your data to whoever reaches "
-            "it, so it listens on loopback only; give 127.0.0.1 (the default) and come "
-            "from outside through ssh -L"
-        )
-    if port is not None and not 0 < port < 65536:
-        raise OptionError(f"--port {port}: ports are 1 to 65535")
-    wanted = [port] if port else range(FIRST_PORT, FIRST_PORT + PORTS_TRIED)
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    for candidate in wanted:
-        taken = socket.socket(family, socket.SOCK_STREAM)
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            taken.bind((address, candidate))
-            taken.listen()
-            return taken
-        except OSError as error:
-            taken.close()
-            reason = error.strerror
-    ports = f"port {port}" if port else f"ports {FIRST_PORT} to {wanted[-1]}"
-    raise ResourceError(
-        f"{ports} of {address} "
-        f"cannot be had ({reason}); is another session still running? Give another "
-        "--port, or none"
-    )
-
-
 def run_session(path, *, host, port, images, say):
     """Show a table until the user stops it with Ctrl-C, or SIGTERM.
 
@@ -120,7 +61,7 @@ def run_session(path, *, host, port, images, say):
     ):
         page = _prepare(path, images, folder, say)
         if not stop.asked:
-            asyncio.run(_serve(page, sock, stop, lambda: _announce(sock, say)))
+            asyncio.run(serve(page, sock, stop, lambda: _announce(sock, say)))
     say("session closed")
 
 
@@ -135,6 +76,13 @@ def _prepare(path, images, folder, say):
     pictures = run.patch_pictures if images == "session" else None
     frame = made.page_frame(table, made.picture_links(table.image, pictures))
     _introduce(frame, table, run, say)
+    if len(table) > SHOWN_AT_FIRST:
+        say(
+            f"the page starts with {SHOWN_AT_FIRST:,} of them, spread evenly (more: "
+            "Hyperparameters -> n samples, to 100,000); only what it shows is picked "
+            "there. Whole clusters: interactive_to_training_coords.py --labels"
+        )
+    say("starting the page, some 15 s ...")
     made.set_environment(folder)
     cloud = Cloud(table.embeddings, table.label, say=say)
     shown = min(len(table), SHOWN_AT_FIRST)
@@ -182,7 +130,6 @@ def _introduce(frame, table, run, say):
         f"{len(table):,} candidates of {tomograms} tomogram(s) in {clusters} clusters; "
         f"exports will be kept in {run.exports}"
     )
-    say("starting the page, some 15 s ...")
 
 
 def _announce(sock, say):
@@ -209,59 +156,3 @@ def _login():
         # a user without an entry in the password file, as in some containers
         user = "user"
     return f"{user}@{socket.gethostname()}"
-
-
-class _Stop:
-    """Whether the user asked to stop, and the server that shall hear of it."""
-
-    asked = False
-    server = None
-
-
-@contextlib.contextmanager
-def stop_at_signals():
-    """Turn Ctrl-C and SIGTERM into an orderly end; before serving, too.
-
-    Yields
-    ------
-    object
-        With ``asked`` (bool), and ``server`` to set once there is one.
-    """
-    stop = _Stop()
-
-    def handle(signum, frame):
-        if stop.server is None and not stop.asked:
-            stop.asked = True
-            raise KeyboardInterrupt
-        stop.asked = True
-        stop.server.should_exit = True
-
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, handle) for number in numbers}
-    try:
-        yield stop
-    except KeyboardInterrupt:
-        if not stop.asked:
-            raise
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-async def _serve(page, sock, stop, announce):
-    """Serve the page on a bound socket until told to stop."""
-    import uvicorn
-
-    config = uvicorn.Config(
-        page, log_level="critical", ws="none", timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
-    # the signals are ours: uvicorn would raise them again after its end
-    server.capture_signals = contextlib.nullcontext
-    stop.server = server
-    serving = asyncio.ensure_future(server.serve(sockets=[sock]))
-    while not server.started and not serving.done():
-        await asyncio.sleep(0.05)
-    if server.started:
-        announce()
-    await serving

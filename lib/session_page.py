@@ -8,7 +8,9 @@ fetched. 13.2.0 is the last version that has the page.
 import logging
 import os
 import re
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
+from threading import Thread
 from types import SimpleNamespace
 
 import numpy as np
@@ -111,7 +113,7 @@ def page_frame(table, links):
     """Return the data frame behind the page, one row a candidate.
 
     Lists but the embedding go in as text: the page takes any list for another
-    embedding.
+    embedding. Labels carry a word: the page would list 10 before 02.
     """
     import pandas as pd
 
@@ -120,7 +122,7 @@ def page_frame(table, links):
     return pd.DataFrame(
         {
             "row": [str(row) for row in rows.tolist()],
-            "label": [numbers[value] for value in table.label.tolist()],
+            "label": [f"cluster {numbers[v]}" for v in table.label.tolist()],
             "name": table.name.tolist(),
             "coord": [",".join(map(str, xyz)) for xyz in table.coord.tolist()],
             "embeddings": list(table.embeddings),
@@ -149,6 +151,7 @@ def make_page(frame, cloud, *, name, settings, exports):
     -------
     ASGI application
     """
+    import aiosqlite.core
     import phoenix.server.app as server
     from phoenix import EmbeddingColumnNames, Inferences, Schema
     from phoenix.core.model_schema_adapter import create_model_from_inferences
@@ -168,6 +171,8 @@ def make_page(frame, cloud, *, name, settings, exports):
     logging.getLogger("phoenix.metrics").addFilter(
         lambda record: "y_true" not in record.getMessage()
     )
+    # the thread of its database would keep alive a session stopped before it serves
+    aiosqlite.core.Thread = partial(Thread, daemon=True)
     engine = server.create_engine_and_run_migrations("sqlite:///:memory:")
     return server.create_app(
         db=DbSessionFactory(db=server._db(engine), dialect=engine.dialect.name),

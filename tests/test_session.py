@@ -16,10 +16,11 @@ from session_runs import SCRIPT, Running, make_table, write_run
 
 from lib.artifacts import ArtifactError, InteractiveTable
 from lib.errors import OptionError, ResourceError
-from lib.session import bind, open_table
+from lib.session import open_table
 from lib.session_cloud import Cloud, label_numbers, lay_out, nearest
 from lib.session_export import find_export, home_of, write_export
 from lib.session_page import picture_links
+from lib.session_server import bind
 
 NOON = datetime(2026, 11, 22, 12, 0, 0)
 EXPORT = (

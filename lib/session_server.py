@@ -1,0 +1,133 @@
+"""One port of loopback, and a server on it that ends in order."""
+
+import asyncio
+import contextlib
+import ipaddress
+import signal
+import socket
+
+from lib.errors import OptionError, ResourceError
+
+FIRST_PORT, PORTS_TRIED = 6006, 100
+
+
+def bind(host, port):
+    """Take the port of the page, before anything slow.
+
+    Parameters
+    ----------
+    host : str
+        A loopback address, or ``localhost``.
+    port : int or None
+        None for the first free one from 6006 on.
+
+    Returns
+    -------
+    socket
+        Bound to loopback alone.
+
+    Raises
+    ------
+    OptionError
+        When the host is not loopback, or the port is none.
+    ResourceError
+        When the port is taken.
+    """
+    address = "127.0.0.1" if host == "localhost" else host
+    try:
+        loopback = ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise OptionError(
+            f"--host {host}: the session shows and writes your data to whoever reaches "
+            "it, so it listens on loopback only; give 127.0.0.1 (the default) and come "
+            "from outside through ssh -L"
+        )
+    if port is not None and not 0 < port < 65536:
+        raise OptionError(f"--port {port}: ports are 1 to 65535")
+    wanted = [port] if port else range(FIRST_PORT, FIRST_PORT + PORTS_TRIED)
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    for candidate in wanted:
+        taken = socket.socket(family, socket.SOCK_STREAM)
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind((address, candidate))
+            taken.listen()
+            return taken
+        except OSError as error:
+            taken.close()
+            reason = error.strerror
+    ports = f"port {port}" if port else f"ports {FIRST_PORT} to {wanted[-1]}"
+    raise ResourceError(
+        f"{ports} of {address} "
+        f"cannot be had ({reason}); is another session still running? Give another "
+        "--port, or none"
+    )
+
+
+class _Stop:
+    """Whether the user asked to stop, and the server that shall hear of it."""
+
+    asked = False
+    server = None
+
+
+@contextlib.contextmanager
+def stop_at_signals():
+    """Turn Ctrl-C and SIGTERM into an orderly end; before serving, too.
+
+    Yields
+    ------
+    object
+        With ``asked`` (bool), and ``server`` to set once there is one.
+    """
+    stop = _Stop()
+
+    def handle(signum, frame):
+        if stop.server is None and not stop.asked:
+            stop.asked = True
+            raise KeyboardInterrupt
+        stop.asked = True
+        stop.server.should_exit = True
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield stop
+    except KeyboardInterrupt:
+        if not stop.asked:
+            raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+async def serve(page, sock, stop, announce):
+    """Serve the page on a bound socket until told to stop.
+
+    Parameters
+    ----------
+    page : ASGI application
+    sock : socket
+        From `bind`.
+    stop : object
+        From `stop_at_signals`.
+    announce : callable
+        Called without arguments when the page answers.
+    """
+    import uvicorn
+
+    config = uvicorn.Config(
+        page, log_level="critical", ws="none", timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    # the signals are ours: uvicorn would raise them again after its end
+    server.capture_signals = contextlib.nullcontext
+    stop.server = server
+    serving = asyncio.ensure_future(server.serve(sockets=[sock]))
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.05)
+    if server.started:
+        announce()
+    await serving
