@@ -26,12 +26,14 @@ from lib.tilt_sample import TiltSample
 SIGNIFICANT = 8.0
 # ... and this many times the best of the conventions that have nothing to do with it.
 DISTINCT = 2.0
-# Below this part of a better one's correlation, a convention is worse beyond doubt.
-WORSE = 0.7
+# Below this part of a better one's correlation, a convention is worse beyond doubt;
+# an offset of the angles, which is looked for last, must be better by more.
+WORSE = 0.85
+WORSE_THAN_TURNED = 0.7
 # Images are shifted when, of the correlation where each fits best, less than this
-# part is left where they are; another convention must explain more than shifts do.
+# part is left where they are; more when another convention is to explain it.
 ASTRAY = 0.3
-EXPLAINED = 0.5
+EXPLAINED = 0.6
 SHIFT_SIGNIFICANT = 12.0  # highest of all shifts, as a multiple of chance
 SIGNAL = 7.0  # the same of neighbouring images; pure noise gives 4 to 4.5
 NOT_SHOWN = 1 / 3  # part of the neighbours' correlation that a tomogram must reach
@@ -145,7 +147,7 @@ def examine(row, order, flip_tilt_angles=False):
         tilted = (Convention(sample.order, offset=offset) for offset in OFFSETS)
         both = [(one, replace(one, flipped=True)) for one in tilted]
         turned = _score(sample, project, [one for pair in both for one in pair])
-        if abs(scores[_best(scores)]) < WORSE * abs(turned[_best(turned)]):
+        if abs(scores[_best(scores)]) < WORSE_THAN_TURNED * abs(turned[_best(turned)]):
             scores |= turned
     shifts = {
         one: Shift.find(project(one.untwisted), sample.seen_by(one))
@@ -179,7 +181,8 @@ def _judge(sample, scores, shifts, flip_tilt_angles):
     significant = shifts[moved].significance >= SHIFT_SIGNIFICANT
     at_best = shifts[moved].correlation if significant else 0.0
     if size[best] >= max(DISTINCT * unrelated, SIGNIFICANT * shifts[best].chance):
-        if size[asked] >= max(WORSE * size[best], ASTRAY * at_best):
+        enough = (ASTRAY if moved == asked else EXPLAINED) * at_best
+        if size[asked] >= max(WORSE * size[best], enough):
             return AGREES, ""
         if size[asked] < WORSE * size[best] and size[best] >= EXPLAINED * at_best:
             return OTHER, best.remedy(sample.order, flip_tilt_angles)

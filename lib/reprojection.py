@@ -92,13 +92,13 @@ def whole_image(image):
 def _standardise(image, columns):
     """Cut an image to the columns that are seen; mean 0 in them, norm 1."""
     image = np.where(columns, image - image[:, columns].mean(), 0)
-    return image / max(np.linalg.norm(image), 1e-30)
+    return image / max(np.sqrt(np.square(image).sum()), 1e-30)
 
 
 def correlate(projection, images):
     """Return the correlation coefficients (T,) with band-passed tilt images."""
     pairs = zip(projection.images, images, projection.seen, strict=True)
-    return np.array([np.vdot(p, _standardise(i, seen)) for p, i, seen in pairs])
+    return np.array([(p * _standardise(i, seen)).sum() for p, i, seen in pairs])
 
 
 def correlate_shifted(projection, images):

@@ -161,15 +161,16 @@ def _read_tomogram(info, factor):
     step = max(factor, longest // factor * factor)
     whole = len(binned) * factor
     ranges = [(start, min(start + step, whole)) for start in range(0, whole, step)]
+    extremes = Extremes()
     for (start, stop), block in zip(ranges, read_sections(info, ranges), strict=True):
-        binned[start // factor : stop // factor] = average(block, factor, (0, 1, 2))
-    mean = binned.mean(dtype=np.float64)
-    if not np.isfinite(mean):
+        extremes.update(block)
+        if not extremes.unusable:
+            binned[start // factor : stop // factor] = average(block, factor, (0, 1, 2))
+    if extremes.fault:
         raise InputError(
-            f"{info.path} cannot be used: some voxels are not finite; reconstruct it "
-            "again"
+            f"{info.path} cannot be used: voxels {extremes.fault}; reconstruct it again"
         )
-    binned -= mean
+    binned -= binned.mean(dtype=np.float64)
     return binned
 
 

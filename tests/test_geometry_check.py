@@ -1,0 +1,340 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lib.conventions import Convention, possible_conventions
+from lib.errors import GeometryError, InputError
+from lib.geometry_check import (
+    AGREES,
+    ASTRAY_IMAGES,
+    NOTHING,
+    OTHER,
+    UNCLEAR,
+    check_geometry,
+    examine,
+)
+from lib.image_list import ImageRow
+from lib.reprojection import correlate
+from lib.tilt_sample import TiltSample
+from lib.tomo_io import read_tilt_series, read_tomogram
+from sample_data.make_synthetic import make_tomogram
+from sample_data.simulation import write_tomogram
+
+PROJECT = Path(__file__).parents[1]
+SHAPE = (48, 128, 128)
+FILES = [PROJECT / "sample_data" / f"ts254.{end}" for end in ("rec", "ali", "tlt")]
+SAMPLE = ImageRow("ts254", *FILES)
+
+
+@pytest.fixture(scope="module")
+def made():
+    """One synthetic tomogram, its images and angles; z as IMOD's tilt writes it."""
+    made = make_tomogram(11, SHAPE, noise=3.0)
+    return made.tomogram, made.tilts, made.angles
+
+
+@pytest.fixture(scope="module")
+def foreign():
+    return make_tomogram(12, SHAPE, noise=3.0).tilts
+
+
+@pytest.fixture(scope="module")
+def real():
+    """Half of the sample: the middle rows of all."""
+    tomogram, _ = read_tomogram(FILES[0], "xzy")
+    series = read_tilt_series(*FILES[1:])
+    return tomogram[:, 80:240], series.images[:, 80:240], series.angles
+
+
+def write(folder, tomogram, images, angles, order="xzy", name="tomo1"):
+    write_tomogram(folder, name, tomogram, images, angles, order, 10.0)
+    return ImageRow(name, *(folder / f"{name}.{end}" for end in ("rec", "ali", "tlt")))
+
+
+def move_each(images, reach):
+    moves = np.random.default_rng(0).integers(-reach, reach + 1, (len(images), 2))
+    pairs = zip(images, moves, strict=True)
+    return np.array([np.roll(image, tuple(move), (0, 1)) for image, move in pairs])
+
+
+def test_sample_agrees_and_only_as_it_is():
+    found = examine(SAMPLE, "xzy")
+    assert found.verdict == AGREES
+    assert 0.75 < found.asked < 0.86
+    assert abs(found.best) < 0.1
+
+
+def test_sample_with_the_wrong_sign_names_the_option():
+    with pytest.raises(GeometryError, match="leave out --flip_tilt_angles"):
+        check_geometry([SAMPLE], order="xzy", flip_tilt_angles=True)
+
+
+HARMLESS = {
+    "nothing": lambda t, i, a: (t, i, a),
+    "contrast inverted": lambda t, i, a: (-t, i, a),
+    "images within 1 px": lambda t, i, a: (t, move_each(i, 1), a),
+    "a little noise more": lambda t, i, a: (
+        t,
+        i + np.random.default_rng(1).normal(0, i.std(), i.shape),
+        a,
+    ),
+    "descending": lambda t, i, a: (t, i[::-1], a[::-1]),
+    "z cut evenly": lambda t, i, a: (t[6:-6], i, a),
+    "a gradient in the images": lambda t, i, a: (
+        t,
+        i + np.linspace(0, 20 * i.std(), i.shape[2], dtype=np.float32),
+        a,
+    ),
+}
+
+
+@pytest.mark.parametrize("change", HARMLESS)
+def test_no_false_alarm(tmp_path, made, change):
+    found = examine(write(tmp_path, *HARMLESS[change](*made)), "xzy")
+    assert (found.verdict, found.remedy) == (AGREES, "")
+
+
+@pytest.mark.parametrize("change", HARMLESS)
+def test_no_false_alarm_on_the_sample(tmp_path, real, change):
+    found = examine(write(tmp_path, *HARMLESS[change](*real)), "xzy")
+    assert (found.verdict, found.remedy) == (AGREES, "")
+
+
+# What is done, and the verdict and the remedy that must come out. Those that keep
+# the sizes go for the sample as well, whose images are not square.
+MISTAKES = {
+    "angles negated": (
+        lambda t, i, a: (t, i, -a),
+        OTHER,
+        "^use --flip_tilt_angles$",
+    ),
+    "z reversed": (lambda t, i, a: (t[::-1], i, a), OTHER, "^use --flip_tilt_angles$"),
+    "order of the angles reversed": (
+        lambda t, i, a: (t, i, a[::-1]),
+        OTHER,
+        "^use --flip_tilt_angles$",
+    ),
+    "y mirrored": (
+        lambda t, i, a: (t, i[:, ::-1], a),
+        OTHER,
+        "^the tilt images must be mirrored top to bottom",
+    ),
+    "x mirrored": (
+        lambda t, i, a: (t, i[:, :, ::-1], a),
+        OTHER,
+        "^the tilt images must be mirrored left to right",
+    ),
+    "turned by 180 degrees": (
+        lambda t, i, a: (t, np.rot90(i, 2, (1, 2)), a),
+        OTHER,
+        "^the tilt images must be turned by 180 degrees",
+    ),
+    "mirrored and negated": (
+        lambda t, i, a: (t, i[:, ::-1], -a),
+        OTHER,
+        "^use --flip_tilt_angles and the tilt images must be mirrored top to bottom",
+    ),
+    "angles 9 degrees off": (
+        lambda t, i, a: (t, i, a + 9),
+        OTHER,
+        "^add about -(8|12) degrees",
+    ),
+    "axis along x": (
+        lambda t, i, a: (t.transpose(0, 2, 1), i.transpose(0, 2, 1), a),
+        OTHER,
+        "^turn the tilt images and the tomogram by 90 degrees",
+    ),
+    "not aligned": (
+        lambda t, i, a: (t, move_each(i, 25), a),
+        ASTRAY_IMAGES,
+        "before alignment",
+    ),
+    "z cut unevenly": (
+        lambda t, i, a: (t[20:], i, a),
+        ASTRAY_IMAGES,
+        "middle slice lies about (9|10|11) slices",
+    ),
+}
+SQUARE_MISTAKES = {
+    "images clockwise": (
+        lambda t, i, a: (t, np.rot90(i, 1, (1, 2)), a),
+        OTHER,
+        "turned by 90 degrees counter-clockwise",
+    ),
+    "images transposed": (
+        lambda t, i, a: (t, i.transpose(0, 2, 1), a),
+        OTHER,
+        "mirrored along a diagonal",
+    ),
+}
+
+
+def assert_told(found, mistake):
+    _, verdict, remedy = mistake
+    assert found.verdict == verdict
+    pytest.raises(GeometryError, _raise, found.remedy).match(remedy)
+
+
+def _raise(remedy):
+    raise GeometryError(remedy)
+
+
+@pytest.mark.parametrize("name", MISTAKES | SQUARE_MISTAKES)
+def test_mistake_is_told(tmp_path, made, name):
+    mistake = (MISTAKES | SQUARE_MISTAKES)[name]
+    assert_told(examine(write(tmp_path, *mistake[0](*made)), "xzy"), mistake)
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_mistake_is_told_of_the_sample(tmp_path, real, name):
+    mistake = MISTAKES[name]
+    assert_told(examine(write(tmp_path, *mistake[0](*real)), "xzy"), mistake)
+
+
+def test_order_that_the_shape_allows_too(tmp_path, real):
+    tomogram, images, angles = real
+    rows = slice(20, 120)  # as many as there are slices
+    row = write(tmp_path, tomogram[:, rows], images[:, rows], angles)
+    assert examine(row, "xzy").verdict == AGREES
+    with pytest.raises(GeometryError, match="fits better; use --order xzy$"):
+        check_geometry([row], order="zxy")
+
+
+def test_angles_listed_otherwise(tmp_path, made):
+    tomogram, images, angles = made
+    lopsided = angles > -40
+    images, angles = images[lopsided], angles[lopsided]
+    row = write(tmp_path, tomogram, images, angles[::-1])
+    assert examine(row, "xzy").remedy == "the lines of the angle file must be reversed"
+    acquired = np.argsort(np.abs(angles), kind="stable")
+    row = write(tmp_path, tomogram, images, angles[acquired])
+    assert examine(row, "xzy").remedy == "the lines of the angle file must be sorted"
+
+
+def test_series_of_another_tomogram_needs_force(tmp_path, capsys, made, foreign):
+    row = write(tmp_path, made[0], foreign, made[2])
+    assert examine(row, "xzy").verdict == NOTHING
+    with pytest.raises(GeometryError, match="do not show the tomogram in any conv"):
+        check_geometry([row], order="xzy")
+    check_geometry([row], order="xzy", force=True)
+    assert "warning: geometry: tomo1: the tilt images do not" in capsys.readouterr().err
+
+
+def test_force_does_not_hide_what_an_option_mends(tmp_path, made):
+    tomogram, images, angles = made
+    row = write(tmp_path, tomogram, images, -angles)
+    with pytest.raises(GeometryError, match="use --flip_tilt_angles"):
+        check_geometry([row], order="xzy", force=True)
+
+
+def test_noise_is_no_reason_to_refuse(tmp_path, capsys, made):
+    rng = np.random.default_rng(3)
+    noise = [rng.normal(size=part.shape) for part in made[:2]]
+    (found,) = check_geometry([write(tmp_path, *noise, made[2])], order="xzy")
+    assert found.verdict == UNCLEAR
+    assert "too noisy to tell" in capsys.readouterr().err
+
+
+def test_one_table_and_one_refusal_for_all(tmp_path, capsys, made):
+    tomogram, images, angles = made
+    rows = [
+        write(tmp_path, tomogram, images, angles, name="good"),
+        write(tmp_path, tomogram, images, -angles, name="flipped"),
+        write(tmp_path, tomogram, images[:, ::-1], angles, name="mirrored"),
+    ]
+    with pytest.raises(GeometryError) as refusal:
+        check_geometry(rows, order="xzy")
+    message = str(refusal.value)
+    assert "flipped: another convention clearly fits better; use --flip_t" in message
+    assert "mirrored: another convention clearly fits better; the tilt" in message
+    assert "1 of 3 agree as asked" in message
+    header, *lines = capsys.readouterr().out.splitlines()
+    assert header.split()[0] == "tomogram"
+    assert [line.split()[0] for line in lines] == ["good", "flipped", "mirrored"]
+    assert lines[0].endswith("agrees")
+    assert lines[1].endswith("another convention fits: angles negated")
+
+
+def test_blank_images_are_passed_over(tmp_path, made):
+    tomogram, images, angles = made
+    images = images.copy()
+    images[np.abs(angles - 30).argmin()] = 0
+    assert examine(write(tmp_path, tomogram, images, angles), "xzy").verdict == AGREES
+    images[np.abs(angles) < 50] = 0
+    row = write(tmp_path, tomogram, images, angles)
+    with pytest.raises(InputError, match="are blank or not finite"):
+        examine(row, "xzy")
+
+
+def test_tomogram_without_contrast_is_refused(tmp_path, made):
+    row = write(tmp_path, *made)
+    content = bytearray(row.rec_path.read_bytes())
+    content[1024:] = bytes(len(content) - 1024)
+    row.rec_path.write_bytes(content)
+    with pytest.raises(InputError, match="all equal"):
+        examine(row, "xzy")
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3])
+def test_binning_keeps_the_centre(tmp_path, monkeypatch, made, factor):
+    monkeypatch.setattr("lib.tilt_sample.WIDTH", SHAPE[2] / factor)
+    row = write(tmp_path, *made)
+    assert TiltSample.read(row, "xzy").factor == factor
+    assert examine(row, "xzy").asked > 0.5
+
+
+@pytest.mark.parametrize(
+    ("order", "file_shape"),
+    [("zxy", (7, 9, 9)), ("yxz", (9, 9, 7)), ("xzy", (9, 9, 9))],
+)
+def test_no_two_conventions_are_one(order, file_shape):
+    # Two that say the same would each be the other's background, and nothing fit.
+    rng = np.random.default_rng(0)
+    angles = np.array([-30.0, 10.0, 40.0])
+    sample = TiltSample(
+        tomogram=rng.normal(size=file_shape).astype(np.float32),
+        file_shape=file_shape,
+        order=order,
+        images=rng.normal(size=(3, 9, 9)).astype(np.float32),
+        following={},
+        places=np.arange(3),
+        angles=angles,
+        image_shape=(9, 9),
+        factor=1,
+    )
+    possible = possible_conventions(order, angles, file_shape, (9, 9))
+    assert possible[0] == Convention(order)
+    told = [correlate(sample.project(c.untwisted), sample.seen_by(c)) for c in possible]
+    assert len(np.unique(np.round(told, 4), axis=0)) == len(told) > 30
+
+
+def check_by_script(folder, row, *more, mode="simsiam2d3d"):
+    table = folder / "list.txt"
+    columns = (row.name, row.rec_path, row.tilt_path, row.angle_path)
+    table.write_text(
+        "image_name\trec_path\ttilt_path\tangle_path\n" + "\t".join(map(str, columns))
+    )
+    command = [sys.executable, PROJECT / "simsiam_main.py", mode, "--check_geometry"]
+    return subprocess.run(
+        [*command, "--train_img_txt", table, *more, "--exp_dir", folder / "exp"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+@pytest.mark.slow
+def test_script_checks_alone(tmp_path, made):
+    good = check_by_script(tmp_path, SAMPLE)
+    assert good.returncode == 0, good.stderr
+    assert "agrees" in good.stdout
+    bad = check_by_script(tmp_path, SAMPLE, "--flip_tilt_angles")
+    assert bad.returncode == 2
+    assert "leave out --flip_tilt_angles" in bad.stderr.splitlines()[-1]
+    without = check_by_script(tmp_path, SAMPLE, mode="simsiam3d")
+    assert without.returncode == 2
+    assert "give that mode" in without.stderr
+    assert not (tmp_path / "exp").exists()
