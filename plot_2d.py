@@ -49,8 +49,8 @@ def health_alarm(table, collapsed):
     """Return why the map should not be trusted, or nothing."""
     if collapsed:
         return (
-            "all embeddings are the same to within rounding: the map means nothing; "
-            "train longer, or from another checkpoint"
+            "all embeddings are the same to within rounding: the map means nothing, "
+            "its order is random; train longer, or from another checkpoint"
         )
     health = table.provenance.get("health") or {}
     verdict = health.get("verdict", "healthy")

@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 from lib.errors import OptionError
 
 N_CENTROIDS = 256
+MOST_ROUNDS = 60  # after that k-means only polishes
 N_SCALING_NEIGHBORS = 7
 ROWS_FOR_TWO_THREADS = 5000
 
@@ -76,7 +77,9 @@ def reproducible_threads(n):
 
 def _k_means(vectors, n_cluster, seed, n_init):
     with reproducible_threads(len(vectors)):
-        fit = KMeans(n_cluster, n_init=n_init, random_state=seed).fit(vectors)
+        fit = KMeans(
+            n_cluster, n_init=n_init, max_iter=MOST_ROUNDS, random_state=seed
+        ).fit(vectors)
     return fit.cluster_centers_, fit.labels_
 
 

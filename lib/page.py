@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
 
 from lib.artifacts import whole_file
 from lib.colormap import plane_colors
@@ -123,6 +124,9 @@ class Page:
 
     def save(self, path, sheet):
         """Lay a sheet of thumbnails over the page and write the PNG, whole."""
-        self.figure.figimage(sheet.pixels, zorder=5)
+        self.figure.canvas.draw()
+        pixels = np.array(self.figure.canvas.buffer_rgba())[..., :3]
+        covered = sheet.pixels[..., 3] > 0
+        pixels[covered] = sheet.pixels[covered, :3]
         with whole_file(path) as stream:
-            self.figure.savefig(stream, format="png", dpi=DPI)
+            Image.fromarray(pixels).save(stream, "PNG", dpi=(DPI, DPI))
