@@ -36,8 +36,10 @@ class Discs:
 
     @classmethod
     def of(cls, positions, colors, radius):
-        """Sort candidates, the last of the lexicographic order first."""
-        order = np.lexsort((*colors.T[::-1], *positions.T[::-1]))[::-1]
+        """Sort candidates by z, then x, y and colour."""
+        order = np.lexsort(
+            (*colors.T, positions[:, 1], positions[:, 0], positions[:, 2])
+        )
         return cls(positions[order], colors[order], radius)
 
     def offsets(self):
@@ -72,33 +74,26 @@ def paint_slab(discs, first, depth, height, width):
     # A margin as wide as a disc takes the place of a test for every voxel.
     margin = discs.radius
     padded = (height + 2 * margin, width + 2 * margin)
-    offsets, above = discs.offsets(), discs.positions[:, 2]
+    offsets = discs.offsets()
     places = offsets[:, 1] * padded[1] + offsets[:, 0]
-    centres = (discs.positions[:, 1] + margin) * padded[1]
-    centres += discs.positions[:, 0] + margin
+    x, y, above = discs.positions.T
+    centres = (y + margin) * padded[1] + x + margin
     colors = np.ascontiguousarray(discs.colors).view(RGB).ravel()
     slab = np.empty((depth, height, width, 3), dtype=np.uint8)
     for z in range(first, first + depth):
         canvas = np.zeros(padded, dtype=RGB)
         # A voxel at dz from its candidate lies in this slice when the candidate is
-        # at z - dz. Nearer voxels are written later, so that they win.
-        rows = [np.flatnonzero(above == z + REACH - i) for i in range(2 * REACH + 1)]
-        counts = np.array([len(found) for found in rows])
-        begins = np.cumsum(counts) - counts
-        layer = offsets[:, 2] + REACH
-        each, voxel = _every_pair(begins[layer], counts[layer])
-        candidate = np.concatenate(rows)[each]
-        canvas.ravel()[centres[candidate] + places[voxel]] = colors[candidate]
+        # at z - dz: a range of candidates for every offset. Nearer voxels are written
+        # later, so that they win.
+        begins = np.searchsorted(above, z - offsets[:, 2])
+        counts = np.searchsorted(above, z - offsets[:, 2], side="right") - begins
+        candidate = np.repeat(begins - np.cumsum(counts) + counts, counts)
+        candidate += np.arange(len(candidate))
+        voxel = np.repeat(places, counts) + centres.take(candidate)
+        canvas.ravel()[voxel] = colors.take(candidate)
         inner = canvas.view(np.uint8).reshape(*padded, 3)[margin:, margin:]
         slab[z - first] = inner[:height, :width]
     return slab
-
-
-def _every_pair(begins, counts):
-    """Return range(begin, begin + count) of every entry, and whose range it is."""
-    owner = np.repeat(np.arange(len(counts)), counts)
-    ends = np.cumsum(counts)
-    return np.arange(len(owner)) + (begins - ends + counts)[owner], owner
 
 
 def grey_range(volume):
