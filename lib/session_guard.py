@@ -6,6 +6,7 @@ that another web site makes the user's browser send. So every request passes
 here first, and only what the page needs goes on.
 """
 
+import ipaddress
 import json
 import re
 from urllib.parse import parse_qs
@@ -16,7 +17,6 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse
 from lib.errors import Refusal
 from lib.session_export import find_export
 
-LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 LARGEST_REQUEST = 64 * 2**20
 PICTURE = re.compile(r"/imgs/(\d{1,9}\.png)")
 PAGES = re.compile(
@@ -173,7 +173,7 @@ def check_origin(scope):
     the browser names it, must be this one.
     """
     host = header(scope, b"host")
-    if re.sub(r":\d+$", "", host) not in LOOPBACK_NAMES:
+    if not is_loopback(re.sub(r":\d+$", "", host)):
         return PlainTextResponse("unknown host", status_code=403)
     origin = header(scope, b"origin")
     if origin and origin not in (f"http://{host}", f"https://{host}"):
@@ -181,6 +181,16 @@ def check_origin(scope):
     if header(scope, b"sec-fetch-site") == "cross-site" and scope["path"] != "/":
         return PlainTextResponse("foreign page", status_code=403)
     return None
+
+
+def is_loopback(host):
+    """Tell whether a host, as in an address, is this machine and can be no other."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 async def read_body(receive):

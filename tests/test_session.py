@@ -402,7 +402,8 @@ def test_requests_of_other_sites_are_refused(session, headers):
 
 
 def test_a_tunnel_to_another_port_reaches_the_page(session):
-    assert request(session, "GET", "/", host="localhost:8888")[0] == 200
+    for host in ("localhost:8888", "127.0.0.1", "127.0.0.5:6006", "[::1]:6006"):
+        assert request(session, "GET", "/", host=host)[0] == 200
     headers = {"host": "localhost:8888", "origin": "http://localhost:8888"}
     query = {"query": "{ model { exportedFiles { fileName } } }"}
     assert request(session, "POST", "/graphql", query, **headers)[0] == 200
