@@ -1,0 +1,379 @@
+"""The stages of the speed benchmark: each yields (size, ours, floor, ratio)."""
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+PROJECT = Path(__file__).resolve().parents[1]
+BOX = 36
+
+
+def candidates(device, small):
+    """All of candidate search against its own Gaussian filters."""
+    from scipy.ndimage import gaussian_filter
+
+    from lib.candidates import find_candidates
+    from lib.filtering import gaussian_volume, gaussian_volume_torch
+
+    shape = (64, 128, 128) if small else (256, 512, 512)
+    rng = np.random.default_rng(0)
+    noise = gaussian_filter(rng.normal(size=shape).astype(np.float32), 0.8)
+    volume = np.clip(128 + 40 * noise / noise.std(), 0, 255).astype(np.uint8)
+    sigmas = (3, 5)
+
+    def filters():
+        if device == "cpu":
+            for sigma in sigmas:
+                gaussian_volume(volume, sigma)
+        else:
+            import torch
+
+            data = torch.from_numpy(volume).to(device).float()
+            for sigma in sigmas:
+                gaussian_volume_torch(data, sigma)
+            torch.cuda.synchronize()
+
+    if device != "cpu":
+        filters()  # the first call sets the GPU up
+    floor = seconds(filters)
+    ours = seconds(lambda: find_candidates(volume, sigmas, box=BOX, device=device))
+    yield (
+        told(shape),
+        f"{ours:.2f} s",
+        f"Gaussians {floor:.2f} s",
+        f"{ours / floor:.2f}",
+    )
+
+
+def store(device, small):
+    """Preparation of a tomogram, and finding it again."""
+    from lib.image_list import read_image_list
+    from lib.patch_options import PatchOptions
+    from lib.preparation import prepare_store
+
+    with tempfile.TemporaryDirectory() as folder:
+        listed = synthetic(folder, 1, (96, 96, 48) if small else (256, 256, 128))
+        rows = read_image_list(listed, project=PROJECT, needs_tilts=True)
+        options = PatchOptions("simsiam2d3d", BOX, (3, 5), 0.8)
+
+        def prepare():
+            return prepare_store(rows, options, cache=f"{folder}/cache", device=device)
+
+        first = seconds(prepare)
+        again = seconds(prepare)
+        count = len(prepare())
+    size = f"1 tomogram, {count:,} candidates"
+    yield size, f"{again:.3f} s again", f"first {first:.2f} s", f"{again / first:.3f}"
+
+
+def train(device, small):
+    """Training with everything included against the bare network."""
+    import torch
+
+    model, trainer = small_trainer(device, 96 if small else 512)
+    batch = trainer.schedule.batch_size
+    views = trainer.views(np.arange(batch))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+
+    def bare_step(net, x):
+        from lib.decorrelation import decorrelation
+        from lib.models import simsiam_loss
+        from lib.runtime import autocast
+
+        with autocast(torch.device(device), "auto"):
+            p1, p2, z1, z2 = net(x, x)
+        loss = simsiam_loss(p1, p2, z1, z2) + 0.04 * decorrelation(z1, z2)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    model.train()
+    steps = trainer.feed.steps
+    patches = 2 * trainer.store.options.views * batch * steps
+
+    def bare():
+        for _ in range(steps):
+            bare_step(trainer.network, views)
+        wait(device)
+
+    def ours():
+        trainer._epoch(1, Silent())
+        wait(device)
+
+    bare_step(trainer.network, views)
+    floors, times = zip(
+        *[(seconds(bare), seconds(ours)) for _ in range(3)], strict=True
+    )
+    floor, own = np.median(floors), np.median(times)
+    yield (
+        f"{trainer.store.options.views} views, box {BOX}, batch {batch}",
+        f"{patches / own:.0f} patches/s",
+        f"bare network {patches / floor:.0f} patches/s",
+        f"{np.median(np.divide(floors, times)):.3f}",
+    )
+    if device == "cpu":
+        plain = model.to(memory_format=torch.contiguous_format)
+        nchw = seconds(lambda: bare_step(plain, views.contiguous()))
+        yield (
+            "bare network, one step",
+            f"channels last {floor / steps:.2f} s",
+            f"plain eager float32 {nchw:.2f} s",
+            f"{floor / steps / nchw:.2f}",
+        )
+
+
+def embed(device, small):
+    """Embedding of a store against the bare forward pass."""
+    import torch
+
+    from lib.embedding import embed_store, encode
+
+    model, trainer = small_trainer(device, 96 if small else 512)
+    store, batch = trainer.store, trainer.schedule.batch_size
+    views = trainer.views(np.arange(batch))
+    where = torch.device(device)
+
+    def bare():
+        for _ in range(-(-len(store) // batch)):
+            encode(model, views, device=where, precision="fp32")
+        wait(device)
+
+    def ours():
+        norm = trainer.memory["normalisation"]
+        embed_store(model, store, batch_size=batch, device=where, **norm)
+
+    bare()
+    floors, times = zip(
+        *[(seconds(bare), seconds(ours)) for _ in range(3)], strict=True
+    )
+    count = len(store) * store.options.views
+    yield (
+        f"{len(store)} candidates, box {BOX}",
+        f"{count / np.median(times):.0f} patches/s",
+        f"bare forward {count / np.median(floors):.0f} patches/s",
+        f"{np.median(np.divide(floors, times)):.3f}",
+    )
+
+
+def plots(_device, small):
+    """plot_2d.py against its own clustering and UMAP."""
+    import lib.figures  # noqa: F401 - matplotlib's import is no cost of the plots
+    from lib.clustering import over_cluster
+    from lib.mapping import Layout, lay_out, nearest_neighbors, unit_rows
+
+    count = 1000 if small else 20_000
+    with tempfile.TemporaryDirectory() as folder:
+        table = clustered_table(count)
+        table.save(Path(folder) / "all_output_info.npz")
+        vectors = unit_rows(table.pred)
+        layout = Layout("umap", 40, 0.5, 42)
+
+        def umap_alone():
+            labels = over_cluster(vectors, n_cluster=48, seed=42)
+            near = nearest_neighbors(vectors, 40)
+            places = lay_out(vectors, layout, neighbors=near)
+            lay_out(vectors, layout, neighbors=near, labels=labels, start=places)
+
+        command = [sys.executable, PROJECT / "plot_2d.py", "--input"]
+        command += [Path(folder) / "all_output_info.npz"]
+        lay_out(vectors[:200], Layout("umap", 10, 0.5, 42))  # compile first
+        floor = seconds(umap_alone)
+        ours = seconds(lambda: subprocess.run(command, check=True, capture_output=True))
+    size = f"{count:,} candidates"
+    yield size, f"{ours:.1f} s", f"UMAP, clusters {floor:.1f} s", f"{ours / floor:.2f}"
+
+
+def paint(_device, small):
+    """Painting a tomogram against reading it and writing the arrays."""
+    from lib.heatmap import Discs, paint_tomogram
+
+    shape = (32, 128, 128) if small else (256, 512, 512)
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        folder = Path(folder)
+        source = folder / "tomogram.npy"
+        np.save(source, rng.normal(size=shape).astype(np.float32))
+        volume = np.load(source, mmap_mode="r")
+        positions = rng.integers(0, np.array(shape)[::-1], (5000, 3))
+        discs = Discs.of(positions, rng.integers(0, 256, (5000, 3), dtype=np.uint8), 12)
+
+        def copy():
+            for name in ("grey", "colour"):
+                out = np.lib.format.open_memmap(
+                    folder / f"{name}.npy", "w+", np.uint8, (*shape, 3)
+                )
+                for target, section in zip(out, volume, strict=True):
+                    target[...] = section[..., None].view(np.uint8)[..., :1]
+                out.flush()
+
+        def ours():
+            paint_tomogram(
+                volume,
+                discs,
+                grey_path=folder / "rec.npy",
+                color_path=folder / "hm.npy",
+                paired=False,
+            )
+
+        floor, own = seconds(copy), seconds(ours)
+    yield (
+        told(shape),
+        f"{own:.2f} s",
+        f"read and write {floor:.2f} s",
+        f"{own / floor:.2f}",
+    )
+
+
+def memory(_device, small):
+    """Anonymous memory of training on more and more tomograms."""
+    from benchmarks.run import PeakMemory
+
+    peaks = []
+    for count in (1, 2) if small else (4, 8, 16):
+        with tempfile.TemporaryDirectory() as folder:
+            listed = synthetic(
+                folder, count, (96, 96, 48) if small else (256, 256, 128)
+            )
+            command = (
+                f"simsiam_main.py simsiam2d3d --num_epochs 1 --bbox 16 --gpus -1 "
+                f"--train_img_txt {listed} --exp_dir {folder}/exp --num_workers 1 "
+                "--pretrained_model none --dog_std_multiplier 1.5 --force"
+            ).split()
+            with PeakMemory() as watched:
+                subprocess.run(
+                    [sys.executable, PROJECT / command[0], *command[1:]],
+                    check=True,
+                    capture_output=True,
+                )
+            peaks.append(watched.peak)
+        yield (
+            f"{count} tomograms",
+            f"{peaks[-1] / 1e9:.3f} GB",
+            f"first {peaks[0] / 1e9:.3f} GB",
+            f"{peaks[-1] / peaks[0]:.3f}",
+        )
+
+
+def help_time(_device, _small):
+    """--help of each script against Python's own start."""
+    floor = min(
+        seconds(lambda: _quiet([sys.executable, "-c", "pass"])) for _ in range(5)
+    )
+    for script in sorted(PROJECT.glob("*.py")):
+        if script.name == "opts.py":
+            continue
+        command = [sys.executable, script, "--help"]
+        own = min(seconds(lambda c=command: _quiet(c)) for _ in range(5))
+        yield (
+            script.name,
+            f"{own:.3f} s",
+            f"python {floor:.3f} s",
+            f"{own - floor:+.3f} s",
+        )
+
+
+STAGES = {
+    "candidates": candidates,
+    "store": store,
+    "train": train,
+    "embed": embed,
+    "plots": plots,
+    "paint": paint,
+    "memory": memory,
+    "help": help_time,
+}
+
+
+class Silent:
+    """A progress bar that is never drawn."""
+
+    def update(self):
+        """Say that nothing was drawn."""
+        return False
+
+
+def seconds(work):
+    """Return how long a call takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def wait(device):
+    """Wait for the GPU."""
+    if device != "cpu":
+        import torch
+
+        torch.cuda.synchronize()
+
+
+def told(shape):
+    """Return x, y, z of a (Z, Y, X) shape in words."""
+    return "x".join(map(str, shape[::-1]))
+
+
+def synthetic(folder, count, size):
+    """Write synthetic tomograms; return their image list."""
+    make = [sys.executable, PROJECT / "sample_data" / "make_synthetic.py"]
+    make += ["--out", folder, "--tomograms", str(count), "--size", *map(str, size)]
+    subprocess.run(make, check=True, capture_output=True)
+    return Path(folder) / "image_list.txt"
+
+
+def small_trainer(device, count):
+    """Return a model and its trainer on `count` random candidates in memory."""
+    import torch
+
+    from lib.artifacts import ExperimentDir
+    from lib.models import build_model
+    from lib.patch_options import PatchOptions
+    from lib.patches import PatchStore, Shard
+    from lib.recipes import RECIPES
+    from lib.schedule import Schedule
+    from lib.trainer import Trainer
+    from lib.views import NEIGHBOURS
+
+    options = PatchOptions("simsiam2d3d", BOX, (3, 5), 0.8)
+    if device != "cpu":
+        count *= 16
+    rng = np.random.default_rng(0)
+    shape = (count, 1 + len(NEIGHBOURS), options.views, options.edge, options.edge)
+    patches = rng.integers(0, 256, shape, dtype=np.uint8)
+    facts = {"name": "noise", "pixels": 1, "total": [127, 127], "squares": [2e4, 2e4]}
+    shard = Shard(patches, np.zeros((count, 3), np.int32), facts)
+    where = torch.device(device)
+    model = build_model("simsiam2d3d_18", mode="simsiam2d3d")
+    trainer = Trainer(
+        model,
+        PatchStore([shard], options),
+        RECIPES["default"],
+        Schedule(1, 256 if device != "cpu" else min(count, 128), 1e-3),
+        ExperimentDir(Path(tempfile.gettempdir())),
+        {"seed": 0, "normalisation": {"mean": [0.5, 0.5], "std": [0.2, 0.2]}},
+        device=where,
+    )
+    return model, trainer
+
+
+def clustered_table(count):
+    """Return an embedding of clusters, with noise for patches."""
+    from lib.artifacts import EmbeddingTable
+
+    rng = np.random.default_rng(0)
+    centres = rng.normal(size=(60, 128))
+    pred = centres[rng.integers(60, size=count)] + 0.5 * rng.normal(size=(count, 128))
+    return EmbeddingTable(
+        name=np.repeat("tomo1", count),
+        coords=rng.integers(0, 500, (count, 3)),
+        pred=pred.astype(np.float32),
+        proj=pred.astype(np.float32),
+        subvol=rng.normal(size=(count, 1, BOX, BOX)).astype(np.float32),
+    )
+
+
+def _quiet(command):
+    subprocess.run(command, check=True, capture_output=True)
