@@ -9,7 +9,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-LIBRARY = {f"lib.{path.stem}": path for path in sorted((ROOT / "lib").glob("*.py"))}
+LIBRARY = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(
+        ".__init__"
+    ): path
+    for path in sorted((ROOT / "lib").rglob("*.py"))
+}
 SCRIPTS = (
     "simsiam_main.py",
     "simsiam_test_hm_2d3d.py",

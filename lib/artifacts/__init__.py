@@ -1,0 +1,44 @@
+"""Names, keys and dtypes of everything under ``exp/<dataset>/<exp_id>/``.
+
+Scripts meet only here: no other module spells one of these file names or keys.
+Every file is written beside its place and moved into it, so that it appears
+whole or not at all. Formats: ``formats.md`` of the project's documents.
+"""
+
+from lib.artifacts.embedding_table import SCHEMA_VERSION, EmbeddingTable, require_finite
+from lib.artifacts.folder import ExperimentDir
+from lib.artifacts.interactive_table import (
+    InteractiveTable,
+    parse_coordinates,
+    read_integers,
+    read_parquet,
+    read_provenance,
+    require_columns,
+)
+from lib.artifacts.rows import (
+    check_row_record,
+    fingerprint_rows,
+    row_record,
+    write_row_record,
+)
+from lib.artifacts.writing import whole_file
+from lib.errors import ArtifactError
+
+__all__ = [
+    "ArtifactError",
+    "EmbeddingTable",
+    "ExperimentDir",
+    "InteractiveTable",
+    "SCHEMA_VERSION",
+    "check_row_record",
+    "fingerprint_rows",
+    "parse_coordinates",
+    "read_integers",
+    "read_parquet",
+    "read_provenance",
+    "require_columns",
+    "require_finite",
+    "row_record",
+    "whole_file",
+    "write_row_record",
+]

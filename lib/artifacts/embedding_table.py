@@ -1,0 +1,155 @@
+"""``all_output_info.npz``: what inference writes and every plot reads."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from lib.artifacts.rows import fingerprint_rows
+from lib.artifacts.writing import whole_file
+from lib.errors import ArtifactError
+from lib.npz import read_npz
+
+SCHEMA_VERSION = 1
+_AXES = {"name": 1, "coords": 2, "pred": 2, "proj": 2, "subvol": 4, "subvols_2d": 4}
+
+
+@dataclass(frozen=True)
+class EmbeddingTable:
+    """``all_output_info.npz``: one row per candidate.
+
+    Attributes
+    ----------
+    name : ndarray of str, shape (N,)
+        Tomogram the candidate was found in.
+    coords : ndarray of int, shape (N, 3)
+        Candidate (x, y, z) [voxels of the tomogram as read; z is halved where it
+        was read with ``--compress``].
+    pred, proj : ndarray of float32, shape (N, 128)
+        Predictor and projector outputs of the network.
+    subvol : ndarray of float32, shape (N, 1, H, W)
+        Normalised patch of the tomogram.
+    subvols_2d : ndarray of float32, shape (N, 1, H, W), or None
+        Normalised patch of the tilt series; 2d3d only.
+    provenance : dict
+        What the run knew: options, voxel sizes, tomogram shapes, health of the
+        model. Empty in files of other programs.
+    """
+
+    name: np.ndarray
+    coords: np.ndarray
+    pred: np.ndarray
+    proj: np.ndarray
+    subvol: np.ndarray
+    subvols_2d: np.ndarray | None = None
+    provenance: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        columns = self._columns()
+        for key, value in columns.items():
+            if value.ndim != _AXES[key]:
+                raise ArtifactError(
+                    f"{key} must have {_AXES[key]} axes, got shape {value.shape}"
+                )
+        rows = {key: len(value) for key, value in columns.items()}
+        if len(set(rows.values())) != 1:
+            raise ArtifactError(f"columns differ in length: {rows}")
+        if self.coords.shape[1:] != (3,):
+            raise ArtifactError(f"coords must be (N, 3), got {self.coords.shape}")
+
+    def __len__(self):
+        return len(self.name)
+
+    def _columns(self):
+        columns = {key: getattr(self, key) for key in _AXES}
+        if self.subvols_2d is None:
+            del columns["subvols_2d"]
+        return columns
+
+    @property
+    def fingerprint(self):
+        """Digest of the rows; see `fingerprint_rows`."""
+        return fingerprint_rows(self.name, self.coords, self.pred)
+
+    def save(self, path):
+        """Write the table; the file appears whole or not at all."""
+        with whole_file(path) as stream:
+            np.savez(
+                stream,
+                schema=SCHEMA_VERSION,
+                provenance=json.dumps(self.provenance),
+                **self._columns(),
+            )
+
+    @classmethod
+    def load(cls, path):
+        """Read a table of ours or of a peer, without executing anything in it.
+
+        Raises
+        ------
+        ArtifactError
+            When the file is missing, is no npz, lacks a column, or was written by
+            a later schema.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise ArtifactError(
+                f"{path} does not exist; run simsiam_test_hm_2d3d.py or "
+                "simsiam_test_hm_3d.py with the same --dataset and --exp_id first"
+            )
+        stored = read_npz(path)
+        missing = sorted({"name", "coords", "pred", "proj", "subvol"} - set(stored))
+        if missing:
+            raise ArtifactError(
+                f"{path} lacks {', '.join(missing)} (it has "
+                f"{', '.join(sorted(stored)) or 'nothing'}); is it the output of "
+                "simsiam_test_hm_2d3d.py or simsiam_test_hm_3d.py?"
+            )
+        try:
+            schema = int(stored.pop("schema", SCHEMA_VERSION))
+            provenance = json.loads(str(stored.pop("provenance", "{}")))
+            if not isinstance(provenance, dict):
+                raise ValueError(f"{provenance!r} is no set of keys and values")
+        except (TypeError, ValueError) as error:
+            raise ArtifactError(
+                f"{path}: schema or provenance cannot be read ({error}); embed again"
+            ) from error
+        if schema > SCHEMA_VERSION:
+            raise ArtifactError(f"{path} was written by a later version; update")
+        try:
+            return cls(**_as_columns(stored), provenance=provenance)
+        except ArtifactError as refusal:
+            raise ArtifactError(f"{path}: {refusal}; embed again") from refusal
+
+
+def _as_columns(stored):
+    """Return the columns of an npz in the dtypes of `EmbeddingTable`."""
+    columns = {key: stored[key] for key in _AXES if key in stored}
+    if columns["name"].dtype.kind not in "US":
+        raise ArtifactError(f"name must hold text, got {columns['name'].dtype}")
+    for key in columns.keys() - {"name"}:
+        if columns[key].dtype.kind not in "iuf":
+            raise ArtifactError(f"{key} must hold numbers, got {columns[key].dtype}")
+    if not _are_whole(columns["coords"]):
+        raise ArtifactError("coords must be whole numbers: x, y, z in voxels")
+    require_finite(columns["pred"])
+    columns["name"] = columns["name"].astype(str)
+    columns["coords"] = columns["coords"].astype(np.int64)
+    return columns
+
+
+def _are_whole(values):
+    """Tell whether all values are finite, without a fraction, and fit an integer."""
+    return bool((np.abs(values) < 2**31).all() and (values == np.round(values)).all())
+
+
+def require_finite(embeddings):
+    """Refuse embeddings (N, D) of a model that has diverged."""
+    finite = np.isfinite(embeddings).all(axis=tuple(range(1, embeddings.ndim)))
+    bad = np.count_nonzero(~finite)
+    if bad:
+        raise ArtifactError(
+            f"the embeddings of {bad} of {len(finite)} candidates are not finite: the "
+            "model has diverged, train again or take an earlier one"
+        )

@@ -1,0 +1,209 @@
+"""``interactive_info_parquet.gzip`` and exports: what people pick from."""
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from lib.artifacts.embedding_table import SCHEMA_VERSION, require_finite
+from lib.artifacts.rows import fingerprint_rows
+from lib.artifacts.writing import whole_file
+from lib.errors import ArtifactError
+
+
+@dataclass(frozen=True)
+class InteractiveTable:
+    """``interactive_info_parquet.gzip``: what the interactive session shows.
+
+    Attributes
+    ----------
+    name : ndarray of str, shape (N,)
+    coord : ndarray of int, shape (N, 3)
+        (x, y, z) as in `EmbeddingTable`; stored as a list of three strings.
+    embeddings : ndarray of float32, shape (N, D)
+    label : ndarray of int, shape (N,)
+        Over-cluster of the candidate.
+    image : ndarray of str, shape (N,)
+        URL of the patch.
+    provenance : dict
+        As in `EmbeddingTable`; kept in the metadata of the parquet file.
+    row : ndarray of int, shape (N,), or None
+        In exports: the row each had in the table it was picked from.
+    """
+
+    name: np.ndarray
+    coord: np.ndarray
+    embeddings: np.ndarray
+    label: np.ndarray
+    image: np.ndarray
+    provenance: dict = field(default_factory=dict)
+    row: np.ndarray | None = None
+
+    def __len__(self):
+        return len(self.name)
+
+    @property
+    def fingerprint(self):
+        """Digest of the rows; see `fingerprint_rows`."""
+        return fingerprint_rows(self.name, self.coord, self.embeddings)
+
+    def save(self, path):
+        """Write the table as gzip parquet; it appears whole or not at all."""
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        coord = pa.array([[str(v) for v in row] for row in self.coord.tolist()])
+        flat = pa.array(self.embeddings.astype(np.float32).ravel())
+        offsets = np.arange(len(self) + 1, dtype=np.int32) * self.embeddings.shape[1]
+        columns = {
+            "name": pa.array(self.name.astype(str).tolist()),
+            "coord": coord,
+            "embeddings": pa.ListArray.from_arrays(offsets, flat),
+            "label": pa.array(self.label.astype(np.int64)),
+            "image": pa.array(self.image.astype(str).tolist()),
+        }
+        if self.row is not None:
+            columns["row"] = pa.array(self.row.astype(np.int64))
+        table = pa.table(columns).replace_schema_metadata(
+            {"schema": str(SCHEMA_VERSION), "provenance": json.dumps(self.provenance)}
+        )
+        with whole_file(path) as stream:
+            parquet.write_table(table, stream, compression="gzip")
+
+    @classmethod
+    def load(cls, path):
+        """Read a table of ours or of a peer.
+
+        Raises
+        ------
+        ArtifactError
+            When the file is missing, is no parquet, lacks a column, or its
+            embeddings differ in length.
+        """
+        table = read_parquet(path, made_by="plot_2d.py")
+        columns = ("name", "coord", "embeddings", "label", "image")
+        require_columns(path, table.column_names, columns)
+        row = read_integers(path, table, "row") if "row" in table.schema.names else None
+        return cls(
+            name=np.array(table["name"].to_pylist(), dtype=str),
+            coord=parse_coordinates(path, table["coord"].to_pylist()),
+            embeddings=_read_embeddings(path, table["embeddings"].combine_chunks()),
+            label=read_integers(path, table, "label"),
+            image=np.array(table["image"].to_pylist(), dtype=str),
+            provenance=read_provenance(table),
+            row=row,
+        )
+
+
+def _read_embeddings(path, column):
+    """Return the float32 array (N, D) of a parquet column of lists."""
+    again = "make the table again with plot_2d.py"
+    if not len(column):
+        raise ArtifactError(f"{path} has no rows; {again}")
+    try:
+        lengths = set(column.value_lengths().tolist())
+        flat = column.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ArtifactError(
+            f"{path}: embeddings must be lists of numbers, got {column.type}; {again}"
+        ) from error
+    if len(lengths) != 1 or None in lengths:
+        raise ArtifactError(
+            f"{path}: embeddings differ in length "
+            f"({', '.join(sorted(map(str, lengths)))}); {again}"
+        )
+    embeddings = flat.reshape(len(column), -1)
+    try:
+        require_finite(embeddings)
+    except ArtifactError as refusal:
+        raise ArtifactError(f"{path}: {refusal}") from refusal
+    return embeddings
+
+
+def read_integers(path, table, column):
+    """Return a column of a pyarrow table as int64; refuse anything but integers."""
+    values = table[column].to_pylist()
+    try:
+        numbers = np.array([float(value) for value in values])
+        if not np.equal(numbers, np.round(numbers)).all():
+            raise ValueError("not whole")
+    except (TypeError, ValueError) as error:
+        raise ArtifactError(
+            f"{path}: {column} must be a whole number in each row, got such as "
+            f"{values[:3]}"
+        ) from error
+    return numbers.astype(np.int64)
+
+
+def read_provenance(table):
+    """Return what the run knew from the metadata of a parquet; {} in peers' files."""
+    try:
+        known = json.loads((table.schema.metadata or {}).get(b"provenance", b"{}"))
+    except ValueError:
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def read_parquet(path, made_by):
+    """Return the pyarrow table in `path`, or say which program makes such a file."""
+    from pyarrow import ArrowException, parquet
+
+    path = Path(path)
+    if not path.is_file():
+        raise ArtifactError(f"{path} does not exist; it is made by {made_by}")
+    try:
+        return parquet.read_table(path, partitioning=None)
+    except (ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise ArtifactError(
+            f"{path} is not a parquet file ({reason}); expected what {made_by} writes"
+        ) from error
+
+
+def require_columns(path, found, wanted):
+    """Refuse a table that lacks a column."""
+    missing = [column for column in wanted if column not in found]
+    if missing:
+        raise ArtifactError(
+            f"{path} lacks the column(s) {', '.join(missing)}; "
+            f"it has {', '.join(found) or 'none'}"
+        )
+
+
+def parse_coordinates(path, column):
+    """Return positions from any of the ways they are stored.
+
+    Parameters
+    ----------
+    path : path-like
+        Named in the refusal.
+    column : list
+        Each a list of three strings or numbers, or the text ``"x,y,z"``.
+
+    Returns
+    -------
+    ndarray, shape (N, 3)
+        int64 when every value is whole, else float64.
+    """
+    rows = [entry.split(",") if isinstance(entry, str) else entry for entry in column]
+    try:
+        values = np.array([[float(v) for v in row] for row in rows], dtype=np.float64)
+        values = values.reshape(len(rows), 3)
+        if not (np.abs(values) < 2**31).all():  # NaN is not below it either
+            raise ValueError("not three numbers of voxels")
+    except (TypeError, ValueError) as error:
+        bad = next((row for row in column if not _is_position(row)), column[:1])
+        raise ArtifactError(
+            f"{path}: coord {bad!r} is not x, y, z; expected three numbers a row"
+        ) from error
+    whole = np.equal(values, np.round(values)).all()
+    return values.astype(np.int64) if whole else values
+
+
+def _is_position(entry):
+    try:
+        row = entry.split(",") if isinstance(entry, str) else list(entry)
+        return len(row) == 3 and all(abs(float(v)) < 2**31 for v in row)
+    except (TypeError, ValueError):
+        return False

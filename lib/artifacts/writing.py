@@ -1,0 +1,45 @@
+"""Files that appear whole or not at all."""
+
+import os
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def whole_file(path, mode="wb"):
+    """Open a file that appears at `path` when the block ends without error.
+
+    Parameters
+    ----------
+    path : path-like
+        Where the file shall appear; its folder is made when missing.
+    mode : {"wb", "w"}
+        Binary, or UTF-8 text.
+
+    Yields
+    ------
+    file object
+        Of a temporary file in the same folder, synchronised before the move.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    partial = Path(partial)
+    encoding = None if "b" in mode else "utf-8"
+    try:
+        with os.fdopen(handle, mode, encoding=encoding) as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        partial.chmod(0o666 & ~_umask())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
