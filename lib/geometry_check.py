@@ -35,6 +35,7 @@ WORSE_THAN_TURNED = 0.7
 ASTRAY = 0.3
 EXPLAINED = 0.6
 SHIFT_SIGNIFICANT = 12.0  # highest of all shifts, as a multiple of chance
+NEAR = 3.0  # moves that patches hardly feel [binned pixels]
 SIGNAL = 7.0  # the same of neighbouring images; pure noise gives 4 to 4.5
 NOT_SHOWN = 1 / 3  # part of the neighbours' correlation that a tomogram must reach
 MODEST = 0.5  # correlation below which an offset of the angles is looked for
@@ -178,7 +179,10 @@ def _judge(sample, scores, shifts, flip_tilt_angles):
     asked, best = Convention(sample.order), _best(scores)
     unrelated = max(size[one] for one in size if one.family != best.family)
     moved = max(shifts, key=lambda one: shifts[one].significance)
-    significant = shifts[moved].significance >= SHIFT_SIGNIFICANT
+    significant = (
+        shifts[moved].significance >= SHIFT_SIGNIFICANT
+        and shifts[moved].distance > NEAR
+    )
     at_best = shifts[moved].correlation if significant else 0.0
     if size[best] >= max(DISTINCT * unrelated, SIGNIFICANT * shifts[best].chance):
         enough = (ASTRAY if moved == asked else EXPLAINED) * at_best
@@ -204,9 +208,9 @@ def _describe_moves(sample, convention, shift):
             "beside the tilt axis: cut or pad it in z until it is even about the axis, "
             "or reconstruct it without a shift"
         )
-    distance = np.median(np.hypot(*shift.moves.T)) * sample.factor
+    distance = f"{shift.distance * sample.factor:.0f}"
     return (
-        f"its tilt images show the tomogram only after moves of about {distance:.0f} "
+        f"its tilt images show the tomogram only after moves of about {distance} "
         "pixels: is it the series before alignment?"
     )
 

@@ -171,6 +171,11 @@ class Shift:
             moves=(moves + extent // 2) % extent - extent // 2,
         )
 
+    @property
+    def distance(self):
+        """How far the images would have to be moved, the median [binned pixels]."""
+        return float(np.median(np.hypot(*self.moves.T)))
+
     def height(self, angles):
         """Return the height above the tilt axis that explains the moves, or None.
 

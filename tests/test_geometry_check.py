@@ -82,6 +82,7 @@ HARMLESS = {
         a,
     ),
     "descending": lambda t, i, a: (t, i[::-1], a[::-1]),
+    "z cut, 4 slices off the axis": lambda t, i, a: (t[8:], i, a),
     "z cut evenly": lambda t, i, a: (t[6:-6], i, a),
     "a gradient in the images": lambda t, i, a: (
         t,
