@@ -7,6 +7,7 @@ what is timed is the server's part; a browser adds a few seconds to draw.
 """
 
 import json
+import os
 import sys
 import tempfile
 import time
@@ -14,6 +15,7 @@ import urllib.request
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
@@ -50,7 +52,11 @@ def ask(address, query, **variables):
 
 
 def measure(count, shown, folder):
-    """Return the seconds until the page answers, the cloud, and its details."""
+    """Return the seconds until the page answers, the cloud, and its details.
+
+    The last is the processor time of all: what is left of the differences when
+    other programs share the machine.
+    """
     path = write_run(folder, make_table(count, 24, 128), pictures=False)
     begun = time.monotonic()
     with Running("--input", path, cwd=folder) as session:
@@ -70,14 +76,16 @@ def measure(count, shown, folder):
         assert len(points) == min(shown, count)
         assert np.isfinite([point["coordinates"]["x"] for point in points]).all()
         _, details = ask(address, DETAILS, events=[p["eventId"] for p in points])
-    return ready, waited, details
+        used = psutil.Process(session.process.pid).cpu_times()
+    return ready, waited, details, used.user + used.system
 
 
 def main():
     """Print a table: a row for each number of points."""
     counts = [int(text) for text in sys.argv[1:]] or [1000, 3000, 10_000]
-    print("| points | page ready, s | cloud after that, s | names and labels, s |")
-    print("|---|---|---|---|", flush=True)
+    print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} when it began")
+    print("| points | page ready, s | then cloud, s | then labels, s | processor, s |")
+    print("|---|---|---|---|---|", flush=True)
     for count in counts:
         with tempfile.TemporaryDirectory() as folder:
             times = measure(count, count, Path(folder) / "run")

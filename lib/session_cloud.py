@@ -16,7 +16,7 @@ import numpy as np
 
 SHOWN_AT_FIRST = 10_000
 EXACT_NEIGHBOURS = 20_000
-EPOCHS = 200
+EPOCHS, EPOCHS_BEYOND = 200, 100
 
 
 class Cloud:
@@ -115,9 +115,9 @@ def lay_out(embeddings, *, n_neighbors, min_dist, n_components):
     """Map embeddings to 2-D or 3-D with UMAP, as fast as 2 cores allow.
 
     Up to 20,000 points the neighbours are searched exactly, by matrix product,
-    which is quicker than to build an approximate index. It starts from the
-    principal components, which keeps the far order and skips a slow
-    eigenproblem.
+    which is quicker than to build an approximate index; beyond, an index is built
+    and half as many steps are made. It starts from the principal components, which
+    keeps the far order and skips a slow eigenproblem.
 
     Parameters
     ----------
@@ -140,14 +140,14 @@ def lay_out(embeddings, *, n_neighbors, min_dist, n_components):
         warnings.simplefilter("ignore")
         from umap import UMAP
 
-        known = (None, None, None)
+        known, epochs = (None, None, None), EPOCHS_BEYOND
         if count <= EXACT_NEIGHBOURS:
-            known = (*nearest(embeddings, n_neighbors), None)
+            known, epochs = (*nearest(embeddings, n_neighbors), None), EPOCHS
         positions = UMAP(
             n_components=n_components,
             n_neighbors=n_neighbors,
             min_dist=min_dist,
-            n_epochs=EPOCHS,
+            n_epochs=epochs,
             init="pca" if embeddings.shape[1] >= n_components else "random",
             precomputed_knn=known,
         ).fit_transform(embeddings)

@@ -1,6 +1,7 @@
 import asyncio
 import http.client
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -19,8 +20,15 @@ from lib.errors import OptionError, ResourceError
 from lib.session import open_table
 from lib.session_cloud import Cloud, label_numbers, lay_out, nearest
 from lib.session_export import find_export, home_of, write_export
-from lib.session_page import picture_links
-from lib.session_server import bind
+from lib.session_page import (
+    check_phoenix,
+    cloud_settings,
+    first_settings,
+    page_frame,
+    picture_links,
+    set_environment,
+)
+from lib.session_server import bind, serve, stop_at_signals
 
 NOON = datetime(2026, 11, 22, 12, 0, 0)
 EXPORT = (
@@ -465,14 +473,69 @@ def test_a_taken_port_ends_the_script_before_anything_slow(tmp_path):
     assert done.stdout == ""
 
 
-def test_the_guard_closes_what_is_no_request():
-    from lib.session_guard import Guard
+# --- its parts -----------------------------------------------------------------
 
-    sent = []
 
-    async def send(message):
-        sent.append(message)
+def test_it_ends_when_asked_to_though_it_serves(tmp_path):
+    async def page(scope, receive, send):
+        """Start and end as an application does."""
+        for phase in ("startup", "shutdown"):
+            assert (await receive())["type"] == f"lifespan.{phase}"
+            await send({"type": f"lifespan.{phase}.complete"})
 
-    guard = Guard(None, pictures=None, exports=None, export=None, prepare_cloud=None)
-    asyncio.run(guard({"type": "websocket"}, None, send))
-    assert sent == [{"type": "websocket.close", "code": 1008}]
+    announced = []
+    with bind("127.0.0.1", None) as sock, stop_at_signals() as stop:
+
+        def announce():
+            announced.append(True)
+            signal.raise_signal(signal.SIGTERM)
+
+        asyncio.run(serve(page, sock, stop, announce))
+    assert announced == [True]
+    assert stop.asked
+
+
+def test_a_signal_before_it_serves_ends_it_as_well():
+    before = signal.getsignal(signal.SIGTERM)
+    with stop_at_signals() as stop:
+        signal.raise_signal(signal.SIGTERM)
+    assert stop.asked
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_the_page_gets_a_row_a_candidate_without_lists_but_the_embedding():
+    table = make_table(6, clusters=3)
+    frame = page_frame(table, [None] * 6)
+    assert frame["row"].tolist() == list("012345")
+    assert frame["label"].tolist() == [f"cluster {n:02d}" for n in (0, 1, 2) * 2]
+    assert frame["coord"].iloc[2] == ",".join(map(str, table.coord[2]))
+    np.testing.assert_array_equal(np.stack(frame["embeddings"]), table.embeddings)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"nSamples": 0}, {"nNeighbors": 1}, {"minDist": 1}, {"minDist": "nan"}],
+)
+def test_a_cloud_that_cannot_be_laid_out_is_refused(wrong):
+    asked = {"nSamples": 500, "nNeighbors": 30, "minDist": 0.1}
+    assert cloud_settings(asked) == first_settings(500)
+    with pytest.raises(ValueError, match="no cloud of"):
+        cloud_settings({**asked, **wrong})
+
+
+def test_another_phoenix_is_refused_with_what_to_do(monkeypatch):
+    check_phoenix()
+    monkeypatch.setattr("lib.session_page.version", lambda name: "13.3.0")
+    with pytest.raises(ResourceError, match=r"found 13\.3\.0 .* pip install"):
+        check_phoenix()
+
+
+def test_what_the_user_set_for_another_phoenix_does_not_reach_this_one(monkeypatch):
+    for key in [key for key in os.environ if key.startswith("PHOENIX_")]:
+        monkeypatch.delenv(key)
+    monkeypatch.setenv("PHOENIX_COLLECTOR_ENDPOINT", "http://example.org")
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    set_environment("/tmp/x")
+    assert "PHOENIX_COLLECTOR_ENDPOINT" not in os.environ
+    assert os.environ["PHOENIX_TELEMETRY_ENABLED"] == "false"
+    assert os.environ["PHOENIX_ALLOW_EXTERNAL_RESOURCES"] == "false"
