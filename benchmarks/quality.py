@@ -1,7 +1,7 @@
 """Does the pipeline find and separate molecules? Labelled sets, real command line.
 
-    python benchmarks/quality.py --work quality_small                      # CPU
-    python benchmarks/quality.py --work quality_full --form full --gpus 0  # GPU
+    python benchmarks/quality.py --work quality_small                      # a CPU
+    python benchmarks/quality.py --work quality_full --form full --gpus 0  # a GPU
 
 For every set, mode, recipe and seed: train and embed by the documented commands,
 then measure candidates and features against the labels. Beside them the floors (64
@@ -24,11 +24,12 @@ from lib.errors import run_script
 FORMS = {
     "small": {
         "sets": ("shapes",),
-        "tomograms": 4,
+        "tomograms": 2,
         "size": (192, 192, 64),
         "epochs": 5,
-        "ceiling_epochs": 8,
+        "ceiling_epochs": 10,
         "seeds": (1, 2),
+        "compare": 1,
         "recipes": ("default",),
     },
     "full": {
@@ -36,8 +37,9 @@ FORMS = {
         "tomograms": 8,
         "size": (256, 256, 128),
         "epochs": 100,
-        "ceiling_epochs": 60,
+        "ceiling_epochs": 40,
         "seeds": (1, 2, 3),
+        "compare": 2,
         "recipes": ("default", "milopyp"),
     },
 }
@@ -79,6 +81,7 @@ def _options():
     add("--epochs", type=int)
     add("--ceiling_epochs", type=int, help="of the supervised network")
     add("--seeds", type=int, nargs="+", help="of training")
+    add("--compare", type=int, help="seeds that get floors and a ceiling as well")
     add("--recipes", nargs="+")
     add("--modes", nargs="+", choices=tuple(ARCH), default=tuple(ARCH))
     add("--data_seed", type=int, default=101, help="other than where recipes are tuned")
@@ -100,9 +103,12 @@ def run_seed(kind, folder, image_list, mode, seed, options, results):
 
     device = choose_device(options.gpus)
     key = {"set": kind, "mode": mode, "seed": seed, "dog": options.dog}
+    to_compare = seed in options.seeds[: options.compare]
     for recipe in options.recipes:
         run_key = {**key, "source": recipe, "epochs": options.epochs}
-        if results.have({**run_key, "features": "pred"}):
+        measured = results.have({**run_key, "features": "pred"})
+        compared = not to_compare or results.have({**key, "source": "ceiling"})
+        if measured and compared:
             continue
         started = time.monotonic()
         checkpoint, table = train_and_embed(
@@ -120,10 +126,11 @@ def run_seed(kind, folder, image_list, mode, seed, options, results):
         )
         run_key["seconds"] = round(time.monotonic() - started)
         evaluation = Evaluation(table, folder, seed)
-        results.add({**run_key, "candidates": evaluation.candidates()})
-        features = trained_features(checkpoint, mode, evaluation.views, device)
-        results.add_features(run_key, evaluation, features)
-        if not results.have({**key, "source": "ceiling"}):
+        if not measured:
+            results.add({**run_key, "candidates": evaluation.candidates()})
+            features = trained_features(checkpoint, mode, evaluation.views, device)
+            results.add_features(run_key, evaluation, features)
+        if not compared:
             compare(key, evaluation, device, options.ceiling_epochs, results)
 
 
@@ -133,10 +140,12 @@ def compare(key, evaluation, device, ceiling_epochs, results):
     from benchmarks.quality_networks import ceiling, random_features
 
     seed, mode, views = key["seed"], key["mode"], evaluation.views
-    pixels = {"pixels": pca_features(views, seed=seed)}
-    results.add_features({**key, "source": "PCA-64"}, evaluation, pixels)
-    untrained = random_features(ARCH[mode], mode, views, device, seed)
-    results.add_features({**key, "source": "random weights"}, evaluation, untrained)
+    if not results.have({**key, "source": "PCA-64"}):
+        pixels = {"pixels": pca_features(views, seed=seed)}
+        results.add_features({**key, "source": "PCA-64"}, evaluation, pixels)
+    if not results.have({**key, "source": "random weights", "features": "pred"}):
+        untrained = random_features(ARCH[mode], mode, views, device, seed)
+        results.add_features({**key, "source": "random weights"}, evaluation, untrained)
     known = evaluation.known
     predicted, embeddings = ceiling(
         views[known.rows],

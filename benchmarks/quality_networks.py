@@ -11,8 +11,10 @@ from lib.augment import Augmentation, augment, draw
 from lib.embedding import recalibrate
 from lib.inference import TrainedRun
 from lib.models import build_model
+from lib.runtime import autocast
 
-BATCH = 256
+BATCH = 256  # of inference
+CEILING_BATCH = 64  # a labelled set is small: more, smaller steps
 
 
 def views_of(table):
@@ -33,10 +35,14 @@ def random_features(arch, mode, views, device, seed):
     """Return trunk, proj and pred of the untrained network, by name."""
     torch.manual_seed(seed)
     model = build_model(arch, mode=mode).to(device)
-    recalibrate(
-        model, torch.from_numpy(views).to(device), device=device, precision="fp32"
-    )
+    _settle(model, views, device)
     return network_features(model, views, device)
+
+
+def _settle(network, views, device):
+    """Set the batch-norm statistics, as training does before a checkpoint."""
+    views = torch.from_numpy(views).to(device)
+    recalibrate(network, views, device=device, precision="fp32")
 
 
 @torch.no_grad()
@@ -102,6 +108,7 @@ def ceiling(views, labels, folds, *, arch, mode, device, seed, epochs):
         model = Supervised(build_model(arch, mode=mode), len(names)).to(device)
         train = folds != fold
         _fit(model, views[train], index[train], device, seed, epochs)
+        _settle(model.network, views[train], device)
         scores, features = _apply(model, views, device)
         predicted[folds == fold] = names[scores.argmax(axis=1)][folds == fold]
         embeddings.append((fold, features))
@@ -112,16 +119,20 @@ def _fit(model, views, labels, device, seed, epochs):
     """Train with AdamW, one cosine, and the augmentation of the pipeline."""
     generator = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05)
-    steps = epochs * -(-len(views) // BATCH)
+    steps = epochs * -(-len(views) // CEILING_BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 2e-3, total_steps=steps)
     pixels, mean, std = (value.to(device) for value in _as_bytes(views))
     labels = torch.from_numpy(labels).to(device)
     model.train()
     for _ in range(epochs):
-        for rows in torch.randperm(len(views), generator=generator).split(BATCH):
-            scores = model(_varied(pixels[rows], mean, std, generator))
+        for rows in torch.randperm(len(views), generator=generator).split(
+            CEILING_BATCH
+        ):
+            varied = _varied(pixels[rows], mean, std, generator)
+            with autocast(device, "auto"):
+                scores = model(varied)
             loss = nn.functional.cross_entropy(
-                scores, labels[rows.to(device)], label_smoothing=0.1
+                scores.float(), labels[rows.to(device)], label_smoothing=0.1
             )
             optimizer.zero_grad()
             loss.backward()
