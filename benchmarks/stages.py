@@ -80,15 +80,12 @@ def train(device, small):
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
 
     def bare_step(net, x):
-        from lib.decorrelation import decorrelation
-        from lib.models import simsiam_loss
         from lib.runtime import autocast
 
         with autocast(torch.device(device), "auto"):
-            p1, p2, z1, z2 = net(x, x)
-        loss = simsiam_loss(p1, p2, z1, z2) + 0.04 * decorrelation(z1, z2)
+            outputs = net(x, x)
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        trainer._losses(*outputs)[0].backward()
         optimizer.step()
 
     model.train()

@@ -1,4 +1,4 @@
-"""Several ranks as one: batch norm and decorrelation over the global batch."""
+"""Several ranks as one: batch norm and contrast over the global batch."""
 
 import torch
 import torch.distributed as dist

@@ -5,6 +5,7 @@ import os
 import shutil
 from contextlib import contextmanager
 
+from lib.artifacts import remove_partial_files
 from lib.errors import ArtifactError, ResourceError
 from lib.runtime import ALONE
 
@@ -12,6 +13,8 @@ from lib.runtime import ALONE
 @contextmanager
 def claimed(experiment, ranks=ALONE):
     """Hold the lock of an experiment folder while the block runs.
+
+    What a killed process has left half-written there goes first.
 
     The system drops the lock of a process that dies, however it dies.
 
@@ -42,6 +45,7 @@ def claimed(experiment, ranks=ALONE):
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
+        remove_partial_files(experiment.root)
         yield
 
 

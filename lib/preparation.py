@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -30,6 +31,7 @@ from lib.views import NEIGHBOURS, cut_views
 STORE_SCHEMA = 1
 CACHE_NAME = ".patches"
 CUT_AT_ONCE = 256  # candidates; bounds the memory of cutting
+ABANDONED_SECONDS = 24 * 3600
 FLOAT_COPIES = 3  # of a tomogram, at the peak of its preparation
 
 
@@ -171,6 +173,7 @@ def _prepare(row, folder, options, device, os_threads=None):
     if os_threads:
         os.environ["OMP_NUM_THREADS"] = str(os_threads)
     folder.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(folder.parent)
     partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))
     try:
         scene, volume = load_scene(row, options)
@@ -198,6 +201,13 @@ def _prepare(row, folder, options, device, os_threads=None):
             partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _remove_abandoned(cache):
+    """Remove what killed preparations left; those at work are younger."""
+    for partial in cache.glob(".partial-*"):
+        if time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _write_patches(folder, scene, coords, options):

@@ -8,7 +8,7 @@ import torch
 from tqdm import tqdm
 
 from lib.checkpoints import load_checkpoint, restore_weights, save_checkpoint
-from lib.decorrelation import decorrelation
+from lib.contrast import contrastive_loss
 from lib.distributed import synchronise_batch_norm
 from lib.embedding import PlainViews, recalibrate
 from lib.errors import TrainingError
@@ -178,9 +178,10 @@ class Trainer:
     def _losses(self, p1, p2, z1, z2):
         """Return what is minimised, and SimSiam's part of it."""
         cosine = simsiam_loss(p1, p2, z1, z2)
-        if not self.recipe.covariance:
+        if not self.recipe.temperature:
             return cosine, cosine
-        return cosine + self.recipe.covariance * decorrelation(z1, z2), cosine
+        contrast = contrastive_loss(z1, z2, self.recipe.temperature)
+        return contrast + self.recipe.cosine_weight * cosine, cosine
 
     def _show(self, bar, monitor, step):
         """Advance the bar; the loss is fetched only when the bar is drawn."""

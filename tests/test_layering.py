@@ -15,6 +15,7 @@ LIBRARY = {
     ): path
     for path in sorted((ROOT / "lib").rglob("*.py"))
 }
+LIBRARY = {name.removesuffix(".__init__"): path for name, path in LIBRARY.items()}
 SCRIPTS = (
     "simsiam_main.py",
     "simsiam_test_hm_2d3d.py",

@@ -7,7 +7,7 @@ import torch
 
 from lib.artifacts import ExperimentDir
 from lib.checkpoints import load_checkpoint
-from lib.decorrelation import decorrelation
+from lib.contrast import contrastive_loss
 from lib.errors import TrainingError
 from lib.feed import PairFeed
 from lib.models import build_model
@@ -70,7 +70,7 @@ def test_training_makes_two_views_of_a_candidate_alike(stores, tmp_path):
     rows = np.arange(16)
     views = trainer.views(rows), trainer.views(rows, place=1)
     trainer.feed.epoch = lambda _: iter([(*views, rows)] * trainer.feed.steps)
-    trainer.recipe = replace(trainer.recipe, covariance=0, warm=0)
+    trainer.recipe = replace(trainer.recipe, temperature=0, warm=0)
     trainer.run()
     cosine = [entry["cosine_loss"] for entry in trainer.state.history]
     assert cosine[-1] < cosine[0] - 0.15
@@ -209,7 +209,7 @@ def test_ranks_share_a_batch_without_repeating_and_with_the_same_draws(stores):
 def test_milopyp_recipe_is_plain_sgd_in_steps():
     recipe = RECIPES["milopyp"]
     assert (recipe.optimizer, recipe.momentum, recipe.weight_decay) == ("sgd", 0, 0)
-    assert recipe.covariance == 0
+    assert recipe.temperature == 0
     schedule = Schedule(700, 256, 1e-3)
     rates = [learning_rate(1e-3, e, recipe, schedule) for e in (0, 199, 200, 400, 600)]
     assert rates == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5, 1e-6])
@@ -233,13 +233,23 @@ def test_user_may_change_the_schedule_of_a_recipe():
     assert RECIPES["default"].adapted() == RECIPES["default"]
 
 
-def test_decorrelation_is_zero_for_independent_dimensions_only():
+def test_contrast_is_the_papers_formula():
     torch.manual_seed(0)
-    independent = torch.linalg.qr(torch.randn(64, 8) - 0).Q
-    independent = torch.linalg.qr(independent - independent.mean(0)).Q
-    assert float(decorrelation(independent, independent)) == pytest.approx(0, abs=1e-9)
-    copied = torch.randn(64, 1).expand(-1, 8) / 1.0
-    variance = copied[:, 0].var()
-    assert float(decorrelation(copied, copied)) == pytest.approx(
-        float(56 * variance**2 / 8), rel=1e-4
+    z1, z2 = torch.randn(2, 5, 8)
+    views = torch.nn.functional.normalize(torch.cat([z1, z2]), dim=1)
+    losses = []
+    for i in range(10):
+        similarity = torch.exp(views @ views[i] / 0.2)
+        others = similarity.sum() - similarity[i]
+        losses.append(-torch.log(similarity[(i + 5) % 10] / others))
+    torch.testing.assert_close(
+        contrastive_loss(z1, z2, 0.2), torch.stack(losses).mean()
     )
+
+
+def test_contrast_prefers_distinct_candidates_to_a_collapse():
+    torch.manual_seed(0)
+    distinct = torch.randn(32, 16)
+    constant = torch.ones(32, 16)
+    assert contrastive_loss(distinct, distinct, 0.2) < 1
+    assert contrastive_loss(constant, constant, 0.2) == pytest.approx(math.log(63))

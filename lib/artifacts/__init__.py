@@ -21,7 +21,7 @@ from lib.artifacts.rows import (
     row_record,
     write_row_record,
 )
-from lib.artifacts.writing import whole_file
+from lib.artifacts.writing import remove_partial_files, whole_file
 from lib.errors import ArtifactError
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "read_integers",
     "read_parquet",
     "read_provenance",
+    "remove_partial_files",
     "require_columns",
     "require_finite",
     "row_record",

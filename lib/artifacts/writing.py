@@ -5,6 +5,17 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+PARTIAL = ".partial"
+
+
+def remove_partial_files(folder):
+    """Remove what killed processes left half-written in a folder.
+
+    Only for one who holds the folder's lock.
+    """
+    for path in Path(folder).glob(f".*{PARTIAL}"):
+        path.unlink(missing_ok=True)
+
 
 @contextmanager
 def whole_file(path, mode="wb"):
@@ -24,7 +35,9 @@ def whole_file(path, mode="wb"):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, partial = tempfile.mkstemp(
+        dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL
+    )
     partial = Path(partial)
     encoding = None if "b" in mode else "utf-8"
     try:

@@ -1,0 +1,177 @@
+"""A run that is killed, interrupted or runs out of disk loses nothing."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import write_data_set
+
+from lib.checkpoints import load_checkpoint
+
+PROJECT = Path(__file__).resolve().parents[1]
+EPOCHS = 4
+
+
+def command_of(listed, exp_dir, *more, epochs=EPOCHS):
+    """Return the command of a small training run."""
+    options = (
+        f"simsiam3d --num_epochs {epochs} --bbox 8 --dog 1.5,3 --order zxy "
+        "--dog_boundary 6 --dog_diameter 8 --val_intervals 1 --save_all "
+        "--pretrained_model none --gpus -1 --batch_size 16 --num_workers 0"
+    ).split()
+    files = ["--train_img_txt", str(listed), "--exp_dir", str(exp_dir)]
+    return [PROJECT / "simsiam_main.py", *options, *more, *files]
+
+
+def start(listed, exp_dir, *more, epochs=EPOCHS):
+    """Start a small training run."""
+    return subprocess.Popen(
+        [sys.executable, *command_of(listed, exp_dir, *more, epochs=epochs)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+
+
+def finish(process, code=0):
+    """Wait for a run; return what it said."""
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == code, said
+    assert "Traceback" not in said
+    return said
+
+
+def folder_of(exp_dir):
+    return exp_dir / "simsiam3d" / "default"
+
+
+def whole_epochs(folder):
+    """Open every checkpoint there is; return the epoch of the newest."""
+    for path in folder.glob("model_*.pth"):
+        content = load_checkpoint(path)
+        assert all(v.isfinite().all() for v in content["state_dict"].values())
+    last = folder / "model_last.pth"
+    return load_checkpoint(last)["epoch"] if last.exists() else 0
+
+
+def wait_for_epoch(folder, epoch, process):
+    """Wait until an epoch is on disk."""
+    limit = time.monotonic() + 240
+    while not (folder / f"model_{epoch}.pth").exists():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < limit
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(data_set, tmp_path_factory):
+    """The experiment of a run that nothing happened to, and how long it took."""
+    exp_dir = tmp_path_factory.mktemp("whole")
+    began = time.monotonic()
+    finish(start(data_set, exp_dir))
+    return folder_of(exp_dir), time.monotonic() - began
+
+
+def assert_same_result(folder, other):
+    for name in ("model_last.pth", "model_best.pth"):
+        one = load_checkpoint(folder / name)["state_dict"]
+        two = load_checkpoint(other / name)["state_dict"]
+        assert all(torch.equal(one[key], two[key]) for key in one), name
+    lines = [(f / "log.txt").read_text().splitlines() for f in (folder, other)]
+    assert [[line.split(" | time")[0] for line in text] for text in lines][0] == [
+        line.split(" | time")[0] for line in lines[1]
+    ]
+
+
+def survive_kills(data_set, exp_dir, kills, seconds, seed):
+    """Kill a run at random moments until it has been killed often enough."""
+    rng, folder = random.Random(seed), folder_of(exp_dir)
+    newest = 0
+    for _ in range(kills):
+        more = ["--resume"] if newest else ["--overwrite"]
+        process = start(data_set, exp_dir, *more)
+        time.sleep(rng.uniform(0.3, 1.0) * seconds)
+        process.kill()
+        process.communicate()
+        assert whole_epochs(folder) >= newest
+        newest = whole_epochs(folder)
+    finish(start(data_set, exp_dir, *(["--resume"] if newest else ["--overwrite"])))
+    assert not [p.name for p in folder.iterdir() if p.name.endswith(".partial")]
+
+
+def test_killed_run_resumes_to_the_same_result(uninterrupted, data_set, tmp_path):
+    folder, seconds = uninterrupted
+    survive_kills(data_set, tmp_path, kills=3, seconds=seconds, seed=1)
+    assert_same_result(folder, folder_of(tmp_path))
+
+
+@pytest.mark.long
+def test_fifty_kills_lose_nothing(uninterrupted, data_set, tmp_path):
+    folder, seconds = uninterrupted
+    for round_ in range(10):
+        exp_dir = tmp_path / str(round_)
+        survive_kills(data_set, exp_dir, kills=5, seconds=seconds, seed=round_)
+        assert_same_result(folder, folder_of(exp_dir))
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGINT])
+def test_preempted_run_says_how_to_go_on(uninterrupted, data_set, tmp_path, sign):
+    process = start(data_set, tmp_path, epochs=500)
+    wait_for_epoch(folder_of(tmp_path), 1, process)
+    process.send_signal(sign)
+    said = finish(process, code=2)
+    assert "interrupted" in said
+    assert "--resume" in said
+    assert whole_epochs(folder_of(tmp_path)) >= 1
+
+
+def test_second_run_on_the_same_folder_is_refused(data_set, tmp_path):
+    first = start(data_set, tmp_path, epochs=500)
+    wait_for_epoch(folder_of(tmp_path), 1, first)
+    said = finish(start(data_set, tmp_path, "--resume"), code=2)
+    assert f"in use by process {first.pid}" in said
+    first.kill()
+    first.communicate()
+
+
+def test_full_disk_keeps_what_was_there(data_set, tmp_path):
+    """Files are limited to 8 MB, where a checkpoint needs more."""
+    finish(start(data_set, tmp_path, epochs=1))
+    before = (folder_of(tmp_path) / "model_last.pth").read_bytes()
+    limited = (
+        "import resource, runpy, signal, sys; "
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2**23, 2**23)); "
+        "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", limited, *command_of(data_set, tmp_path, "--resume")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=PROJECT,
+    )
+    said = finish(process, code=2)
+    assert "File too large" in said
+    assert (folder_of(tmp_path) / "model_last.pth").read_bytes() == before
+    assert not list(folder_of(tmp_path).glob(".*.partial"))
+
+
+def test_folder_that_cannot_be_made_is_refused(data_set, tmp_path):
+    (tmp_path / "exp").write_text("a file where a folder should be")
+    said = finish(start(data_set, tmp_path / "exp"), code=2)
+    assert "exp" in said
+
+
+def test_input_that_vanishes_is_named(tmp_path):
+    listed = write_data_set(tmp_path / "data")
+    (tmp_path / "data" / "tomo2.rec").unlink()
+    said = finish(start(listed, tmp_path / "exp"), code=2)
+    assert "tomo2.rec" in said
