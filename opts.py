@@ -333,7 +333,9 @@ def _add_candidates(parser, inherited=False):
         "--dog",
         "3,5",
         "sigmas of the Gaussians in voxels, ascending; a blob of radius r answers "
-        "best around r / 1.7",
+        "best around r / 1.7. Four or more, such as 2,3,4.5,7,10: small, large and "
+        "hollow particles side by side, one candidate at the centre of each; lower "
+        "--dog_std_multiplier then, to -0.3",
     )
     add(
         "--gauss",

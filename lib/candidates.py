@@ -12,6 +12,8 @@ from scipy.ndimage import maximum_filter
 
 from lib.errors import InputError
 from lib.filtering import gaussian_volume, gaussian_volume_torch, threads
+from lib.size_levels import BY_SIZE, find_by_size
+from lib.suppression import suppress
 
 MARGIN_Z = 10
 WIDE_TOMOGRAM = 512  # beyond this in x and y the margin doubles
@@ -83,7 +85,8 @@ def find_candidates(
         Preprocessed tomogram.
     sigmas : sequence of float
         Ascending; level i of the pyramid is G(sigmas[i+1]) - G(sigmas[i]), which
-        is positive where the tomogram is dark.
+        is positive where the tomogram is dark. With four or more every size of
+        particle has a level of its own, see `lib.size_levels`.
     box : int
         Edge of the patches to be cut [voxels].
     diameter : float
@@ -107,6 +110,17 @@ def find_candidates(
         When the margins leave nothing of the tomogram.
     """
     inner = _inner(volume.shape, boundary=boundary, box=box)
+    if len(sigmas) >= BY_SIZE:
+        positions, scores = find_by_size(
+            volume,
+            sigmas,
+            inner,
+            diameter=diameter,
+            std_multiplier=std_multiplier,
+            bright=bright,
+            device=device,
+        )
+        return Candidates(positions, scores)
     find_maxima = _maxima_cpu if str(device) == "cpu" else _maxima_torch
     found = list(find_maxima(volume, sigmas, inner, bright, device))
     index, score = _strongest_level(found)
@@ -118,40 +132,6 @@ def find_candidates(
     kept = suppress(index, volume.shape, diameter / 2)
     z, y, x = np.unravel_index(index[kept], volume.shape)
     return Candidates(np.stack([x, y, z], axis=1).astype(np.int32), score[kept])
-
-
-def suppress(index, shape, radius):
-    """Greedily keep points that are farther than `radius` from all kept before.
-
-    Parameters
-    ----------
-    index : ndarray of int, shape (M,)
-        Flat positions in the volume, strongest first.
-    shape : tuple of int
-        (Z, Y, X) of the volume.
-    radius : float
-        [voxels].
-
-    Returns
-    -------
-    list of int
-        Places in `index` of what is kept, ascending.
-    """
-    reach = int(radius)
-    padded = tuple(size + 2 * reach for size in shape)
-    places = np.unravel_index(index, shape)
-    centres = np.ravel_multi_index([axis + reach for axis in places], padded).tolist()
-    span = np.arange(-reach, reach + 1)
-    z, y, x = np.meshgrid(span, span, span, indexing="ij")
-    inside = z**2 + y**2 + x**2 <= radius**2
-    ball = ((z * padded[1] + y) * padded[2] + x)[inside]
-    taken = np.zeros(int(np.prod(padded)), bool)
-    kept = []
-    for place, centre in enumerate(centres):
-        if not taken[centre]:
-            kept.append(place)
-            taken[ball + centre] = True
-    return kept
 
 
 def _inner(shape, *, boundary, box):

@@ -25,6 +25,7 @@ from lib.errors import InputError, ResourceError, warn
 from lib.patches import PatchStore, Shard
 from lib.runtime import ALONE
 from lib.scenes import load_scene
+from lib.size_levels import BY_SIZE
 from lib.tomo_io import ORDERS, inspect_mrc, resolve_order
 from lib.views import NEIGHBOURS, cut_views
 
@@ -32,7 +33,8 @@ STORE_SCHEMA = 1
 CACHE_NAME = ".patches"
 CUT_AT_ONCE = 256  # candidates; bounds the memory of cutting
 ABANDONED_SECONDS = 24 * 3600
-FLOAT_COPIES = 3  # of a tomogram, at the peak of its preparation
+# Copies of a tomogram as float32 at the peak of its preparation.
+FLOAT_COPIES, FLOAT_COPIES_BY_SIZE = 3, 6
 
 
 @contextmanager
@@ -103,6 +105,7 @@ def announce(missing, options, cache, total, quiet=False):
         Memory that one process needs [bytes].
     """
     expected, memory = 0, 0
+    copies = FLOAT_COPIES_BY_SIZE if len(options.sigmas) >= BY_SIZE else FLOAT_COPIES
     for row, _ in missing:
         shape, tilts = _shapes(row, options)
         expected += expected_count(
@@ -111,7 +114,7 @@ def announce(missing, options, cache, total, quiet=False):
             boundary=options.dog_boundary,
             box=options.box,
         )
-        floats = FLOAT_COPIES * np.prod(shape) + (np.prod(tilts) if tilts else 0)
+        floats = copies * np.prod(shape) + (np.prod(tilts) if tilts else 0)
         memory = max(memory, 4 * int(floats))
     disk = expected * options.bytes_per_candidate
     if not quiet:

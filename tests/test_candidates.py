@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, maximum_filter
 
-from lib.candidates import find_candidates, margins, suppress
+from lib.candidates import find_candidates, margins
 from lib.errors import InputError
 from lib.filtering import gaussian_volume, gaussian_volume_torch
+from lib.suppression import suppress
 
 SMALL = {"box": 8, "boundary": 6}
 
