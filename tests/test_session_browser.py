@@ -18,6 +18,7 @@ from session_runs import PROJECT, Running, make_table, write_run
 
 PATIENCE = 60
 CHOSEN = 3
+HOSTILE = "tomo<img src=x onerror=document.title='broken'>"
 
 
 def find_browser():
@@ -35,12 +36,11 @@ def run(tmp_path_factory):
         pytest.skip("no chromium with chromedriver on this machine")
     assert browser and driver, "chromium and chromedriver are needed (REQUIRE_BROWSER)"
     folder = tmp_path_factory.mktemp("run")
-    hostile = "tomo<img src=x onerror=document.title='broken'>"
     table = make_table(
         600,
         clusters=6,
         dim=128,
-        name=np.array(["tomo1", hostile] * 300),
+        name=np.array(["tomo1", HOSTILE] * 300),
     )
     path = write_run(folder / "test_sample", table)
     with Running("--input", path, cwd=folder) as session:
@@ -103,6 +103,10 @@ class Page:
     def all(self, css):
         return self.driver.find_elements("css selector", css)
 
+    def text(self):
+        """Return all text of the page, that scrolled out of sight as well."""
+        return self.all("#root")[0].get_attribute("textContent")
+
     def press(self, css, text=None):
         """Click the element that is there and shows `text`."""
 
@@ -118,15 +122,36 @@ class Page:
 
         self.until(click)
 
-    def press_until(self, css, text, appears):
-        """Click, and again when nothing came of it, until `appears` is there."""
-        end = time.monotonic() + PATIENCE
-        while not self.all(appears):
-            assert time.monotonic() < end, f"{text}: {appears} never came"
-            self.press(css, text)
+    def press_until(self, css, appears):
+        """Click, and again when nothing came of it, until a button `appears`."""
+
+        def there():
+            buttons = self.all("button")
+            return any(appears in b.get_attribute("textContent") for b in buttons)
+
+        def press():
+            self.press(css)
             again = time.monotonic() + 8
-            while time.monotonic() < again and not self.all(appears):
+            while not there() and time.monotonic() < again:
                 time.sleep(0.1)
+            return there()
+
+        self.until(press)
+
+    def choose(self, menu, key):
+        """Open a menu and choose, again until the menu shows what was chosen."""
+
+        def chosen():
+            (button,) = self.all(f"{menu} span")[:1]
+            if key in button.get_attribute("textContent"):
+                return True
+            options = self.all(f"[role=option][data-key={key}]")
+            (options or self.all(menu))[0].click()
+            # the menu moves in and out: a click meanwhile would miss
+            time.sleep(0.5)
+            return False
+
+        self.until(chosen)
 
     def keep_picture(self, name):
         if folder := os.environ.get("SESSION_PICTURES"):
@@ -154,11 +179,11 @@ def test_a_cluster_goes_from_the_cloud_to_training_coordinates(run, page, tmp_pa
     page.until(lambda: page.all("[data-testid=point-cloud-display] canvas"))
     page.keep_picture("session_cloud")
 
-    page.press("button[aria-label='Coloring strategy']")
-    page.press("[role=option][data-key=dimension]")
-    page.press("[data-testid=dimension-picker] button")
-    page.press("[role=option][data-key=label]")
-    page.until(lambda: "05" in page.driver.find_element("tag name", "body").text)
+    page.choose("button[aria-label='Coloring strategy']", "dimension")
+    page.choose("[data-testid=dimension-picker] button", "name")
+    page.until(lambda: HOSTILE in page.text())
+    page.choose("[data-testid=dimension-picker] button", "label")
+    page.until(lambda: "cluster 05" in page.text())
     page.keep_picture("session_colours")
 
     page.press("[data-testid=cluster-description]", f"Cluster 0{CHOSEN}")
@@ -168,7 +193,7 @@ def test_a_cluster_goes_from_the_cloud_to_training_coordinates(run, page, tmp_pa
     page.keep_picture("session_gallery")
 
     button = "button[aria-label='Export selection / cluster']"
-    page.press_until(button, "Export", appears="[role=dialog]")
+    page.press_until(button, appears="Download")
     page.until(lambda: (run.folder / "exports").is_dir())
     page.keep_picture("session_export")
     page.press("button", "Download")
