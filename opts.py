@@ -40,6 +40,7 @@ def embed_options(mode, arguments=None):
     _add_data(parser, "--test_img_txt", "--test_img_txt")
     _add_candidates(parser, inherited=True)
     _add_model(parser, inherited=True)
+    _add_force(parser)
     parser.add_argument(
         "--batch_size",
         type=int,
@@ -494,7 +495,11 @@ def _add_training(parser):
         help="compile the network first: a minute more at the start, pays beyond "
         "some 20 epochs on a GPU",
     )
-    add(
+    _add_force(group)
+
+
+def _add_force(group):
+    group.add_argument(
         "--force",
         action="store_true",
         help="go on although the geometry check fits nothing",

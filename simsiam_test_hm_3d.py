@@ -14,6 +14,7 @@ def main(mode):
     options = embed_options(mode)
 
     from lib.artifacts import ExperimentDir
+    from lib.geometry_check import check_geometry
     from lib.image_list import find_image_list, read_image_list
     from lib.inference import TrainedRun, embed
     from lib.preparation import prepare_store, store_folder
@@ -28,6 +29,13 @@ def main(mode):
         needs_tilts=mode == "simsiam2d3d",
     )
     ranks = start_ranks()
+    if ranks.is_main and mode == "simsiam2d3d":
+        check_geometry(
+            rows,
+            order=run.patching.order,
+            flip_tilt_angles=run.patching.flip_tilt_angles,
+            force=options.force,
+        )
     device = choose_device(options.gpus, ranks)
     seed_everything(options.seed)
     if ranks.is_main and run.health.get("verdict", "healthy") != "healthy":
