@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, Rectangle
+from scipy.ndimage import gaussian_filter
 
 from lib.artifacts import whole_file
 
@@ -38,7 +39,8 @@ def draw_candidates(path, volume, coords, *, name, box, diameter, sigmas, z_step
     figure.set_facecolor("white")
     axes = figure.subplots(1, SLICES)
     for axis, z in zip(axes, sections, strict=True):
-        slab = np.asarray(volume[max(z - 1, 0) : z + 2], np.float32).mean(0)
+        slab = np.asarray(volume[max(z - 2, 0) : z + 3], np.float32).mean(0)
+        slab = gaussian_filter(slab, 1)  # for the eye: single voxels are noise
         low, high = np.percentile(slab, (0.5, 99.5))
         axis.imshow(slab, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
         near = coords[np.abs(coords[:, 2] - z) <= diameter / 4]

@@ -221,3 +221,16 @@ def test_somebody_elses_pictures_may_come_from_this_machine(tmp_path):
         echo, pictures=None, exports=tmp_path, export=None, prepare_cloud=None
     )
     assert b"http://localhost:*" in guard.policy
+
+
+@pytest.mark.parametrize("alias", ["", "viewer: ", "\\u0061b: "])
+def test_questions_that_make_the_server_call_out_are_not_passed_on(asked, alias):
+    field = "testGenerativeModelCustomProviderCredentials(input: {})"
+    body = ('{"query": "query { ' + alias + field + ' { error } }"}').encode()
+    status, *rest = asked(
+        "POST", "/graphql", body=body, content_type="application/json"
+    )
+    assert status == 400
+    assert b"passed on" not in b"".join(
+        part for part in rest if isinstance(part, bytes)
+    )
