@@ -74,7 +74,7 @@ def train(device, small):
     """Training with everything included against the bare network."""
     import torch
 
-    model, trainer = small_trainer(device, 96 if small else 512)
+    model, trainer = small_trainer(device, 96 if small else 256)
     batch = trainer.schedule.batch_size
     views = trainer.views(np.arange(batch))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)

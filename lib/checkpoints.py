@@ -4,6 +4,7 @@ A checkpoint remembers its run (options, normalisation, seed, health), so that
 inference needs no option again; an option given again must agree.
 """
 
+import io
 import re
 from pathlib import Path
 
@@ -22,8 +23,11 @@ def save_checkpoint(path, content):
     content : dict
         ``epoch``, ``state_dict``, ``optimizer`` as MiLoPYP's, and what is ours.
     """
+    # Through memory: torch.save hides a full disk behind errors of its own.
+    packed = io.BytesIO()
+    torch.save({"schema": SCHEMA_VERSION, **content}, packed)
     with whole_file(path) as stream:
-        torch.save({"schema": SCHEMA_VERSION, **content}, stream)
+        stream.write(packed.getbuffer())
 
 
 def read_torch_file(path):

@@ -65,7 +65,7 @@ def run_script(main):
     except Refusal as refusal:
         sys.exit(_say(script, refusal))
     except OSError as error:
-        if error.errno not in _FULL_OR_FORBIDDEN:
+        if error.errno not in _CANNOT_WRITE:
             raise
         place = f"{error.filename}: " if error.filename else ""
         sys.exit(_say(script, f"{place}{error.strerror}; nothing was half-written"))
@@ -73,9 +73,11 @@ def run_script(main):
         sys.exit(128 + signal.SIGINT)
 
 
-_FULL_OR_FORBIDDEN = {
+_CANNOT_WRITE = {
     errno.ENOSPC,
     errno.EDQUOT,
+    errno.EEXIST,
+    errno.ENOTDIR,
     errno.EFBIG,
     errno.EACCES,
     errno.EPERM,

@@ -327,7 +327,6 @@ def check_by_script(folder, row, *more, mode="simsiam2d3d"):
     )
 
 
-@pytest.mark.slow
 def test_script_checks_alone(tmp_path, made):
     good = check_by_script(tmp_path, SAMPLE)
     assert good.returncode == 0, good.stderr

@@ -248,7 +248,7 @@ def test_contradictions_are_refused(command, said, capsys):
 
 def test_paths_are_found_from_any_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert parse("plot_2d.py --input README.md").input == Path("README.md")
+    assert parse("plot_2d.py --input nowhere.md").input == Path("nowhere.md")
     assert parse("plot_2d.py --input opts.py").input == ROOT / "opts.py"
     (tmp_path / "opts.py").touch()
     assert parse("plot_2d.py --input opts.py").input == Path("opts.py")
