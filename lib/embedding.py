@@ -56,11 +56,13 @@ class PlainViews:
     store : lib.patches.PatchStore
     mean, std : list of float, length V
     device : torch.device
+    source : callable, optional
+        As of `lib.feed.patch_source`, to share what is on the device already.
     """
 
-    def __init__(self, store, *, mean, std, device):
+    def __init__(self, store, *, mean, std, device, source=None):
         self.box = store.options.box
-        self.source = patch_source(store, device)
+        self.source = source or patch_source(store, device)
         self.mean = torch.tensor(mean, device=device)
         self.std = torch.tensor(std, device=device)
 

@@ -107,7 +107,7 @@ def patch_source(store, device):
     if device.type == "cuda" and store.nbytes < _room(device):
         everything = torch.cat(
             [
-                torch.from_numpy(np.ascontiguousarray(shard.patches)).to(device)
+                torch.from_numpy(np.array(shard.patches)).to(device)
                 for shard in store.shards
             ]
         )

@@ -36,6 +36,8 @@ class State:
         A line of log.txt an epoch.
     best_loss : float
         Lowest of an epoch that had not collapsed.
+    health : dict
+        Of the newest check; see `lib.health.Health`.
     newest, best : dict or None
         Checkpoints that are not on disk yet.
     """
@@ -43,6 +45,7 @@ class State:
     epoch: int = 0
     history: list = field(default_factory=list)
     best_loss: float = math.inf
+    health: dict = field(default_factory=dict)
     newest: dict | None = None
     best: dict | None = None
 
@@ -103,12 +106,19 @@ class Trainer:
             ranks=ranks,
             **normalisation,
         )
-        self.views = PlainViews(store, device=device, **normalisation)
+        self.views = PlainViews(
+            store, device=device, source=self.feed.source, **normalisation
+        )
 
     def resume(self):
         """Go on from model_last.pth."""
         path = self.experiment.checkpoint("last")
         content = load_checkpoint(path)
+        if "history" not in content:
+            raise TrainingError(
+                f"{path} does not remember its run, so that none can be resumed from "
+                "it; start from its weights with --load_model"
+            )
         if content.get("seed") != self.memory["seed"]:
             raise TrainingError(
                 f"{path} was trained with --seed {content.get('seed')}, not "
@@ -116,7 +126,12 @@ class Trainer:
             )
         restore_weights(self.model, content["state_dict"], path)
         self.optimizer.load_state_dict(content["optimizer"])
-        self.state = State(content["epoch"], content["history"], content["best_loss"])
+        self.state = State(
+            content["epoch"],
+            content["history"],
+            content["best_loss"],
+            content["health"],
+        )
 
     def run(self):
         """Train to the last epoch.
@@ -217,8 +232,8 @@ class Trainer:
         if best:
             state.best = state.newest
         if due:
-            health = self._health().as_dict()
-            state.newest["health"] = health
+            state.health = self._health().as_dict()
+            state.newest["health"] = state.health
             if self.schedule.keep_all and self.ranks.is_main:
                 path = self.experiment.checkpoint(state.epoch)
                 save_checkpoint(path, state.newest)
@@ -234,6 +249,7 @@ class Trainer:
             "optimizer": _copied(self.optimizer.state_dict()),
             "history": self.state.history,
             "best_loss": self.state.best_loss,
+            "health": self.state.health,
             **self.memory,
         }
 

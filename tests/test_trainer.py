@@ -165,6 +165,14 @@ def test_resuming_with_another_seed_is_refused(stores, tmp_path):
         make_trainer(stores["simsiam3d"], tmp_path, epochs=2, seed=6).resume()
 
 
+def test_resuming_from_a_peers_checkpoint_is_refused(stores, tmp_path):
+    trainer = make_trainer(stores["simsiam3d"], tmp_path, epochs=1)
+    weights_alone = {"epoch": 3, "state_dict": trainer.model.state_dict()}
+    torch.save(weights_alone, tmp_path / "model_last.pth")
+    with pytest.raises(TrainingError, match="--load_model"):
+        trainer.resume()
+
+
 def test_epoch_sees_each_candidate_once_in_even_batches(stores):
     store = stores["simsiam3d"]
     mean, std = store.normalisation()
