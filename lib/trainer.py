@@ -90,6 +90,7 @@ class Trainer:
         self.ranks = ranks
         self.state = State()
         self.saved_at = time.monotonic()
+        self.verdict = None
         model = model.to(device, memory_format=torch.channels_last)
         if ranks.world > 1:
             model = synchronise_batch_norm(model, device)
@@ -162,7 +163,7 @@ class Trainer:
         finally:
             self._write()
             bar.close()
-        return self._health()
+        return self.verdict or self._health()
 
     def _epoch(self, number, bar):
         """Train one epoch; return its line of the log."""
@@ -232,7 +233,8 @@ class Trainer:
         if best:
             state.best = state.newest
         if due:
-            state.health = self._health().as_dict()
+            self.verdict = self._health()
+            state.health = self.verdict.as_dict()
             state.newest["health"] = state.health
             if self.schedule.keep_all and self.ranks.is_main:
                 path = self.experiment.checkpoint(state.epoch)
