@@ -23,9 +23,9 @@ def _torchvision():
         for name in [n for n in sys.modules if n.split(".")[0] == "torchvision"]:
             del sys.modules[name]
         schema = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-        _torchvision.library = torch.library.Library("torchvision", "DEF")
+        _torchvision.declared = torch.library.Library("torchvision", "DEF")
         for operator in ("nms", "qnms"):
-            _torchvision.library.define(operator + schema)
+            _torchvision.declared.define(operator + schema)
         import torchvision
     return torchvision
 
