@@ -28,8 +28,6 @@ class Augmentation:
         Factor within 1 +- this.
     erase : float
         Probability that a small rectangle away from the centre is blanked.
-    noise : float
-        Largest std of added Gaussian noise [normalised units].
     """
 
     rotation: float = 0.0
@@ -37,7 +35,6 @@ class Augmentation:
     brightness: float = 0.0
     contrast: float = 0.0
     erase: float = 0.0
-    noise: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ class Draw:
     matrix : Tensor, shape (B, 2, 3)
         From the output's (x, y, 1) to the stored patch's (x, y) [px from the centre
         of the box].
-    brightness, contrast, noise : Tensor, shape (B,)
+    brightness, contrast : Tensor, shape (B,)
     erase : Tensor, shape (B, 4)
         left, top, right, bottom [px]; empty where nothing is erased.
     """
@@ -57,7 +54,6 @@ class Draw:
     matrix: torch.Tensor
     brightness: torch.Tensor
     contrast: torch.Tensor
-    noise: torch.Tensor
     erase: torch.Tensor
 
     def part(self, index):
@@ -113,12 +109,11 @@ def draw(augmentation, count, box, generator):
         matrix,
         brightness=uniform(1 - augmentation.brightness, 1 + augmentation.brightness),
         contrast=uniform(1 - augmentation.contrast, 1 + augmentation.contrast),
-        noise=uniform(0, augmentation.noise),
         erase=_draw_erase(augmentation.erase, count, box, uniform),
     )
 
 
-def augment(patches, drawn, *, box, mean, std, noise_seed=None):
+def augment(patches, drawn, *, box, mean, std):
     """Resample, vary and normalise a batch.
 
     Parameters
@@ -131,8 +126,6 @@ def augment(patches, drawn, *, box, mean, std, noise_seed=None):
         Edge of the result [px].
     mean, std : Tensor, shape (V,)
         Normalisation of each view, of pixels scaled to 0..1.
-    noise_seed : int, optional
-        Add the drawn noise, from this seed.
 
     Returns
     -------
@@ -146,12 +139,7 @@ def augment(patches, drawn, *, box, mean, std, noise_seed=None):
     )
     values = _jitter(values, drawn)
     values = _blank(values, drawn.erase, mean)
-    values = (values - mean[:, None, None]) / std[:, None, None]
-    if noise_seed is not None:
-        generator = torch.Generator(values.device).manual_seed(noise_seed)
-        noise = torch.randn(values.shape, generator=generator, device=values.device)
-        values = values + drawn.noise[:, None, None, None] * noise
-    return values
+    return (values - mean[:, None, None]) / std[:, None, None]
 
 
 def centre_crop(patches, *, box, mean, std):

@@ -2,7 +2,7 @@
 
 import socket
 
-import torch
+from torch.library import Library
 
 DOWNLOAD_SECONDS = 20
 COUNTS = {18: (2, 2, 2), 34: (3, 4, 6), 50: (3, 4, 6)}
@@ -23,7 +23,7 @@ def _torchvision():
         for name in [n for n in sys.modules if n.split(".")[0] == "torchvision"]:
             del sys.modules[name]
         schema = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-        _torchvision.declared = torch.library.Library("torchvision", "DEF")
+        _torchvision.declared = Library("torchvision", "DEF")
         for operator in ("nms", "qnms"):
             _torchvision.declared.define(operator + schema)
         import torchvision
