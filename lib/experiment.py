@@ -90,6 +90,7 @@ def _written_after_training(experiment):
         experiment.options,
         experiment.embeddings,
         experiment.colors,
+        experiment.color_record,
         experiment.map_picture,
         experiment.label_picture,
         experiment.interactive_table,

@@ -59,6 +59,7 @@ def test_overwriting_removes_what_the_old_model_made_and_no_exports(tmp_path):
         experiment.checkpoint("last"),
         experiment.checkpoint(20),
         experiment.embeddings,
+        experiment.color_record,
         experiment.grey_volume("tomo1"),
         experiment.patch_pictures / "0.png",
     ]
