@@ -23,19 +23,25 @@ from lib.errors import run_script
 
 FORMS = {
     "small": {
-        "sets": ("shapes",),
+        "sets": ("low",),
         "tomograms": 2,
-        "size": (192, 192, 64),
-        "epochs": 5,
-        "ceiling_epochs": 10,
+        "size": (256, 256, 128),
+        "bbox": 24,
+        "batch_size": 64,  # as many steps as 8 tomograms in batches of 256
+        "dog_std_multiplier": 1.0,
+        "epochs": 20,
+        "ceiling_epochs": 15,
         "seeds": (1, 2),
         "compare": 1,
-        "recipes": ("default",),
+        "recipes": ("default", "milopyp"),
     },
     "full": {
         "sets": SETS,
         "tomograms": 8,
         "size": (256, 256, 128),
+        "bbox": 36,
+        "batch_size": 256,
+        "dog_std_multiplier": 0.5,
         "epochs": 100,
         "ceiling_epochs": 40,
         "seeds": (1, 2, 3),
@@ -78,6 +84,8 @@ def _options():
     add("--sets", nargs="+", choices=SETS)
     add("--tomograms", type=int, help="in each set")
     add("--size", type=int, nargs=3, metavar=("X", "Y", "Z"))
+    add("--bbox", type=int, help="edge of a patch [px]")
+    add("--batch_size", type=int)
     add("--epochs", type=int)
     add("--ceiling_epochs", type=int, help="of the supervised network")
     add("--seeds", type=int, nargs="+", help="of training")
@@ -86,7 +94,7 @@ def _options():
     add("--modes", nargs="+", choices=tuple(ARCH), default=tuple(ARCH))
     add("--data_seed", type=int, default=101, help="other than where recipes are tuned")
     add("--dog", default="3,5")
-    add("--dog_std_multiplier", type=float, default=0.5)
+    add("--dog_std_multiplier", type=float)
     add("--templates", type=Path, help="folder of proteins_10A.npz")
     add("--gpus", default="-1")
     parser.set_defaults(**FORMS["small"])
@@ -120,6 +128,7 @@ def run_seed(kind, folder, image_list, mode, seed, options, results):
             seed=seed,
             gpus=options.gpus,
             extra=(
+                *("--bbox", options.bbox, "--batch_size", options.batch_size),
                 *("--recipe", recipe, "--dog", options.dog),
                 *("--dog_std_multiplier", options.dog_std_multiplier),
             ),

@@ -68,7 +68,7 @@ def train_and_embed(image_list, exp_dir, exp_id, mode, *, epochs, seed, gpus, ex
     epochs, seed : int
     gpus : str
     extra : sequence of str
-        Further options of training, such as ``--recipe milopyp``.
+        Further options of training: ``--bbox``, ``--batch_size``, ``--recipe``.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def train_and_embed(image_list, exp_dir, exp_id, mode, *, epochs, seed, gpus, ex
             "simsiam_main.py",
             *common,
             *("--train_img_txt", image_list, "--num_epochs", epochs, "--seed", seed),
-            *("--bbox", 36, "--lr", "1e-3", "--batch_size", 256, "--gauss", 0.8),
+            *("--lr", "1e-3", "--gauss", 0.8),
             *("--pretrained_model", "none", "--overwrite"),
             *extra,
         )
