@@ -4,6 +4,7 @@ Huang et al. 2024, methods: in-slice maxima of each level, maximum over the
 levels, a threshold, and greedy suppression in three dimensions.
 """
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from scipy.ndimage import maximum_filter
 
 from lib.errors import InputError
 from lib.filtering import gaussian_volume, gaussian_volume_torch, threads
-from lib.size_levels import BY_SIZE, find_by_size
+from lib.size_levels import BLOB_RADIUS, BY_SIZE, SHELL_RADIUS, find_by_size
 from lib.suppression import suppress
 
 MARGIN_Z = 10
@@ -64,6 +65,24 @@ def expected_count(shape, *, diameter, boundary, box):
         )
     ]
     return int(np.prod(inside) / diameter**3 * CANDIDATES_PER_CUBE)
+
+
+def widest_diameter(sigmas):
+    """Return the diameter of the largest particle that a pyramid answers to [voxels].
+
+    At the centre of a ball of radius r, G(s) - G(t) is greatest where the two
+    Gaussians have equal mass in the next shell of the ball: at
+    r^2 = 6 ln(t / s) / (1 / s^2 - 1 / t^2).
+
+    Parameters
+    ----------
+    sigmas : sequence of float
+        As of `find_candidates`.
+    """
+    if len(sigmas) >= BY_SIZE:
+        return 2 * max(BLOB_RADIUS * sigmas[-2], SHELL_RADIUS * sigmas[-3])
+    narrow, wide = sigmas[-2:]
+    return 2 * math.sqrt(6 * math.log(wide / narrow) / (narrow**-2 - wide**-2))
 
 
 def find_candidates(

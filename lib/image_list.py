@@ -5,7 +5,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.errors import InputError, warn
+from lib.errors import InputError
+from lib.list_warnings import warn_of_list
 from lib.plain_text import is_file, read_lines, split_blanks, split_cells
 from lib.tomo_io import inspect_mrc, read_tilt_angles
 
@@ -101,7 +102,7 @@ def read_image_list(path, *, project, needs_tilts):
         reader.faults.append("no rows below the header; expected one a tomogram")
     if reader.faults:
         raise InputError(_join(path, reader.faults))
-    _warn_of_repeats(path, rows)
+    warn_of_list(path, rows)
     return rows
 
 
@@ -222,11 +223,3 @@ def _join(path, faults):
     shown = faults[:MOST_FAULTS] + ([f"and {more} more"] if more > 0 else [])
     count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
     return f"{path} has {count}:" + "".join(f"\n  {fault}" for fault in shown)
-
-
-def _warn_of_repeats(path, rows):
-    seen = {}
-    for row in rows:
-        other = seen.setdefault(row.rec_path.resolve(), row.name)
-        if other != row.name:
-            warn(f"{path}: {other} and {row.name} are the same file, {row.rec_path}")

@@ -1,8 +1,10 @@
 """Everything that decides which patches there are."""
 
+import math
 from dataclasses import dataclass
 
-from lib.errors import OptionError
+from lib.candidates import widest_diameter
+from lib.errors import OptionError, warn_once
 from lib.views import NEIGHBOURS, VIEWS_BY_MODE
 
 
@@ -63,6 +65,15 @@ class PatchOptions:
             raise OptionError(f"--tilt_range {self.tilt_range} must be 0 to 90 degrees")
         if self.dog_diameter < 1 or self.dog_boundary < 0:
             raise OptionError("--dog_diameter and --dog_boundary must be positive")
+        widest = widest_diameter(self.sigmas)
+        if self.box < widest:
+            told = ",".join(f"{sigma:g}" for sigma in self.sigmas)
+            warn_once(
+                f"--bbox {self.box} is smaller than the particles that --dog {told} "
+                f"looks for, up to {widest:.0f} voxels: patches will not show them "
+                f"whole; give --bbox {2 * math.ceil(widest / 2)} or more, or smaller "
+                "sigmas"
+            )
 
     @property
     def context(self):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, maximum_filter
 
-from lib.candidates import find_candidates, margins
+from lib.candidates import find_candidates, margins, widest_diameter
 from lib.errors import InputError
 from lib.filtering import gaussian_volume, gaussian_volume_torch
 from lib.suppression import suppress
@@ -49,6 +49,19 @@ def test_dark_balls_are_found_at_their_centres():
     centres = [(15, 15, 15), (30, 20, 20), (20, 33, 27)]
     found = find_candidates(dark_balls(centres), (2, 4), **SMALL)
     assert {tuple(c) for c in found.coords[:3].tolist()} == set(centres)
+
+
+def test_a_ball_of_the_widest_diameter_answers_most():
+    z, y, x = np.mgrid[-16:17, -16:17, -16:17]
+    distance = np.sqrt(z**2 + y**2 + x**2)
+    radii = np.arange(3, 12, 0.5)
+    answers = [
+        (gaussian_filter(ball, 3) - gaussian_filter(ball, 5))[16, 16, 16]
+        for ball in ((distance <= radius).astype(float) for radius in radii)
+    ]
+    assert 2 * radii[np.argmax(answers)] == pytest.approx(
+        widest_diameter((3, 5)), abs=1
+    )
 
 
 def test_bright_balls_need_the_other_contrast():

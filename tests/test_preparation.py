@@ -164,3 +164,15 @@ def test_context_lets_a_box_turn_without_empty_corners():
     for box in range(8, 130, 2):
         options = PatchOptions("simsiam3d", box, (3, 5), 0.8)
         assert options.edge >= box * np.sqrt(2)
+
+
+@pytest.mark.parametrize(
+    ("sigmas", "narrow", "enough"), [((3.1, 5), 12, 14), ((2.1, 3, 4.5, 7, 10), 22, 24)]
+)
+def test_a_box_narrower_than_the_widest_blob_is_warned_of(
+    sigmas, narrow, enough, capsys
+):
+    PatchOptions("simsiam3d", enough, sigmas, 0.8)
+    assert capsys.readouterr().err == ""
+    PatchOptions("simsiam3d", narrow, sigmas, 0.8)
+    assert f"give --bbox {enough} or more" in capsys.readouterr().err

@@ -1,0 +1,68 @@
+"""What a list is warned of: it can be used, but was probably not meant."""
+
+from types import SimpleNamespace
+
+import mrcfile
+import numpy as np
+import pytest
+
+from lib.list_warnings import warn_of_list
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """Return a function that writes tomograms of given voxel sizes and lists them."""
+
+    def make(**sizes):
+        listed = []
+        for name, (voxel_size, shape) in sizes.items():
+            path = tmp_path / f"{name}.rec"
+            with mrcfile.new(path) as mrc:
+                mrc.set_data(np.ones(shape, np.int8))
+                mrc.voxel_size = voxel_size
+            listed.append(SimpleNamespace(name=name, rec_path=path))
+        return listed
+
+    return make
+
+
+def said(rows, capsys):
+    warn_of_list("list.txt", rows)
+    return capsys.readouterr().err
+
+
+SMALL = (4, 5, 6)
+
+
+def test_a_list_of_one_voxel_size_is_not_warned_of(rows, capsys):
+    assert said(rows(a=(13.68, SMALL), b=(13.70, SMALL)), capsys) == ""
+
+
+def test_voxel_sizes_that_differ_name_both_ends_and_the_way_out(rows, capsys):
+    listed = rows(a=(10, SMALL), b=(13.7, SMALL), c=(12, SMALL))
+    warning = said(listed, capsys)
+    assert "10 Angstrom in a but of 13.7 in b" in warning
+    assert "bring all tomograms to one voxel size" in warning
+
+
+def test_an_unknown_voxel_size_is_not_held_against_the_others(rows, capsys):
+    assert said(rows(a=(0, SMALL), b=(13.7, SMALL)), capsys) == ""
+
+
+def test_wide_tomograms_are_told_how_much_to_bin(rows, capsys):
+    listed = rows(
+        a=(10, (2, 3, 2000)), b=(10, (2, 4100, 3)), c=(10, (2, 3, 2001)), d=(10, SMALL)
+    )
+    warning = said(listed, capsys)
+    assert "b is 4100 voxels wide (2 tomograms are too wide)" in warning
+    assert "by 3" in warning
+
+
+def test_2000_voxels_are_not_too_wide(rows, capsys):
+    assert said(rows(a=(10, (2, 3, 2000))), capsys) == ""
+
+
+def test_one_file_twice(rows, capsys):
+    (row,) = rows(a=(10, SMALL))
+    again = SimpleNamespace(name="b", rec_path=row.rec_path)
+    assert "a and b are the same file" in said([row, again], capsys)
