@@ -17,7 +17,7 @@ def main():
         picks, labels=options.labels, exclude=options.exclude_labels
     )
     if len(picks) == 0:
-        raise coordinates.ArtifactError(f"{files[0]}: no candidate was picked")
+        raise coordinates.ArtifactError(f"{files[0]} holds no picks; export again")
     single = coordinates.drop_repeated(picks)
     check_compression(picks.compressed, options.if_double)
     if options.if_double:

@@ -13,6 +13,11 @@ import torch
 from lib.artifacts import SCHEMA_VERSION, whole_file
 from lib.errors import ArtifactError, OptionError
 
+AS_OPTION = {
+    "box": "bbox",
+    "sigmas": "dog",
+}  # where the command line names it otherwise
+
 
 def save_checkpoint(path, content):
     """Write a checkpoint; it appears whole or not at all.
@@ -120,7 +125,8 @@ def agree(given, remembered, path):
         The remembered value of each option, else the given one.
     """
     differing = [
-        f"--{key} {_plain(value)} given, {_plain(remembered[key])} in training"
+        f"--{AS_OPTION.get(key, key)} {_plain(value)} given, "
+        f"{_plain(remembered[key])} in training"
         for key, value in given.items()
         if value is not None and key in remembered and remembered[key] != value
     ]

@@ -77,8 +77,8 @@ def _write_each(path, picks, kind, voxel_size):
         paths = [path.with_name(f"{path.stem}_{name}{path.suffix}") for name in safe]
     if len(set(paths)) != len(names):
         raise OptionError(
-            f"--format {kind}: two tomograms would share a file ({names}); convert "
-            "them apart"
+            f"--format {kind}: two tomograms would share a file "
+            f"({', '.join(names)}); convert them apart"
         )
     scale = voxel_sizes(picks, voxel_size, kind) if kind == "ndjson" else None
     texts = []
@@ -151,7 +151,8 @@ def table_text(picks, separator):
     """Return the table that the refinement module reads, or the same as CSV."""
     if separator == "\t" and any(set(name) & set("\t\r\n") for name in picks.name):
         raise OptionError(
-            "a tomogram's name holds a tab or line break, which txt cannot; use csv"
+            "a tomogram's name holds a tab or line break, which --format txt cannot "
+            "hold; use --format csv"
         )
     lines = [separator.join(HEADER)]
     for name, position in zip(picks.name.tolist(), picks.coord.tolist(), strict=True):

@@ -74,7 +74,10 @@ def find_exports(places):
         elif place.is_file():
             files.append(place)
         else:
-            raise ArtifactError(f"{place} does not exist")
+            raise ArtifactError(
+                f"{place} does not exist; name an export of the interactive session "
+                "(exports/*.parquet), their folder, or interactive_info_parquet.gzip"
+            )
     return list(dict.fromkeys(path.resolve() for path in files))
 
 
@@ -113,10 +116,16 @@ def read_picks(paths):
     known, tomograms = {}, {}
     for path, part in zip(paths, parts, strict=True):
         for name, facts in part.tomograms.items():
-            if tomograms.setdefault(name, facts) != facts:
+            other = tomograms.setdefault(name, facts)
+            if other != facts:
+                differing = "; ".join(
+                    f"{key} {facts.get(key)} and {other.get(key)}"
+                    for key in sorted(facts.keys() | other.keys())
+                    if facts.get(key) != other.get(key)
+                )
                 raise ArtifactError(
                     f"{path} and {known[name]} are of two runs that read {name} "
-                    f"differently ({facts} and {tomograms[name]}); convert them apart"
+                    f"differently ({differing}); convert them apart"
                 )
             known.setdefault(name, path)
     said = {part.compressed for part in parts}

@@ -65,7 +65,7 @@ def run_script(main):
     except Refusal as refusal:
         sys.exit(_say(script, refusal))
     except OSError as error:
-        if error.errno not in _CANNOT_WRITE:
+        if error.errno not in _OF_THE_DISK:
             raise
         place = f"{error.filename}: " if error.filename else ""
         sys.exit(_say(script, f"{place}{error.strerror}; nothing was half-written"))
@@ -73,7 +73,9 @@ def run_script(main):
         sys.exit(128 + signal.SIGINT)
 
 
-_CANNOT_WRITE = {
+_OF_THE_DISK = {
+    errno.ENOENT,  # inputs are looked for before: this one vanished meanwhile
+    errno.ESTALE,
     errno.ENOSPC,
     errno.EDQUOT,
     errno.EEXIST,

@@ -64,7 +64,10 @@ class PatchOptions:
         if not 0 <= self.tilt_range <= 90:
             raise OptionError(f"--tilt_range {self.tilt_range} must be 0 to 90 degrees")
         if self.dog_diameter < 1 or self.dog_boundary < 0:
-            raise OptionError("--dog_diameter and --dog_boundary must be positive")
+            raise OptionError(
+                f"--dog_diameter {self.dog_diameter} must be at least 1 voxel, and "
+                f"--dog_boundary {self.dog_boundary} at least 0"
+            )
         widest = widest_diameter(self.sigmas)
         if self.box < widest:
             told = ",".join(f"{sigma:g}" for sigma in self.sigmas)

@@ -34,7 +34,9 @@ def test_a_script_that_ends_well_exits_with_0():
     assert errors.run_script(lambda: None) is None
 
 
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EIO])
+@pytest.mark.parametrize(
+    "code", [errno.ENOSPC, errno.EACCES, errno.EROFS, errno.EIO, errno.ENOENT]
+)
 def test_full_or_forbidden_disk_names_the_file(code, capsys):
     def main():
         raise OSError(code, "cannot", "exp/log.txt")

@@ -74,8 +74,8 @@ def test_run_remembers_its_options_and_retyping_works(checkpoints):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"box": 10}, "--box 10 given, 8 in training"),
-        ({"sigmas": (3.0, 5.0)}, "3,5 given, 1.5,3 in training"),
+        ({"box": 10}, "--bbox 10 given, 8 in training"),
+        ({"sigmas": (3.0, 5.0)}, "--dog 3,5 given, 1.5,3 in training"),
         ({"order": "xzy"}, "--order xzy given, zxy in training"),
     ],
 )

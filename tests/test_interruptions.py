@@ -1,55 +1,23 @@
 """A run that is killed, interrupted or runs out of disk loses nothing."""
 
-import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
 from conftest import write_data_set
+from small_runs import PROJECT, finish, folder_of, start_command, train_command
 
 from lib.checkpoints import load_checkpoint
 
-PROJECT = Path(__file__).resolve().parents[1]
 EPOCHS = 4
-
-
-def command_of(listed, exp_dir, *more, epochs=EPOCHS):
-    """Return the command of a small training run."""
-    options = (
-        f"simsiam3d --num_epochs {epochs} --bbox 8 --dog 1.5,3 --order zxy "
-        "--dog_boundary 6 --dog_diameter 8 --val_intervals 1 --save_all "
-        "--pretrained_model none --gpus -1 --batch_size 16 --num_workers 0"
-    ).split()
-    files = ["--train_img_txt", str(listed), "--exp_dir", str(exp_dir)]
-    return [PROJECT / "simsiam_main.py", *options, *more, *files]
 
 
 def start(listed, exp_dir, *more, epochs=EPOCHS):
     """Start a small training run."""
-    return subprocess.Popen(
-        [sys.executable, *command_of(listed, exp_dir, *more, epochs=epochs)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
-
-
-def finish(process, code=0):
-    """Wait for a run; return what it said."""
-    said, _ = process.communicate(timeout=300)
-    assert process.returncode == code, said
-    assert "Traceback" not in said
-    return said
-
-
-def folder_of(exp_dir):
-    return exp_dir / "simsiam3d" / "default"
+    return start_command(train_command(listed, exp_dir, *more, epochs=epochs))
 
 
 def whole_epochs(folder):
@@ -151,14 +119,8 @@ def test_full_disk_keeps_what_was_there(data_set, tmp_path):
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2**23, 2**23)); "
         "sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
     )
-    process = subprocess.Popen(
-        [sys.executable, "-c", limited, *command_of(data_set, tmp_path, "--resume")],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=PROJECT,
-    )
-    said = finish(process, code=2)
+    resumed = train_command(data_set, tmp_path, "--resume", epochs=EPOCHS)
+    said = finish(start_command(["-c", limited, *resumed], cwd=PROJECT), code=2)
     assert "File too large" in said
     assert (folder_of(tmp_path) / "model_last.pth").read_bytes() == before
     assert not list(folder_of(tmp_path).glob(".*.partial"))
@@ -168,6 +130,12 @@ def test_folder_that_cannot_be_made_is_refused(data_set, tmp_path):
     (tmp_path / "exp").write_text("a file where a folder should be")
     said = finish(start(data_set, tmp_path / "exp"), code=2)
     assert "exp" in said
+
+
+@pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="needs Linux's sysfs")
+def test_folder_that_nobody_may_write_to_is_refused(data_set):
+    said = finish(start(data_set, Path("/sys/kernel/exp")), code=2)
+    assert "error: /sys/kernel/exp" in said
 
 
 def test_input_that_vanishes_is_named(tmp_path):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from conftest import small_options, write_data_set, write_tomogram
 
-from lib.errors import InputError, OptionError, ResourceError
+from lib.errors import InputError, OptionError, ResourceError, run_script
 from lib.image_list import read_image_list
 from lib.patch_options import PatchOptions
 from lib.preparation import prepare_store, store_folder
@@ -129,6 +129,20 @@ def test_failed_preparation_leaves_no_shard(tmp_path):
     with pytest.raises(InputError, match="tomo1.rec"):
         prepare(listed, tmp_path / "cache")
     assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_tomogram_that_vanishes_meanwhile_is_named(tmp_path, capsys):
+    listed = write_data_set(tmp_path / "data")
+    rows = rows_of(listed)
+    rows[1].rec_path.unlink()
+    options = small_options()
+    with pytest.raises(SystemExit) as stopped:
+        run_script(
+            lambda: prepare_store(rows, options, cache=tmp_path / "c", workers=0)
+        )
+    assert stopped.value.code == 2
+    assert "tomo2.rec: No such file" in capsys.readouterr().err
+    assert not list((tmp_path / "c").glob("*"))
 
 
 def test_data_without_candidates_is_refused(tmp_path, data_set):

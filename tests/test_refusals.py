@@ -1,0 +1,114 @@
+"""Every refusal of the project, with the sentence a user reads.
+
+``refusals.txt`` has a sentence for each place that refuses, in the order of the
+source: what a user could read there. A new refusal, or one that is put otherwise,
+fails here until its sentence is read again in that list. That each is raised when
+it should be is tested beside what it guards; those with no such place are below.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import small_options
+from refusal_sites import files, sites
+
+from lib import coordinate_formats, coordinates, runtime
+from lib.checkpoints import read_torch_file
+from lib.errors import ArtifactError, InputError, OptionError
+from lib.plain_text import read_lines
+
+LISTED = Path(__file__).with_name("refusals.txt")
+LONGEST = 400  # characters of a sentence that is still read
+
+
+def listed():
+    """Return the sentences of each file, as listed."""
+    blocks = [block.splitlines() for block in LISTED.read_text().split("\n\n")]
+    return {file: [line.strip() for line in lines] for file, *lines in blocks}
+
+
+def test_the_list_is_of_the_files_that_refuse():
+    assert list(listed()) == [file for file in files() if sites(file)]
+
+
+@pytest.mark.parametrize("file", list(listed()))
+def test_each_place_that_refuses_has_its_sentence(file):
+    places, sentences = sites(file), listed()[file]
+    for place, sentence in zip(places, sentences, strict=False):
+        assert place.says(sentence), f"{file}:{place.line} cannot say: {sentence}"
+    assert len(places) == len(sentences), f"{file}: places and sentences differ"
+
+
+@pytest.mark.parametrize("sentence", sum(listed().values(), []))
+def test_a_sentence_is_short_and_of_plain_words(sentence):
+    assert 8 < len(sentence) < LONGEST
+    assert not sentence.endswith(".")
+    for word in ("Error(", "Traceback", "None", "object at", "<class", "lib/"):
+        assert word not in sentence
+
+
+# --- raised where no other test comes by -----------------------------------------
+
+
+def picks_of(*names):
+    return coordinates.Picks(
+        name=np.array(names), coord=np.zeros((len(names), 3)), tomograms={}
+    )
+
+
+def test_checkpoint_of_another_kind(tmp_path):
+    torch.save([1, 2], tmp_path / "list.pth")
+    with pytest.raises(ArtifactError, match="list.pth holds a list, not a checkpoint"):
+        read_torch_file(tmp_path / "list.pth")
+
+
+def test_two_tomograms_whose_names_become_one_file(tmp_path):
+    with pytest.raises(OptionError, match=r"would share a file \(a b, a:b\)"):
+        coordinate_formats.write_coordinates(
+            tmp_path / "c.mod.txt", picks_of("a b", "a:b"), kind="imod"
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_name_that_would_break_the_table(tmp_path):
+    with pytest.raises(OptionError, match="tab or line break.*--format csv"):
+        coordinate_formats.write_coordinates(
+            tmp_path / "c.txt", picks_of("a\tb"), kind="txt"
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_labels_of_picks_without_any():
+    with pytest.raises(ArtifactError, match="hold no label"):
+        coordinates.select_labels(picks_of("a"), labels="1", exclude=None)
+
+
+@pytest.mark.parametrize("change", [{"dog_diameter": 0}, {"dog_boundary": -1}])
+def test_candidates_need_room(change):
+    with pytest.raises(OptionError, match="at least 1 voxel, and --dog_boundary"):
+        small_options(**change)
+
+
+def test_gpu_that_is_no_number():
+    with pytest.raises(OptionError, match="--gpus 'first' is not a number"):
+        runtime.choose_device("first")
+
+
+def test_gpu_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    with pytest.raises(OptionError, match="--gpus 7: this machine has GPUs 0 to 1"):
+        runtime.choose_device("7")
+
+
+def test_text_that_may_not_be_read(tmp_path, monkeypatch):
+    def forbidden(*_):
+        raise PermissionError(13, "Permission denied")
+
+    path = tmp_path / "list.txt"
+    path.write_text("image_name rec_path\n")
+    monkeypatch.setattr(Path, "open", forbidden)
+    with pytest.raises(InputError, match="list.txt cannot be read: Permission denied"):
+        read_lines(path, "an image list")

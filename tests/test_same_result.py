@@ -1,0 +1,31 @@
+"""The same seed gives the same table, whoever prepares and whatever else runs."""
+
+import numpy as np
+import pytest
+from conftest import write_data_set
+from small_runs import embed_command, finish, folder_of, start_command, train_command
+
+from lib.npz import read_npz
+
+
+@pytest.fixture(scope="module")
+def three_tomograms(tmp_path_factory):
+    """The image list of more tomograms than there are processes."""
+    return write_data_set(tmp_path_factory.mktemp("three"), names=("a", "b", "c"))
+
+
+def train_and_embed(listed, exp_dir, workers):
+    """Train and embed from nothing with so many processes; return the table."""
+    more = ("--num_workers", workers, "--seed", "5", "--no_cache")
+    finish(start_command(train_command(listed, exp_dir, *more, epochs=2)))
+    finish(start_command(embed_command(listed, exp_dir, *more[:2], "--no_cache")))
+    return read_npz(folder_of(exp_dir) / "all_output_info.npz")
+
+
+def test_table_is_the_same_bit_for_bit_whatever_num_workers(three_tomograms, tmp_path):
+    alone = train_and_embed(three_tomograms, tmp_path / "0", 0)
+    several = train_and_embed(three_tomograms, tmp_path / "3", 3)
+    arrays = set(alone) - {"provenance"}  # names the folder of the run
+    assert arrays >= {"name", "coords", "pred", "proj", "subvol"}
+    for key in arrays:
+        assert np.array_equal(alone[key], several[key]), key
