@@ -8,7 +8,7 @@ def main():
     """Show the table in the browser until Ctrl-C."""
     options = session_options()
 
-    from lib.session import run_session
+    from lib.session.launch import run_session
 
     run_session(
         options.input,

@@ -12,10 +12,10 @@ def main():
     options = plot_options()
 
     from lib.artifacts import EmbeddingTable, ExperimentDir
-    from lib.clustering import over_cluster
-    from lib.colormap import plane_colors
-    from lib.mapping import is_collapsed, unit_rows
-    from lib.patch_pictures import grey_levels, writing_patch_pictures
+    from lib.maps.clustering import over_cluster
+    from lib.maps.colormap import plane_colors
+    from lib.maps.mapping import is_collapsed, unit_rows
+    from lib.maps.patch_pictures import grey_levels, writing_patch_pictures
 
     table = EmbeddingTable.load(options.input)
     if not len(table):
@@ -61,7 +61,7 @@ def health_alarm(table, collapsed):
 
 def choose_layout(options, n):
     """Return how to lay out `n` candidates, and say what it will cost."""
-    from lib.mapping import Layout
+    from lib.maps.mapping import Layout
 
     n_neighbors = max(2, min(options.num_neighbor, n - 1))
     if n_neighbors < options.num_neighbor:
@@ -76,7 +76,7 @@ def choose_layout(options, n):
 
 def lay_out_twice(vectors, labels, layout):
     """Return the places in the plain map, and in the one supervised by labels."""
-    from lib.mapping import lay_out, nearest_neighbors
+    from lib.maps.mapping import lay_out, nearest_neighbors
 
     neighbors = None
     if layout.mode == "umap":
@@ -89,7 +89,7 @@ def lay_out_twice(vectors, labels, layout):
 
 def write_caption(table, options, layout, alarm):
     """Return the caption: the run, N, and how the map was made."""
-    from lib.page import Caption
+    from lib.maps.page import Caption
 
     folder = options.input.resolve().parent
     run = table.provenance.get("exp_id", folder.name)
@@ -109,8 +109,8 @@ def write_caption(table, options, layout, alarm):
 
 def draw(experiment, options, vectors, labels, grey, places, labelled, caption):
     """Draw both maps."""
-    from lib.colormap import plane_colors
-    from lib.figures import draw_label_map, draw_map
+    from lib.maps.colormap import plane_colors
+    from lib.maps.figures import draw_label_map, draw_map
 
     draw_map(
         experiment.map_picture,

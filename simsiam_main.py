@@ -13,11 +13,11 @@ def main():
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
     from lib.artifacts import ExperimentDir
-    from lib.experiment import claimed, prepare_folder
-    from lib.image_list import find_image_list, read_image_list
-    from lib.patch_options import PatchOptions
-    from lib.preparation import prepare_store, store_folder
+    from lib.inputs.image_list import find_image_list, read_image_list
+    from lib.patches.options import PatchOptions
+    from lib.patches.preparation import prepare_store, store_folder
     from lib.runtime import choose_device, seed_everything, start_ranks, stop_ranks
+    from lib.training.experiment import claimed, prepare_folder
 
     patching = PatchOptions(mode=options.task, **patch_options(options))
     rows = read_image_list(
@@ -62,7 +62,7 @@ def main():
 
 def check(rows, options):
     """Refuse tomograms and tilt series that do not show the same."""
-    from lib.geometry_check import check_geometry
+    from lib.geometry.check import check_geometry
 
     if options.task != "simsiam2d3d":
         raise OptionError(
@@ -79,8 +79,8 @@ def check(rows, options):
 
 def show_candidates(store, rows, experiment):
     """Say how many candidates there are, and draw them over their tomograms."""
-    from lib.candidate_picture import draw_candidates
-    from lib.tomo_io import open_tomogram
+    from lib.inputs.tomo_io import open_tomogram
+    from lib.patches.candidate_picture import draw_candidates
 
     left_out = sum(shard.facts["left_out"] for shard in store.shards)
     print(
@@ -107,12 +107,12 @@ def show_candidates(store, rows, experiment):
 
 def train(store, experiment, options, device, ranks):
     """Train on the patches of a store and say how it went."""
-    from lib.checkpoints import load_checkpoint, restore_weights
-    from lib.logger import write_options
-    from lib.models import build_model, init_small, load_pretrained_trunk
-    from lib.recipes import RECIPES
-    from lib.schedule import Schedule
-    from lib.trainer import Trainer
+    from lib.training.checkpoints import load_checkpoint, restore_weights
+    from lib.training.logger import write_options
+    from lib.training.models import build_model, init_small, load_pretrained_trunk
+    from lib.training.recipes import RECIPES
+    from lib.training.schedule import Schedule
+    from lib.training.trainer import Trainer
 
     recipe = RECIPES[options.recipe].adapted(**recipe_changes(options))
     model = build_model(options.arch, mode=options.task, dim=options.head_conv)

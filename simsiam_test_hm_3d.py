@@ -14,11 +14,11 @@ def main(mode):
     options = embed_options(mode)
 
     from lib.artifacts import ExperimentDir
-    from lib.geometry_check import check_geometry
-    from lib.image_list import find_image_list, read_image_list
-    from lib.inference import TrainedRun, embed
-    from lib.preparation import prepare_store, store_folder
+    from lib.geometry.check import check_geometry
+    from lib.inputs.image_list import find_image_list, read_image_list
+    from lib.patches.preparation import prepare_store, store_folder
     from lib.runtime import choose_device, seed_everything, start_ranks, stop_ranks
+    from lib.training.inference import TrainedRun, embed
 
     run = TrainedRun(
         options.load_model, mode=mode, given=patch_options(options), arch=options.arch

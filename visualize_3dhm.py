@@ -13,7 +13,7 @@ def main():
     from tqdm import tqdm
 
     from lib.artifacts import EmbeddingTable, ExperimentDir
-    from lib.painting_plan import check_disk, load_colors, plan_paintings
+    from lib.maps.painting_plan import check_disk, load_colors, plan_paintings
 
     table = EmbeddingTable.load(options.input)
     colors = load_colors(options.color, table, options.input)
@@ -40,7 +40,7 @@ def main():
 
 def listed_tomograms(image_txt):
     """Return the paths of an image list by name, or None without a list."""
-    from lib.image_list import find_image_list, read_image_list
+    from lib.inputs.image_list import find_image_list, read_image_list
 
     if image_txt is None:
         return None
@@ -51,9 +51,9 @@ def listed_tomograms(image_txt):
 
 def paint(painting, table, colors, experiment, options):
     """Paint one tomogram: both volumes, then the blended picture of slices."""
-    from lib.blend_picture import draw_blend
-    from lib.heatmap import Discs, paint_tomogram
-    from lib.painting_plan import open_painting
+    from lib.maps.blend_picture import draw_blend
+    from lib.maps.heatmap import Discs, paint_tomogram
+    from lib.maps.painting_plan import open_painting
 
     volume, paired = open_painting(painting, table)
     positions = table.coords[painting.rows]

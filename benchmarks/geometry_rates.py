@@ -20,8 +20,8 @@ from tqdm import tqdm
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.errors import run_script
-from lib.geometry_check import AGREES, UNCLEAR, examine
-from lib.image_list import ImageRow
+from lib.geometry.check import AGREES, UNCLEAR, examine
+from lib.inputs.image_list import ImageRow
 from sample_data import simulation
 from sample_data.make_synthetic import make_tomogram, tilt_angles
 

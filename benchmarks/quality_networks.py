@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from lib.augment import Augmentation, augment, draw
-from lib.embedding import recalibrate
-from lib.inference import TrainedRun
-from lib.models import build_model
 from lib.runtime import autocast
+from lib.training.augment import Augmentation, augment, draw
+from lib.training.embedding import recalibrate
+from lib.training.inference import TrainedRun
+from lib.training.models import build_model
 
 BATCH = 256  # of inference
 CEILING_BATCH = 64  # a labelled set is small: more, smaller steps
@@ -141,7 +141,7 @@ def _fit(model, views, labels, device, seed, epochs):
 
 
 def _as_bytes(views):
-    """Return what `lib.augment` takes: bytes (N, V, box, box), mean and std (V,)."""
+    """Return bytes (N, V, box, box), mean and std (V,), as `augment` takes them."""
     views = torch.from_numpy(views)
     low = views.amin(dim=(0, 2, 3))
     span = views.amax(dim=(0, 2, 3)) - low

@@ -16,8 +16,8 @@ def candidates(device, small):
     """All of candidate search against its own Gaussian filters."""
     from scipy.ndimage import gaussian_filter
 
-    from lib.candidates import find_candidates
-    from lib.filtering import gaussian_volume, gaussian_volume_torch
+    from lib.patches.candidates import find_candidates
+    from lib.patches.filtering import gaussian_volume, gaussian_volume_torch
 
     shape = (64, 128, 128) if small else (256, 512, 512)
     rng = np.random.default_rng(0)
@@ -51,9 +51,9 @@ def candidates(device, small):
 
 def store(device, small):
     """Preparation of a tomogram, and finding it again."""
-    from lib.image_list import read_image_list
-    from lib.patch_options import PatchOptions
-    from lib.preparation import prepare_store
+    from lib.inputs.image_list import read_image_list
+    from lib.patches.options import PatchOptions
+    from lib.patches.preparation import prepare_store
 
     with tempfile.TemporaryDirectory() as folder:
         listed = synthetic(folder, 1, (96, 96, 48) if small else (256, 256, 128))
@@ -127,7 +127,7 @@ def embed(device, small):
     """Embedding of a store against the bare forward pass."""
     import torch
 
-    from lib.embedding import embed_store, encode
+    from lib.training.embedding import embed_store, encode
 
     model, trainer = small_trainer(device, 96 if small else 512)
     store, batch = trainer.store, trainer.schedule.batch_size
@@ -158,9 +158,9 @@ def embed(device, small):
 
 def plots(_device, small):
     """plot_2d.py against its own clustering and UMAP."""
-    import lib.figures  # noqa: F401 - matplotlib's import is no cost of the plots
-    from lib.clustering import over_cluster
-    from lib.mapping import Layout, lay_out, nearest_neighbors, unit_rows
+    import lib.maps.figures  # noqa: F401 - matplotlib's import is no cost of the plots
+    from lib.maps.clustering import over_cluster
+    from lib.maps.mapping import Layout, lay_out, nearest_neighbors, unit_rows
 
     count = 1000 if small else 20_000
     with tempfile.TemporaryDirectory() as folder:
@@ -186,7 +186,7 @@ def plots(_device, small):
 
 def paint(_device, small):
     """Painting a tomogram against reading it and writing the arrays."""
-    from lib.heatmap import Discs, paint_tomogram
+    from lib.maps.heatmap import Discs, paint_tomogram
 
     shape = (32, 128, 128) if small else (256, 512, 512)
     rng = np.random.default_rng(0)
@@ -338,13 +338,13 @@ def small_trainer(device, count):
     import torch
 
     from lib.artifacts import ExperimentDir
-    from lib.models import build_model
-    from lib.patch_options import PatchOptions
-    from lib.patches import PatchStore, Shard
-    from lib.recipes import RECIPES
-    from lib.schedule import Schedule
-    from lib.trainer import Trainer
-    from lib.views import NEIGHBOURS
+    from lib.patches.options import PatchOptions
+    from lib.patches.store import PatchStore, Shard
+    from lib.patches.views import NEIGHBOURS
+    from lib.training.models import build_model
+    from lib.training.recipes import RECIPES
+    from lib.training.schedule import Schedule
+    from lib.training.trainer import Trainer
 
     options = PatchOptions("simsiam2d3d", BOX, (3, 5), 0.8)
     if device != "cpu":

@@ -4,9 +4,9 @@ import mrcfile
 import numpy as np
 import pytest
 
-from lib.image_list import read_image_list
-from lib.patch_options import PatchOptions
-from lib.preparation import prepare_store
+from lib.inputs.image_list import read_image_list
+from lib.patches.options import PatchOptions
+from lib.patches.preparation import prepare_store
 
 SHAPE = (24, 72, 72)  # (Z, Y, X)
 ANGLES = np.arange(-30, 31, 10.0)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lib.errors import InputError
-from lib.tomo_io import ORDERS, MrcInfo, resolve_order, z_sign
+from lib.inputs.tomo_io import ORDERS, MrcInfo, resolve_order, z_sign
 
 
 @pytest.mark.parametrize(

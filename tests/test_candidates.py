@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, maximum_filter
 
-from lib.candidates import find_candidates, margins, widest_diameter
 from lib.errors import InputError
-from lib.filtering import gaussian_volume, gaussian_volume_torch
-from lib.suppression import suppress
+from lib.patches.candidates import find_candidates, margins, widest_diameter
+from lib.patches.filtering import gaussian_volume, gaussian_volume_torch
+from lib.patches.suppression import suppress
 
 SMALL = {"box": 8, "boundary": 6}
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from lib.clustering import over_cluster
 from lib.errors import OptionError
-from lib.mapping import unit_rows
+from lib.maps.clustering import over_cluster
+from lib.maps.mapping import unit_rows
 from tests.plot_tables import make_table
 
 

@@ -25,7 +25,7 @@ from lib.coordinates import (
     select_labels,
 )
 from lib.errors import OptionError
-from lib.session_export import write_export
+from lib.session.export import write_export
 
 SCRIPT = PROJECT / "interactive_to_training_coords.py"
 # one voxel of a tomogram of 100 x 80 x 61 voxels (x, y, z) of 10 A

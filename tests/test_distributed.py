@@ -13,7 +13,7 @@ import torch
 from conftest import write_data_set
 from torch import nn
 
-from lib.distributed import RankBatchNorm, gather_rows
+from lib.training.distributed import RankBatchNorm, gather_rows
 
 PROJECT = Path(__file__).resolve().parents[1]
 # With this --dog_boundary there is an even number of candidates: no rank leaves one
@@ -116,7 +116,7 @@ def test_only_the_main_rank_speaks(experiments):
 
 
 def test_rank_batch_norm_is_pytorchs_when_alone(monkeypatch):
-    monkeypatch.setattr("lib.distributed.sum_over_ranks", lambda sums: sums)
+    monkeypatch.setattr("lib.training.distributed.sum_over_ranks", lambda sums: sums)
     torch.manual_seed(0)
     plain = nn.BatchNorm2d(5)
     nn.init.normal_(plain.weight)

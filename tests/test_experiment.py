@@ -8,13 +8,13 @@ import pytest
 
 from lib.artifacts import ExperimentDir
 from lib.errors import ArtifactError, ResourceError
-from lib.experiment import claimed, prepare_folder
+from lib.training.experiment import claimed, prepare_folder
 
 PROJECT = Path(__file__).resolve().parents[1]
 HOLD = """
 import sys, time
 from lib.artifacts import ExperimentDir
-from lib.experiment import claimed
+from lib.training.experiment import claimed
 with claimed(ExperimentDir(__import__("pathlib").Path(sys.argv[1]))):
     print("held", flush=True)
     time.sleep(60)

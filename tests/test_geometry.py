@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lib.geometry import project_to_tilts
+from lib.geometry.projection import project_to_tilts
 
 SHAPE = (40, 64, 64)
 

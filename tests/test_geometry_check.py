@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.conventions import Convention, possible_conventions
 from lib.errors import GeometryError, InputError
-from lib.geometry_check import (
+from lib.geometry.check import (
     AGREES,
     ASTRAY_IMAGES,
     NOTHING,
@@ -16,10 +15,11 @@ from lib.geometry_check import (
     check_geometry,
     examine,
 )
-from lib.image_list import ImageRow
-from lib.reprojection import correlate
-from lib.tilt_sample import TiltSample
-from lib.tomo_io import read_tilt_series, read_tomogram
+from lib.geometry.conventions import Convention, possible_conventions
+from lib.geometry.reprojection import correlate
+from lib.geometry.tilt_sample import TiltSample
+from lib.inputs.image_list import ImageRow
+from lib.inputs.tomo_io import read_tilt_series, read_tomogram
 from sample_data.make_synthetic import make_tomogram
 from sample_data.simulation import write_tomogram
 
@@ -281,7 +281,7 @@ def test_tomogram_without_contrast_is_refused(tmp_path, made):
 
 @pytest.mark.parametrize("factor", [1, 2, 3])
 def test_binning_keeps_the_centre(tmp_path, monkeypatch, made, factor):
-    monkeypatch.setattr("lib.tilt_sample.WIDTH", SHAPE[2] / factor)
+    monkeypatch.setattr("lib.geometry.tilt_sample.WIDTH", SHAPE[2] / factor)
     row = write(tmp_path, *made)
     assert TiltSample.read(row, "xzy").factor == factor
     assert examine(row, "xzy").asked > 0.5

@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from lib.health import Health, check_health, collapsed, sample_rows
+from lib.training.health import Health, check_health, collapsed, sample_rows
 
 CPU = torch.device("cpu")
 

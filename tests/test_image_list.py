@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from lib.errors import InputError
-from lib.image_list import ImageRow, find_image_list, read_image_list
+from lib.inputs.image_list import ImageRow, find_image_list, read_image_list
 
 HEADER = "image_name rec_path tilt_path angle_path"
 

@@ -5,12 +5,12 @@ from conftest import small_options
 from test_trainer import CPU, make_trainer
 
 from lib.artifacts import EmbeddingTable
-from lib.checkpoints import load_checkpoint, save_checkpoint
-from lib.embedding import PlainViews, encode, recalibrate
 from lib.errors import ArtifactError, OptionError
-from lib.inference import TrainedRun, embed
-from lib.models import build_model
 from lib.runtime import ALONE
+from lib.training.checkpoints import load_checkpoint, save_checkpoint
+from lib.training.embedding import PlainViews, encode, recalibrate
+from lib.training.inference import TrainedRun, embed
+from lib.training.models import build_model
 
 GIVEN = {"box": 8, "sigmas": (1.5, 3.0), "gauss": 0.8, "order": "zxy"}
 

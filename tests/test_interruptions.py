@@ -10,7 +10,7 @@ import torch
 from conftest import write_data_set
 from small_runs import PROJECT, finish, folder_of, start_command, train_command
 
-from lib.checkpoints import load_checkpoint
+from lib.training.checkpoints import load_checkpoint
 
 EPOCHS = 4
 

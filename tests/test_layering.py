@@ -26,11 +26,11 @@ SCRIPTS = (
     "interactive_to_training_coords.py",
 )
 PLOTTING = (
-    "lib.clustering",
-    "lib.mapping",
-    "lib.figures",
-    "lib.patch_pictures",
-    "lib.heatmap",
+    "lib.maps.clustering",
+    "lib.maps.mapping",
+    "lib.maps.figures",
+    "lib.maps.patch_pictures",
+    "lib.maps.heatmap",
     "lib.coordinates",
 )
 HEAVY = {"torch", "torchvision", "numpy", "scipy", "sklearn", "umap", "numba"}

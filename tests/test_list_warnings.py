@@ -6,7 +6,7 @@ import mrcfile
 import numpy as np
 import pytest
 
-from lib.list_warnings import warn_of_list
+from lib.inputs.list_warnings import warn_of_list
 
 
 @pytest.fixture

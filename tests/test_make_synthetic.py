@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from lib.image_list import read_image_list
-from lib.tomo_io import read_tilt_series, read_tomogram
+from lib.inputs.image_list import read_image_list
+from lib.inputs.tomo_io import read_tilt_series, read_tomogram
 from sample_data import simulation
 from sample_data.make_synthetic import SHAPES, make_tomogram
 

@@ -3,7 +3,7 @@ import torch
 from torch.nn import functional as F
 
 from lib.errors import ArtifactError, OptionError
-from lib.models import (
+from lib.training.models import (
     build_model,
     effective_rank,
     init_small,

@@ -6,7 +6,7 @@ import pytest
 from mrc_files import as_big_endian, int32, make_volume, refusal, write_mrc
 
 from lib.errors import InputError, warn_once
-from lib.tomo_io import inspect_mrc, open_tomogram, read_tomogram
+from lib.inputs.tomo_io import inspect_mrc, open_tomogram, read_tomogram
 
 
 @pytest.fixture(autouse=True)

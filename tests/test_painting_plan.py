@@ -4,7 +4,12 @@ import pytest
 
 from lib.artifacts import ExperimentDir, row_record, write_row_record
 from lib.errors import ArtifactError, InputError, OptionError, ResourceError
-from lib.painting_plan import check_disk, load_colors, open_painting, plan_paintings
+from lib.maps.painting_plan import (
+    check_disk,
+    load_colors,
+    open_painting,
+    plan_paintings,
+)
 from tests.plot_tables import SIZE, make_table
 
 
@@ -111,7 +116,7 @@ def test_disk_is_counted_before_anything_is_written(folder, monkeypatch):
     class Usage:
         free = size - 1
 
-    monkeypatch.setattr("lib.painting_plan.shutil.disk_usage", lambda _: Usage)
+    monkeypatch.setattr("lib.maps.painting_plan.shutil.disk_usage", lambda _: Usage)
     with pytest.raises(ResourceError, match="make room"):
         check_disk(paintings, experiment)
     experiment.grey_volume("tomo1").write_bytes(bytes(1000))

@@ -7,7 +7,7 @@ from PIL import Image
 
 from lib.artifacts import check_row_record, row_record
 from lib.errors import ArtifactError
-from lib.patch_pictures import encode_png, grey_levels, writing_patch_pictures
+from lib.maps.patch_pictures import encode_png, grey_levels, writing_patch_pictures
 
 
 def patches(rows=7):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from lib.artifacts import EmbeddingTable, InteractiveTable
-from lib.patch_pictures import grey_levels
+from lib.maps.patch_pictures import grey_levels
 from tests.plot_tables import SIZE, make_table
 from tests.test_painting_plan import write_tomogram
 

@@ -6,11 +6,11 @@ import pytest
 from conftest import small_options, write_data_set, write_tomogram
 
 from lib.errors import InputError, OptionError, ResourceError, run_script
-from lib.image_list import read_image_list
-from lib.patch_options import PatchOptions
-from lib.preparation import prepare_store, store_folder
-from lib.scenes import load_scene
-from lib.views import cut_views
+from lib.inputs.image_list import read_image_list
+from lib.patches.options import PatchOptions
+from lib.patches.preparation import prepare_store, store_folder
+from lib.patches.scenes import load_scene
+from lib.patches.views import cut_views
 
 
 def rows_of(listed, needs_tilts=False):

@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lib.errors import Refusal
-from lib.image_list import read_image_list
-from lib.tomo_io import (
+from lib.inputs.image_list import read_image_list
+from lib.inputs.tomo_io import (
     ORDERS,
     inspect_mrc,
     open_tomogram,

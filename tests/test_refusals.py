@@ -15,9 +15,9 @@ from conftest import small_options
 from refusal_sites import files, sites
 
 from lib import coordinate_formats, coordinates, runtime
-from lib.checkpoints import read_torch_file
 from lib.errors import ArtifactError, InputError, OptionError
-from lib.plain_text import read_lines
+from lib.inputs.plain_text import read_lines
+from lib.training.checkpoints import read_torch_file
 
 LISTED = Path(__file__).with_name("refusals.txt")
 LONGEST = 400  # characters of a sentence that is still read

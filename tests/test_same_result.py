@@ -5,7 +5,7 @@ import pytest
 from conftest import write_data_set
 from small_runs import embed_command, finish, folder_of, start_command, train_command
 
-from lib.npz import read_npz
+from lib.artifacts.npz import read_npz
 
 
 @pytest.fixture(scope="module")

@@ -17,10 +17,10 @@ from session_runs import SCRIPT, Running, make_table, write_run
 
 from lib.artifacts import ArtifactError, InteractiveTable
 from lib.errors import OptionError, ResourceError
-from lib.session import open_table
-from lib.session_cloud import Cloud, label_numbers, lay_out, nearest
-from lib.session_export import find_export, home_of, write_export
-from lib.session_page import (
+from lib.session.cloud import Cloud, label_numbers, lay_out, nearest
+from lib.session.export import find_export, home_of, write_export
+from lib.session.launch import open_table
+from lib.session.page import (
     check_phoenix,
     cloud_settings,
     first_settings,
@@ -28,7 +28,7 @@ from lib.session_page import (
     picture_links,
     set_environment,
 )
-from lib.session_server import bind, serve, stop_at_signals
+from lib.session.server import bind, serve, stop_at_signals
 
 NOON = datetime(2026, 11, 22, 12, 0, 0)
 EXPORT = (
@@ -525,7 +525,7 @@ def test_a_cloud_that_cannot_be_laid_out_is_refused(wrong):
 
 def test_another_phoenix_is_refused_with_what_to_do(monkeypatch):
     check_phoenix()
-    monkeypatch.setattr("lib.session_page.version", lambda name: "13.3.0")
+    monkeypatch.setattr("lib.session.page.version", lambda name: "13.3.0")
     with pytest.raises(ResourceError, match=r"found 13\.3\.0 .* pip install"):
         check_phoenix()
 

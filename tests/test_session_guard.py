@@ -7,8 +7,8 @@ import pytest
 from session_runs import make_table, write_ring
 
 from lib.errors import ArtifactError
-from lib.session_export import write_export
-from lib.session_guard import Guard, picked_rows
+from lib.session.export import write_export
+from lib.session.guard import Guard, picked_rows
 
 EXPORT = "mutation ($rows: [ID!]!) { exportEvents(eventIds: $rows) { fileName } }"
 CLOUD = "query ($n: Int!) { node(id: 1) { UMAPPoints(nSamples: $n) { id } } }"
@@ -174,7 +174,7 @@ def test_forms_that_any_web_site_can_send_are_refused(asked, kind):
 
 
 def test_what_is_too_large_is_refused(asked, monkeypatch):
-    monkeypatch.setattr("lib.session_guard.LARGEST_REQUEST", 10)
+    monkeypatch.setattr("lib.session.guard.LARGEST_REQUEST", 10)
     kind = {"content_type": "application/json"}
     assert asked("POST", "/graphql", b"0" * 12, chunks=3, **kind)[0] == 413
 

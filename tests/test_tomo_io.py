@@ -5,7 +5,13 @@ import pytest
 from mrc_files import SHAPE, make_volume, refusal, write_mrc
 
 from lib.errors import InputError, warn_once
-from lib.tomo_io import ORDERS, open_tomogram, read_tilt_series, read_tomogram, z_sign
+from lib.inputs.tomo_io import (
+    ORDERS,
+    open_tomogram,
+    read_tilt_series,
+    read_tomogram,
+    z_sign,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +71,7 @@ def test_compress_merges_slice_pairs_and_keeps_an_odd_last_one(tmp_path, order, 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("compress", [False, True])
 def test_volume_of_several_blocks_is_whole(tmp_path, monkeypatch, order, compress):
-    monkeypatch.setattr("lib.mrc_voxels.BLOCK_BYTES", 1)
+    monkeypatch.setattr("lib.inputs.mrc_voxels.BLOCK_BYTES", 1)
     volume = make_volume(shape=(5, 9, 7))
     path = write_mrc(tmp_path / "t.rec", volume, order=order)
     array, _ = read_tomogram(path, order, compress=compress)

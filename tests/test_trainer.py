@@ -6,15 +6,15 @@ import pytest
 import torch
 
 from lib.artifacts import ExperimentDir
-from lib.checkpoints import load_checkpoint
-from lib.contrast import contrastive_loss
 from lib.errors import TrainingError
-from lib.feed import PairFeed
-from lib.models import build_model
-from lib.recipes import RECIPES
 from lib.runtime import Ranks, seed_everything
-from lib.schedule import Schedule, learning_rate
-from lib.trainer import Trainer
+from lib.training.checkpoints import load_checkpoint
+from lib.training.contrast import contrastive_loss
+from lib.training.feed import PairFeed
+from lib.training.models import build_model
+from lib.training.recipes import RECIPES
+from lib.training.schedule import Schedule, learning_rate
+from lib.training.trainer import Trainer
 
 CPU = torch.device("cpu")
 

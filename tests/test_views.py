@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from lib.geometry import project_to_tilts
-from lib.views import NEIGHBOURS, VIEWS_BY_MODE, Scene, cut_views
+from lib.geometry.projection import project_to_tilts
+from lib.patches.views import NEIGHBOURS, VIEWS_BY_MODE, Scene, cut_views
 
 ANGLES = np.array([-18.0, -9.0, 0.0, 9.0, 18.0])
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from lib.artifacts.npz import read_npz
 from lib.artifacts.rows import fingerprint_rows
 from lib.artifacts.writing import whole_file
 from lib.errors import ArtifactError
-from lib.npz import read_npz
 
 SCHEMA_VERSION = 1
 _AXES = {"name": 1, "coords": 2, "pred": 2, "proj": 2, "subvol": 4, "subvols_2d": 4}

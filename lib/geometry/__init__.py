@@ -1,0 +1,1 @@
+"""Where a point of the tomogram falls in the tilt images, and whether it does."""

@@ -1,0 +1,199 @@
+"""A tomogram and a few of its tilt images, binned: enough to compare the two.
+
+What is aligned is told by features of tens of nanometres, and a check must take
+seconds, so everything is averaged down to about `WIDTH` pixels while it is read.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from lib.errors import InputError
+from lib.geometry.conventions import TURNS
+from lib.geometry.reprojection import (
+    Projection,
+    band_pass,
+    chance,
+    correlate_shifted,
+    project,
+    whole_image,
+)
+from lib.inputs.mrc_voxels import Extremes, block_ranges, read_sections
+from lib.inputs.tomo_io import (
+    ORDERS,
+    inspect_mrc,
+    read_tilt_angles,
+    resolve_order,
+    z_sign,
+)
+
+WIDTH = 256  # [binned pixels]
+# Untilted, both signs look the same; at high tilts, much is not in the tomogram.
+TILTS = (-42, -30, -18, 18, 30, 42)  # [degrees]
+USUAL = (0.5, 99.5)  # hot pixels and gold beads beyond are clipped [percentiles]
+
+
+@dataclass(frozen=True)
+class TiltSample:
+    """What is compared.
+
+    Attributes
+    ----------
+    tomogram : ndarray of float32
+        Binned, of mean 0, with the axes of the file.
+    file_shape : tuple of int
+        Of the file, before binning [voxels].
+    order : str
+        As asked for, never ``auto``.
+    images : ndarray of float32, shape (T, Y // factor, X // factor)
+        Band-passed, in ascending order of their places.
+    following : dict of int to ndarray
+        By place t, the binned image after the t-th in the file, for some t.
+    places : ndarray of int, shape (T,)
+        Of the images in their file.
+    angles : ndarray, shape (all images,)
+        Signed as asked for [degrees].
+    image_shape : tuple of int
+        (Y, X) before binning [pixels].
+    factor : int
+        Of the binning.
+    """
+
+    tomogram: np.ndarray
+    file_shape: tuple
+    order: str
+    images: np.ndarray
+    following: dict
+    places: np.ndarray
+    angles: np.ndarray
+    image_shape: tuple
+    factor: int
+
+    @classmethod
+    def read(cls, row, order, flip_tilt_angles=False):
+        """Read what is needed of one row of an image list.
+
+        Parameters
+        ----------
+        row : lib.inputs.image_list.ImageRow
+        order : str
+            Key of `lib.inputs.tomo_io.ORDERS`, or ``auto``.
+        flip_tilt_angles : bool
+            Whether the angle file has the opposite sign.
+
+        Raises
+        ------
+        InputError
+            When a file cannot be used, or their sizes or counts do not fit.
+        """
+        series, info = inspect_mrc(row.tilt_path), inspect_mrc(row.rec_path)
+        order = resolve_order(info, order, series.shape)
+        angles = read_tilt_angles(row.angle_path, series.shape[0])
+        factor = max(1, round(max(series.shape[1:]) / WIDTH))
+        wanted = {int(np.abs(angles - tilt).argmin()) for tilt in TILTS}
+        pairs = {place + step for place in wanted for step in (0, 1)}
+        binned = _read_images(series, sorted(pairs & set(range(len(angles)))), factor)
+        places = sorted(wanted & set(binned))
+        if not places:
+            raise InputError(
+                f"{row.tilt_path}: the images near {', '.join(map(str, TILTS))} "
+                "degrees are blank or not finite"
+            )
+        return cls(
+            tomogram=_read_tomogram(info, factor),
+            file_shape=info.shape,
+            order=order,
+            images=np.array([band_pass(binned[place]) for place in places]),
+            following={
+                number: binned[place + 1]
+                for number, place in enumerate(places)
+                if place + 1 in binned
+            },
+            places=np.array(places),
+            angles=-angles if flip_tilt_angles else angles,
+            image_shape=series.shape[1:],
+            factor=factor,
+        )
+
+    def project(self, convention):
+        """Return the `Projection` of the tomogram by a convention."""
+        axes = ORDERS[convention.order]
+        volume = self.tomogram.transpose(axes)
+        shape = tuple(self.file_shape[axis] for axis in axes)
+        if convention.axis == "x":
+            volume = volume.transpose(0, 2, 1)
+            shape = (shape[0], shape[2], shape[1])
+        return project(
+            volume,
+            convention.angles(self.angles)[self.places],
+            shape=shape,
+            factor=self.factor,
+            z_sign=z_sign(convention.order),
+        )
+
+    def seen_by(self, convention):
+        """Return the images (T, ...) so that they fit the projection of it."""
+        turned = TURNS[convention.turn](self.images)
+        return turned.transpose(0, 2, 1) if convention.axis == "x" else turned
+
+    def neighbours(self):
+        """Return how well images agree with the next ones, shifted at will.
+
+        Returns
+        -------
+        correlation, significance : float
+            Medians over the pairs; the latter as a multiple of chance.
+        """
+        if not self.following:
+            return 0.0, 0.0
+        here = self.images[list(self.following)]
+        following = [whole_image(image) for image in self.following.values()]
+        seen = np.ones((len(here), here.shape[2]), bool)
+        maps = correlate_shifted(Projection(np.array(following), seen), here)
+        highest = maps.max(axis=(1, 2))
+        return float(np.median(highest)), float(np.median(highest / chance(maps)))
+
+
+def _read_tomogram(info, factor):
+    """Return the tomogram, cubes of `factor` voxels averaged; mean 0."""
+    binned = np.empty([max(1, size // factor) for size in info.shape], np.float32)
+    longest = max(stop - start for start, stop in block_ranges(info))
+    step = max(factor, longest // factor * factor)
+    whole = len(binned) * factor
+    ranges = [(start, min(start + step, whole)) for start in range(0, whole, step)]
+    extremes = Extremes()
+    for (start, stop), block in zip(ranges, read_sections(info, ranges), strict=True):
+        extremes.update(block)
+        if not extremes.unusable:
+            binned[start // factor : stop // factor] = average(block, factor, (0, 1, 2))
+    if extremes.fault:
+        raise InputError(
+            f"{info.path} cannot be used: voxels {extremes.fault}; reconstruct it again"
+        )
+    binned -= binned.mean(dtype=np.float64)
+    return binned
+
+
+def _read_images(info, places, factor):
+    """Return the binned images that are neither blank nor not finite, by place."""
+    ranges = [(place, place + 1) for place in places]
+    images = {}
+    for place, section in zip(places, read_sections(info, ranges), strict=True):
+        extremes = Extremes()
+        extremes.update(section)
+        if not extremes.fault:
+            image = average(section[0], factor, (0, 1))
+            image = np.clip(image, *np.percentile(image, USUAL))
+            images[place] = image - image.mean()
+    return images
+
+
+def average(array, factor, axes):
+    """Average runs of `factor` along each of `axes`; a remainder is cut off."""
+    for axis in axes:
+        moved = np.moveaxis(array, axis, 0)[: array.shape[axis] // factor * factor]
+        total = moved[::factor].astype(np.float32)
+        for offset in range(1, factor):
+            total += moved[offset::factor]
+        array = np.moveaxis(total, 0, axis)
+    return array / factor ** len(axes)

@@ -1,0 +1,1 @@
+"""What the user gives: the list, tomograms, tilt series and tilt angles."""

@@ -1,0 +1,147 @@
+"""Which axis of a tomogram file is which.
+
+``--order`` takes the names of the peers, whose letters are not simply the axes of
+the file; `ORDERS` is the definition. ``xzy`` is what IMOD's ``tilt`` writes,
+``zxy`` what it becomes by ``trimvol -rx`` and what AreTomo, Warp and RELION write.
+"""
+
+from lib.errors import InputError, warn_once
+from lib.inputs.mrc_byte_order import as_text
+
+# Transposition of the array in the file to (Z, Y, X).
+ORDERS = {
+    "xzy": (1, 0, 2),  # file (Y, Z, X)
+    "zxy": (0, 1, 2),  # file (Z, Y, X)
+    "xyz": (2, 0, 1),  # file (Y, X, Z)
+    "yxz": (2, 1, 0),  # file (X, Y, Z)
+}
+
+
+def z_sign(order):
+    """Return -1 where z runs against the tilt geometry: raw IMOD, ``xzy``.
+
+    ``trimvol -rx`` turns the volume by 90 degrees about x, which keeps the hand
+    and lets z run the other way.
+    """
+    return -1 if order == "xzy" else 1
+
+
+def resolve_order(info, order, tilt_shape=None):
+    """Return the order of the axes in a tomogram file, or refuse an unlikely one.
+
+    Parameters
+    ----------
+    info : MrcInfo
+        Of the tomogram.
+    order : str
+        Key of `ORDERS`, or ``auto``: the only one that fits the shapes.
+    tilt_shape : tuple of int, optional
+        (T, Y, X) of the tilt series.
+
+    Returns
+    -------
+    str
+        Key of `ORDERS`.
+
+    Raises
+    ------
+    InputError
+        When Y and X are not those of the tilt images; or, without tilt series,
+        when Z is not the shortest axis. The refusal names what would fit.
+    """
+    fitting = [key for key in ORDERS if _fits(info.shape, key, tilt_shape)]
+    if order in fitting:
+        return order
+    if order == "auto" and len(fitting) == 1:
+        warn_once(
+            f"{info.path}: --order auto reads the file's {as_text(info.shape)} "
+            f"voxels as {fitting[0]}"
+        )
+        return fitting[0]
+    if order == "auto" and fitting:
+        raise InputError(
+            f"{info.path}: the shape {as_text(info.shape)} fits --order "
+            f"{' and '.join(fitting)} alike; say which it is"
+        )
+    if order != "auto" and order not in ORDERS:
+        raise InputError(f"--order {order} is none of {', '.join(ORDERS)}, auto")
+    raise InputError(_explain(info, order, fitting, tilt_shape))
+
+
+def _arrange(shape, order):
+    return tuple(shape[axis] for axis in ORDERS[order])
+
+
+def _fits(shape, order, tilt_shape):
+    arranged = _arrange(shape, order)
+    if tilt_shape is None:
+        return arranged[0] == min(shape)
+    return arranged[1:] == tuple(tilt_shape[1:])
+
+
+def _explain(info, order, fitting, tilt_shape):
+    """Return why no order fits, or the given one does not."""
+    if order == "auto":
+        order = _likeliest(info.shape, tilt_shape)
+    depth, height, width = _arrange(info.shape, order)
+    read = (
+        f"{info.path}: with --order {order} the file's {as_text(info.shape)} voxels "
+        f"are x {width}, y {height}, z {depth}"
+    )
+    instead = f"use --order {' or '.join(fitting)}"
+    if tilt_shape is None:
+        return f"{read}, but z is the shortest axis of a tomogram: {instead}"
+    if fitting:
+        return (
+            f"{read}, but the tilt images are x {tilt_shape[2]}, y {tilt_shape[1]}: "
+            f"{instead}"
+        )
+    return f"{read}; {describe_misfit(tuple(tilt_shape[1:]), (height, width))}"
+
+
+def _likeliest(shape, tilt_shape):
+    """Return the order whose X-Y is the tilt images' but for one factor, or xzy."""
+    for order in ORDERS:
+        if _factor(tilt_shape[1:], _arrange(shape, order)[1:]):
+            return order
+    return "xzy"
+
+
+def describe_misfit(tilt_yx, tomogram_yx):
+    """Return how two image sizes differ, and what would make them equal.
+
+    Parameters
+    ----------
+    tilt_yx, tomogram_yx : tuple of int
+        (Y, X) [pixels], [voxels].
+    """
+    sizes = (
+        f"tilt images are {tilt_yx[1]} x {tilt_yx[0]} (x, y), the tomogram is "
+        f"{tomogram_yx[1]} x {tomogram_yx[0]}"
+    )
+    if factor := _factor(tilt_yx, tomogram_yx):
+        return f"{sizes}, {factor} times smaller: bin the tilt images by {factor}"
+    if factor := _factor(tomogram_yx, tilt_yx):
+        return (
+            f"{sizes}, {factor} times larger: bin the tomogram by {factor}, or take "
+            "tilt images binned as it is"
+        )
+    if tilt_yx == tomogram_yx[::-1]:
+        return f"{sizes}, x and y swapped: turn the tilt images by 90 degrees"
+    return (
+        f"{sizes}, and no binning makes them equal: is the series that of another "
+        "tomogram, or is one of them trimmed?"
+    )
+
+
+def _factor(larger, smaller):
+    """Return the whole binning that takes one size to the other, or None.
+
+    Programs cut, round or pad the remainder, so one pixel either way is equal.
+    """
+    factor = max(1, round(larger[0] / smaller[0]))
+    fits = all(
+        abs(large / factor - small) < 1
+        for large, small in zip(larger, smaller, strict=True)
+    )
+    return factor if factor > 1 and fits else None

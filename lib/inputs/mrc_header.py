@@ -1,0 +1,225 @@
+"""What an MRC file says of itself, held against the bytes that are on the disk.
+
+A header is believed only as far as the file can keep its word: nothing is
+allocated or mapped before the size on the disk allows it. The layout is that of
+mrcfile (MRC2014); the decoding is ours, because mrcfile allocates what a damaged
+header claims and reads IMOD's unsigned bytes as signed.
+"""
+
+import gzip
+import math
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from mrcfile.utils import dtype_from_mode
+
+from lib.errors import InputError, warn_once
+from lib.inputs.mrc_byte_order import (
+    HEADER_BYTES,
+    READABLE_MODES,
+    REFUSED_MODES,
+    as_text,
+    axis_lengths,
+    byte_order,
+    decode_header,
+)
+
+GZIP_MAGIC = b"\x1f\x8b"
+GZIP_RATIO = 1032  # deflate packs at most 258 bytes into 2 bits
+IMOD_STAMP = 1146047817  # at byte 152; the flags follow it
+IMOD_SIGNED = 1
+
+
+@dataclass(frozen=True)
+class MrcInfo:
+    """An MRC file that can be read, as its header describes it.
+
+    Attributes
+    ----------
+    path : Path
+    shape : tuple of int
+        Of the array in the file, slowest axis first.
+    dtype : numpy.dtype
+        What the voxels decode to, in the byte order of the file.
+    voxel_size : float or None
+        Edge of a voxel along x of the file [Angstrom]; None when the header has
+        none.
+    spacing : tuple of float or None
+        Edges along x, y, z of the file [Angstrom]; None like `voxel_size`.
+    offset : int
+        First byte of the voxels in the (decompressed) file.
+    gzipped : bool
+    """
+
+    path: Path
+    shape: tuple[int, int, int]
+    dtype: np.dtype
+    voxel_size: float | None
+    spacing: tuple[float, float, float] | None = None
+    offset: int = HEADER_BYTES
+    gzipped: bool = False
+
+    @property
+    def section_bytes(self):
+        """Bytes of one section (index of the slowest axis)."""
+        return self.shape[1] * self.shape[2] * self.dtype.itemsize
+
+    @property
+    def total_bytes(self):
+        """Bytes of headers and voxels."""
+        return self.offset + self.shape[0] * self.section_bytes
+
+
+def inspect_mrc(path):
+    """Read and check the header of an MRC file; its voxels are not touched.
+
+    Parameters
+    ----------
+    path : path-like
+        MRC2014 or IMOD file, either byte order, plain or gzipped.
+
+    Returns
+    -------
+    MrcInfo
+
+    Raises
+    ------
+    InputError
+        When there is no such file, it is no MRC file, holds complex numbers, has
+        an empty axis or fewer (or far more) bytes than its header asks for.
+    """
+    path = Path(path)
+    raw, size, gzipped = _read_start(path)
+    header = decode_header(path, raw, GZIP_RATIO * size if gzipped else size)
+    spacing = _spacing(header)
+    info = MrcInfo(
+        path=path,
+        shape=_shape(path, header),
+        dtype=_dtype(path, header, raw),
+        spacing=spacing,
+        voxel_size=spacing[0] if spacing else None,
+        offset=_offset(path, header),
+        gzipped=gzipped,
+    )
+    if not gzipped:
+        check_size(info, size)
+    elif info.total_bytes > GZIP_RATIO * size:
+        raise InputError(
+            f"{path} is damaged: its header asks for {info.total_bytes:,} bytes "
+            f"({as_text(info.shape)} voxels), more than {size:,} bytes of gzip can hold"
+        )
+    return info
+
+
+def check_size(info, size):
+    """Refuse a file whose bytes are not those its header asks for.
+
+    Parameters
+    ----------
+    info : MrcInfo
+    size : int
+        Bytes of the (decompressed) file.
+    """
+    asks = (
+        f"its header asks for {info.total_bytes:,} bytes ({as_text(info.shape)} voxels "
+        f"of {info.dtype.name}), the file has {size:,}"
+    )
+    surplus = size - info.total_bytes
+    if surplus < 0:
+        raise InputError(
+            f"{info.path} is truncated: {asks}; copy or reconstruct it again"
+        )
+    if surplus >= info.section_bytes:
+        raise InputError(
+            f"{info.path} and its header disagree: {asks}; write it again with the "
+            "program that made it"
+        )
+    if surplus:
+        warn_once(f"{info.path}: {asks}; the rest is ignored")
+
+
+def _read_start(path):
+    """Return the first 1024 bytes, the size on the disk, and whether gzipped."""
+    try:
+        if not path.is_file():
+            found = "is a folder" if path.is_dir() else "does not exist"
+            raise InputError(f"{path} {found}; expected an MRC file")
+        size = path.stat().st_size
+        with path.open("rb") as stream:
+            raw = stream.read(HEADER_BYTES)
+        gzipped = raw.startswith(GZIP_MAGIC)
+        if gzipped:
+            with gzip.open(path) as stream:
+                raw = stream.read(HEADER_BYTES)
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be read: {reason}") from error
+    if len(raw) < HEADER_BYTES:
+        raise InputError(
+            f"{path} is no MRC file: it has {len(raw)} bytes, the header alone "
+            f"takes {HEADER_BYTES}; is it empty or truncated?"
+        )
+    return raw, size, gzipped
+
+
+def _shape(path, header):
+    shape = axis_lengths(header)
+    if min(shape) < 1:
+        raise InputError(
+            f"{path} is empty: its header says {as_text(shape)} voxels; "
+            "reconstruct it again"
+        )
+    depth = int(header["mz"])
+    if 401 <= header["ispg"] <= 630 and 0 < depth < shape[0]:
+        raise InputError(
+            f"{path} is a stack of {shape[0] // depth} volumes; give one volume a file"
+        )
+    return shape
+
+
+def _dtype(path, header, raw):
+    mode = int(header["mode"])
+    if mode not in READABLE_MODES:
+        reason = REFUSED_MODES.get(mode, "unknown")
+        raise InputError(
+            f"{path} has MRC mode {mode} ({reason}); modes "
+            f"{', '.join(map(str, READABLE_MODES))} are read"
+        )
+    if mode == 0 and _has_unsigned_bytes(path, header, raw):
+        return np.dtype(np.uint8)
+    return dtype_from_mode(mode).newbyteorder(byte_order(header))
+
+
+def _has_unsigned_bytes(path, header, raw):
+    """Tell IMOD's unsigned bytes from MRC2014's signed ones."""
+    stamp, flags = np.frombuffer(raw, f"{byte_order(header)}i4", count=2, offset=152)
+    if stamp == IMOD_STAMP:
+        return not flags & IMOD_SIGNED
+    low, high = float(header["dmin"]), float(header["dmax"])
+    unsigned = low >= 0 and 127 < high <= 255
+    if unsigned:
+        warn_once(
+            f"{path} says that its bytes go from {low:g} to {high:g}; they are read "
+            "as unsigned"
+        )
+    return unsigned
+
+
+def _spacing(header):
+    """Return the edges of a voxel along x, y, z [Angstrom], or None."""
+    edges = []
+    for cell, intervals in zip("xyz", ("mx", "my", "mz"), strict=True):
+        length, count = float(header["cella"][cell]), int(header[intervals])
+        if not math.isfinite(length) or length <= 0 or count <= 0:
+            return None
+        edges.append(float(f"{length / count:.6g}"))  # float32 knows no more digits
+    return tuple(edges)
+
+
+def _offset(path, header):
+    extended = int(header["nsymbt"])
+    if extended < 0:
+        raise InputError(f"{path} is damaged: its extended header has {extended} bytes")
+    return HEADER_BYTES + extended

@@ -1,0 +1,138 @@
+"""The voxels of an MRC file: mapped, or read a few sections at a time."""
+
+import gzip
+import math
+import zlib
+
+import numpy as np
+
+from lib.errors import InputError
+from lib.inputs.mrc_header import check_size
+
+BLOCK_BYTES = 2**23
+
+
+def map_voxels(info):
+    """Return the voxels without reading them, in the order of the file.
+
+    Parameters
+    ----------
+    info : MrcInfo
+
+    Returns
+    -------
+    ndarray, shape `info.shape`, dtype `info.dtype`
+        Read-only map of the file; of a gzipped file a decompressed copy.
+    """
+    if info.gzipped:
+        return _decompress(info)
+    try:
+        mapped = np.memmap(info.path, info.dtype, "r", info.offset, info.shape)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{info.path} cannot be read: {reason}") from error
+    return mapped.view(np.ndarray)
+
+
+def block_ranges(info):
+    """Return (start, stop) of the blocks to read a file in; every start is even."""
+    step = max(2, BLOCK_BYTES // info.section_bytes // 2 * 2)
+    sections = info.shape[0]
+    return [(start, min(start + step, sections)) for start in range(0, sections, step)]
+
+
+def read_sections(info, ranges):
+    """Yield ``file[start:stop]`` for each (start, stop) of `ranges`.
+
+    Plain reads, not a map: a file that shrinks or a disk that fails meanwhile is
+    then an error with a name instead of a dead process, and network disks are
+    read in long runs.
+
+    Parameters
+    ----------
+    info : MrcInfo
+    ranges : iterable of (int, int)
+
+    Yields
+    ------
+    ndarray, shape (stop - start, ...), dtype `info.dtype`
+    """
+    if info.gzipped:
+        voxels = _decompress(info)
+        yield from (voxels[start:stop] for start, stop in ranges)
+        return
+    try:
+        with info.path.open("rb", buffering=0) as stream:
+            for start, stop in ranges:
+                yield _read_block(stream, info, start, stop)
+    except OSError as error:
+        raise InputError(f"{info.path} cannot be read: {error.strerror}") from error
+
+
+def _read_block(stream, info, start, stop):
+    block = np.empty((stop - start, *info.shape[1:]), info.dtype)
+    buffer = memoryview(block.reshape(-1).view(np.uint8))
+    stream.seek(info.offset + start * info.section_bytes)
+    while buffer:
+        count = stream.readinto(buffer)
+        if not count:
+            raise InputError(
+                f"{info.path} ended {len(buffer):,} bytes before section {stop}; was "
+                "it changed meanwhile?"
+            )
+        buffer = buffer[count:]
+    return block
+
+
+def _decompress(info):
+    """Return the voxels of a gzipped file; memory grows only with what is there."""
+    content = bytearray()
+    # One section more shows a file that is too long, and reaches the end of a good
+    # one, where its checksum is verified.
+    limit = info.total_bytes + info.section_bytes
+    try:
+        with gzip.open(info.path) as stream:
+            while chunk := stream.read(min(BLOCK_BYTES, limit - len(content))):
+                content += chunk
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(
+            f"{info.path} cannot be decompressed beyond {len(content):,} of "
+            f"{info.total_bytes:,} bytes: {error}; copy it again"
+        ) from error
+    check_size(info, len(content))
+    count = math.prod(info.shape)
+    voxels = np.frombuffer(content, info.dtype, count, info.offset)
+    return voxels.reshape(info.shape)
+
+
+class Extremes:
+    """Smallest and largest voxel so far, and how many are not finite."""
+
+    def __init__(self):
+        self.low, self.high, self.unusable = math.inf, -math.inf, 0
+
+    def update(self, block):
+        """Take in the voxels of `block`."""
+        with np.errstate(invalid="ignore"):  # signalling NaNs
+            low, high = float(block.min()), float(block.max())
+        if math.isfinite(low) and math.isfinite(high):
+            self.low, self.high = min(self.low, low), max(self.high, high)
+        else:
+            self.unusable += block.size - np.count_nonzero(np.isfinite(block))
+
+    @property
+    def fault(self):
+        """What is wrong with the voxels, or None."""
+        if self.unusable:
+            return f"{self.unusable:,} not finite"
+        return f"all equal ({self.low:g})" if self.low == self.high else None
+
+
+def merge_pairs(block, axis):
+    """Return the maximum of each pair along `axis`; an odd last one stays alone."""
+    moved = np.moveaxis(block, axis, 0)
+    pairs = len(moved) // 2
+    merged = np.empty((len(moved) - pairs, *moved.shape[1:]), block.dtype)
+    np.maximum(moved[0 : 2 * pairs : 2], moved[1 : 2 * pairs : 2], out=merged[:pairs])
+    merged[pairs:] = moved[2 * pairs :]
+    return np.moveaxis(merged, 0, axis)

@@ -1,0 +1,64 @@
+"""Angle files (``.tlt``, ``.rawtlt``): one tilt a line, in degrees."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from lib.errors import InputError
+from lib.inputs.plain_text import read_lines
+
+# No nested repeats: a megabyte of digits must not take a year to refuse.
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
+
+
+def read_tilt_angles(path, n_images):
+    """Read the tilt angle of each image.
+
+    Parameters
+    ----------
+    path : path-like
+        Text; the first column counts, blank lines do not.
+    n_images : int
+        Images of the tilt series.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_images,)
+        [degrees].
+
+    Raises
+    ------
+    InputError
+        When there are more or fewer angles than images, or one is not a number
+        within +-90, or all are equal.
+    """
+    path = Path(path)
+    lines = read_lines(path, "an angle file")
+    angles = [_parse(path, number, line) for number, line in lines]
+    if len(angles) != n_images:
+        raise InputError(
+            f"{path} has {len(angles)} angles, the tilt series {n_images} images; "
+            "needed is one angle for each image, one a line"
+        )
+    if n_images > 1 and min(angles) == max(angles):
+        raise InputError(
+            f"{path}: all {n_images} angles are {angles[0]:g} degrees; is it the "
+            "right file?"
+        )
+    return np.array(angles, dtype=np.float64)
+
+
+def _parse(path, number, line):
+    first = (line.split() or [line])[0].rstrip(",;")
+    where = f"{path}, line {number}: {first[:40]!r}"
+    if first.lower().lstrip("+-") in ("nan", "inf", "infinity"):
+        raise InputError(f"{where} is not finite; expected degrees within +-90")
+    if not NUMBER.fullmatch(first):
+        raise InputError(
+            f"{where} is not an angle; expected one number a line, in degrees"
+        )
+    angle = float(first)
+    if abs(angle) > 90:
+        raise InputError(f"{where} is not within +-90 degrees")
+    return angle + 0.0  # -0.00 becomes 0

@@ -1,0 +1,1 @@
+"""The embedding on paper: clusters, map, patches, colours in the tomogram."""

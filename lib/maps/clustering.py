@@ -1,0 +1,129 @@
+"""Over-clustering of the embeddings: more clusters than molecules, to join by eye.
+
+k-means first summarises the candidates by a few hundred centroids; spectral
+clustering then groups the centroids along the manifold they lie on (Huang et al.,
+Nat. Methods 2024, methods).
+"""
+
+import numpy as np
+from scipy.cluster.hierarchy import leaves_list, linkage
+from scipy.linalg import eigh
+from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits
+
+from lib.errors import OptionError
+
+N_CENTROIDS = 256
+MOST_ROUNDS = 60  # after that k-means only polishes
+N_SCALING_NEIGHBORS = 7
+ROWS_FOR_TWO_THREADS = 5000
+
+
+def over_cluster(vectors, *, n_cluster, seed):
+    """Give every candidate a cluster.
+
+    Parameters
+    ----------
+    vectors : ndarray of float32, shape (N, D)
+        Embeddings, scaled to length one: see `lib.maps.mapping.unit_rows`.
+    n_cluster : int
+        Clusters wanted; fewer come back only where fewer rows differ.
+    seed : int
+        Of both clusterings.
+
+    Returns
+    -------
+    ndarray of int64, shape (N,)
+        Labels 0, 1, ...; clusters of near numbers are alike.
+
+    Raises
+    ------
+    OptionError
+        When `n_cluster` exceeds N.
+    """
+    n = len(vectors)
+    if n_cluster > n:
+        raise OptionError(
+            f"--n_cluster {n_cluster} is more than the {n} candidates there are; "
+            f"give at most {n}, for example --n_cluster {max(1, n // 4)}"
+        )
+    n_distinct = len(np.unique(vectors, axis=0))
+    n_centroids = min(N_CENTROIDS, max(n_cluster, n // 4), n_distinct)
+    n_centroids = max(n_centroids, min(n_cluster, n_distinct))
+    centroids, nearest = _k_means(vectors, n_centroids, seed, n_init=1)
+    groups = _spectral_groups(centroids, min(n_cluster, n_centroids), seed)
+    return _alike_side_by_side(groups[nearest], vectors)
+
+
+def reproducible_threads(n):
+    """Return a context in which the same seed gives the same floating-point sums.
+
+    OpenMP adds the partial sums of its threads in any order; of two the sum is the
+    same either way. On few rows one thread is faster: where the cores are busy, two
+    spend seconds waiting for each other.
+
+    Parameters
+    ----------
+    n : int
+        Rows to be worked on.
+
+    Returns
+    -------
+    context manager
+    """
+    threads = 1 if n < ROWS_FOR_TWO_THREADS else 2
+    return threadpool_limits(threads, user_api="openmp")
+
+
+def _k_means(vectors, n_cluster, seed, n_init):
+    with reproducible_threads(len(vectors)):
+        fit = KMeans(
+            n_cluster, n_init=n_init, max_iter=MOST_ROUNDS, random_state=seed
+        ).fit(vectors)
+    return fit.cluster_centers_, fit.labels_
+
+
+def _spectral_groups(points, n_group, seed):
+    """Cluster points in the leading eigenvectors of their affinity (Ng et al. 2002).
+
+    Dense, because there are few points: exact and without ARPACK's failures on
+    graphs that fall apart.
+    """
+    n = len(points)
+    if n_group >= n:
+        return np.arange(n)
+    degree_scaled = _scaled_affinity(points)
+    _, axes = eigh(degree_scaled, subset_by_index=(n - n_group, n - 1))
+    axes /= np.linalg.norm(axes, axis=1, keepdims=True).clip(1e-12)
+    return _k_means(axes, n_group, seed, n_init=10)[1]
+
+
+def _scaled_affinity(points):
+    """Return D^-1/2 A D^-1/2, A a Gaussian as wide as each neighbourhood.
+
+    The width of a pair is the product of both points' distances to their seventh
+    neighbour (Zelnik-Manor & Perona 2004), so that dense and sparse regions of an
+    embedding are treated alike.
+    """
+    points = points.astype(np.float64)
+    squares = (points**2).sum(axis=1)
+    distances = (squares[:, None] + squares - 2 * points @ points.T).clip(0)
+    neighbor = min(N_SCALING_NEIGHBORS, len(points) - 1)
+    widths = np.sqrt(np.partition(distances, neighbor, axis=1)[:, neighbor])
+    affinity = np.exp(-distances / np.outer(widths, widths).clip(1e-12))
+    roots = np.sqrt(affinity.sum(axis=1))
+    return affinity / np.outer(roots, roots)
+
+
+def _alike_side_by_side(labels, vectors):
+    """Renumber labels so that clusters of near numbers are alike.
+
+    The order is that of the leaves of their average-linkage tree, turned so that
+    neighbouring leaves are as close as can be (Bar-Joseph et al. 2001).
+    """
+    found, labels = np.unique(labels, return_inverse=True)
+    if len(found) < 3:
+        return labels.astype(np.int64)
+    middles = [vectors[labels == label].mean(axis=0) for label in range(len(found))]
+    tree = linkage(np.array(middles, np.float64), "average", optimal_ordering=True)
+    return np.argsort(leaves_list(tree))[labels].astype(np.int64)

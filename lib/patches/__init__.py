@@ -1,0 +1,1 @@
+"""Candidates of a tomogram, and what the network sees of them."""

@@ -1,0 +1,99 @@
+"""Everything that decides which patches there are."""
+
+import math
+from dataclasses import dataclass
+
+from lib.errors import OptionError, warn_once
+from lib.patches.candidates import widest_diameter
+from lib.patches.views import NEIGHBOURS, VIEWS_BY_MODE
+
+
+@dataclass(frozen=True)
+class PatchOptions:
+    """Options of candidates and patches; equal options give equal patches.
+
+    Attributes
+    ----------
+    mode : str
+        Key of `lib.patches.views.VIEWS_BY_MODE`.
+    box : int
+        Edge of a patch, even [voxels].
+    sigmas : tuple of float
+        Of the DoG pyramid [voxels].
+    gauss : float
+        Denoising Gaussian [voxels].
+    order : str
+        Axes of the tomogram files, see `lib.inputs.tomo_io`.
+    compress, bright, flip_tilt_angles : bool
+    dog_diameter, dog_boundary : int
+        See `lib.patches.candidates.find_candidates`.
+    dog_std_multiplier : float
+    tilt_range : float
+        [degrees].
+    """
+
+    mode: str
+    box: int
+    sigmas: tuple
+    gauss: float
+    order: str = "xzy"
+    compress: bool = False
+    bright: bool = False
+    dog_diameter: int = 14
+    dog_boundary: int = 30
+    dog_std_multiplier: float = 0.5
+    tilt_range: float = 20.0
+    flip_tilt_angles: bool = False
+
+    def __post_init__(self):
+        object.__setattr__(self, "sigmas", tuple(self.sigmas))
+        ascending = all(
+            a < b for a, b in zip((0, *self.sigmas), self.sigmas, strict=False)
+        )
+        if len(self.sigmas) < 2 or not ascending:
+            raise OptionError(
+                f"--dog {self.sigmas}: two or more positive, ascending sigmas needed"
+            )
+        if self.box < 8 or self.box % 2:
+            raise OptionError(
+                f"--bbox {self.box} must be even and at least 8: the candidate sits "
+                "on its centre pixel"
+            )
+        if not 0 <= self.gauss < 50:
+            raise OptionError(f"--gauss {self.gauss} must be 0 (off) to 50 voxels")
+        if not 0 <= self.tilt_range <= 90:
+            raise OptionError(f"--tilt_range {self.tilt_range} must be 0 to 90 degrees")
+        if self.dog_diameter < 1 or self.dog_boundary < 0:
+            raise OptionError(
+                f"--dog_diameter {self.dog_diameter} must be at least 1 voxel, and "
+                f"--dog_boundary {self.dog_boundary} at least 0"
+            )
+        widest = widest_diameter(self.sigmas)
+        if self.box < widest:
+            told = ",".join(f"{sigma:g}" for sigma in self.sigmas)
+            warn_once(
+                f"--bbox {self.box} is smaller than the particles that --dog {told} "
+                f"looks for, up to {widest:.0f} voxels: patches will not show them "
+                f"whole; give --bbox {2 * math.ceil(widest / 2)} or more, or smaller "
+                "sigmas"
+            )
+
+    @property
+    def context(self):
+        """Pixels kept around a box, so that it can be turned without empty corners."""
+        return -(-self.box * 21 // 100)  # box (sqrt 2 - 1) / 2, rounded up
+
+    @property
+    def edge(self):
+        """Edge of a stored patch [px]."""
+        return self.box + 2 * self.context
+
+    @property
+    def views(self):
+        """Number of views of a candidate."""
+        return len(VIEWS_BY_MODE[self.mode])
+
+    @property
+    def bytes_per_candidate(self):
+        """Disk that a candidate takes."""
+        return (1 + len(NEIGHBOURS)) * self.views * self.edge**2

@@ -1,0 +1,271 @@
+"""Preparation of the patch store: candidates and patches of each tomogram, once.
+
+Shards are keyed by the tomogram's files (path, size, time) and by every option that
+changes a patch. A second run, or inference after training, finds its shards; a
+changed file or option makes a new one.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from lib.errors import InputError, ResourceError, warn
+from lib.inputs.tomo_io import ORDERS, inspect_mrc, resolve_order
+from lib.patches.candidates import expected_count, find_candidates
+from lib.patches.scenes import load_scene
+from lib.patches.size_levels import BY_SIZE
+from lib.patches.store import PatchStore, Shard
+from lib.patches.views import NEIGHBOURS, cut_views
+from lib.runtime import ALONE
+
+STORE_SCHEMA = 1
+CACHE_NAME = ".patches"
+CUT_AT_ONCE = 256  # candidates; bounds the memory of cutting
+ABANDONED_SECONDS = 24 * 3600
+# Copies of a tomogram as float32 at the peak of its preparation.
+FLOAT_COPIES, FLOAT_COPIES_BY_SIZE = 3, 6
+
+
+@contextmanager
+def store_folder(exp_dir, *, cache_dir=None, no_cache=False):
+    """Yield the folder of the shards; with `no_cache` it goes when the block ends."""
+    folder = Path(cache_dir) if cache_dir else Path(exp_dir) / CACHE_NAME
+    if not no_cache:
+        yield folder
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix="once-") as once:
+        yield Path(once)
+
+
+def prepare_store(rows, options, *, cache, workers=None, device="cpu", ranks=ALONE):
+    """Return the patch store of an image list, preparing what is missing.
+
+    Parameters
+    ----------
+    rows : list of lib.inputs.image_list.ImageRow
+    options : PatchOptions
+    cache : path-like
+        Folder of the shards.
+    workers : int, optional
+        Processes; by default as many as cores and memory allow.
+    device : str
+        Where candidates are searched.
+    ranks : lib.runtime.Ranks
+        Ranks that share the preparation.
+
+    Returns
+    -------
+    PatchStore
+
+    Raises
+    ------
+    InputError
+        When a file cannot be used, or no tomogram holds a candidate.
+    ResourceError
+        When disk or memory do not suffice; nothing has been written then.
+    """
+    cache = Path(cache)
+    folders = [cache / _key(row, options) for row in rows]
+    missing = [
+        (row, folder)
+        for row, folder in zip(rows, folders, strict=True)
+        if not (folder / "facts.json").is_file()
+    ]
+    if missing:
+        need = announce(missing, options, cache, len(rows), quiet=not ranks.is_main)
+        # By place in the list: what is missing may already differ between ranks.
+        mine = [
+            pair for pair in missing if folders.index(pair[1]) in ranks.part(len(rows))
+        ]
+        _prepare_all(mine, options, workers=workers, device=device, need=need)
+    ranks.barrier()
+    shards = [Shard.load(folder) for folder in folders]
+    _report_empty(shards)
+    return PatchStore([s for s in shards if len(s.coords)], options)
+
+
+def announce(missing, options, cache, total, quiet=False):
+    """Say what the preparation will cost; refuse when the disk is too small.
+
+    Returns
+    -------
+    int
+        Memory that one process needs [bytes].
+    """
+    expected, memory = 0, 0
+    copies = FLOAT_COPIES_BY_SIZE if len(options.sigmas) >= BY_SIZE else FLOAT_COPIES
+    for row, _ in missing:
+        shape, tilts = _shapes(row, options)
+        expected += expected_count(
+            shape,
+            diameter=options.dog_diameter,
+            boundary=options.dog_boundary,
+            box=options.box,
+        )
+        floats = copies * np.prod(shape) + (np.prod(tilts) if tilts else 0)
+        memory = max(memory, 4 * int(floats))
+    disk = expected * options.bytes_per_candidate
+    if not quiet:
+        print(
+            f"preparing {len(missing)} of {total} tomograms: about {expected:,} "
+            f"candidates, {disk / 1e9:.2f} GB on disk in {cache}, "
+            f"{memory / 1e9:.1f} GB of memory for each at work",
+            flush=True,
+        )
+    existing = next(p for p in (cache, *cache.absolute().parents) if p.exists())
+    free = shutil.disk_usage(existing).free
+    if disk > free:
+        raise ResourceError(
+            f"{cache} has {free / 1e9:.2f} GB free, the patches need about "
+            f"{disk / 1e9:.2f} GB; name a larger disk with --cache_dir, or fewer "
+            "candidates with --dog_std_multiplier or --dog_diameter"
+        )
+    return memory
+
+
+def _shapes(row, options):
+    """Return (Z, Y, X) of a tomogram and (T, Y, X) of its tilts, by the headers."""
+    tilted = options.mode == "simsiam2d3d"
+    tilts = inspect_mrc(row.tilt_path).shape if tilted else None
+    info = inspect_mrc(row.rec_path)
+    axes = ORDERS[resolve_order(info, options.order, tilts)]
+    return tuple(info.shape[axis] for axis in axes), tilts
+
+
+def _prepare_all(missing, options, *, workers, device, need):
+    count = _worker_count(workers, len(missing), need)
+    bar = tqdm(total=len(missing), desc="tomograms", unit="tomogram", disable=None)
+    if count <= 1:
+        for row, folder in missing:
+            _prepare(row, folder, options, device)
+            bar.update()
+    else:
+        with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+            os_threads = max(1, len(os.sched_getaffinity(0)) // count)
+            futures = [
+                pool.submit(_prepare, row, folder, options, device, os_threads)
+                for row, folder in missing
+            ]
+            for future in futures:
+                future.result()
+                bar.update()
+    bar.close()
+
+
+def _worker_count(workers, tomograms, need):
+    if workers is None:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
+        workers = min(len(os.sched_getaffinity(0)), int(memory // (2 * max(need, 1))))
+    return min(workers, tomograms)
+
+
+def _prepare(row, folder, options, device, os_threads=None):
+    """Write the shard of one tomogram; it appears whole or not at all."""
+    if os_threads:
+        os.environ["OMP_NUM_THREADS"] = str(os_threads)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    _remove_abandoned(folder.parent)
+    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))
+    try:
+        scene, volume = load_scene(row, options)
+        found = find_candidates(
+            scene.volume,
+            options.sigmas,
+            box=options.box,
+            diameter=options.dog_diameter,
+            boundary=options.dog_boundary,
+            std_multiplier=options.dog_std_multiplier,
+            bright=options.bright,
+            device=device,
+        )
+        facts = {
+            "name": row.name,
+            "rec_path": str(row.rec_path),
+            "shape": list(volume.array.shape),
+            "voxel_size": volume.voxel_size,
+            "order": volume.order,
+            "z_sign": volume.z_sign,
+        }
+        facts |= _write_patches(partial, scene, found.coords, options)
+        (partial / "facts.json").write_text(json.dumps(facts))
+        if not folder.exists():
+            partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _remove_abandoned(cache):
+    """Remove what killed preparations left; those at work are younger."""
+    for partial in cache.glob(".partial-*"):
+        if time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _write_patches(folder, scene, coords, options):
+    """Cut and write the patches; return the sums of their pixels and the rest."""
+    inner = slice(options.context, options.context + options.box)
+    chunks = [coords[i : i + CUT_AT_ONCE] for i in range(0, len(coords), CUT_AT_ONCE)]
+    total = np.zeros(options.views, np.int64)
+    squares = np.zeros(options.views, np.int64)
+    kept = []
+    with (folder / "patches.u8").open("wb") as stream:
+        for chunk in chunks:
+            patches, seen = cut_views(
+                scene,
+                chunk,
+                box=options.box,
+                context=options.context,
+                mode=options.mode,
+            )
+            patches = patches[seen]
+            stream.write(patches.tobytes())
+            boxes = patches[:, 0, :, inner, inner].astype(np.int64)
+            total += boxes.sum((0, 2, 3))
+            squares += (boxes**2).sum((0, 2, 3))
+            kept.append(chunk[seen])
+        stream.flush()
+        os.fsync(stream.fileno())
+    kept = np.concatenate([np.zeros((0, 3), np.int32), *kept])
+    np.save(folder / "coords.npy", kept)
+    return {
+        "patch_shape": [1 + len(NEIGHBOURS), options.views, *2 * [options.edge]],
+        "left_out": len(coords) - len(kept),
+        "pixels": len(kept) * options.box**2,
+        "total": total.tolist(),
+        "squares": squares.tolist(),
+    }
+
+
+def _key(row, options):
+    """Return the name of a shard: a digest of its files and options."""
+    paths = (row.rec_path,)
+    if options.mode == "simsiam2d3d":
+        paths += (row.tilt_path, row.angle_path)
+    stats = [(str(path.resolve()), path.stat()) for path in paths]
+    files = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
+    content = json.dumps([STORE_SCHEMA, row.name, files, asdict(options)])
+    return hashlib.sha256(content.encode()).hexdigest()[:24]
+
+
+def _report_empty(shards):
+    """Refuse a list without candidates; name the tomograms that have none."""
+    empty = [s.facts["name"] for s in shards if not len(s.coords)]
+    if len(empty) == len(shards):
+        raise InputError(
+            "no candidates in any tomogram: check --order, and the contrast (protein "
+            "must be dark, else --bright); or lower --dog_std_multiplier"
+        )
+    if empty:
+        warn(f"no candidates in {', '.join(empty)}; left out")

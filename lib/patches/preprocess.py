@@ -1,0 +1,71 @@
+"""From raw voxels to denoised 8-bit data, on which everything else works.
+
+Huang et al. 2024, methods; the clip limits are the public implementation's.
+"""
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from lib.patches.filtering import gaussian_volume
+
+TOMOGRAM_CLIP = (-3.0, 3.0)
+TILT_CLIP = (-2.5, 2.0)
+
+
+def preprocess_tomogram(volume, gauss):
+    """Denoise, standardise, clip at three standard deviations and quantise.
+
+    Parameters
+    ----------
+    volume : ndarray of float32, shape (Z, Y, X)
+        Overwritten, so that no second copy is needed.
+    gauss : float
+        Standard deviation of the Gaussian [voxels].
+
+    Returns
+    -------
+    ndarray of uint8, shape (Z, Y, X)
+        0 is three standard deviations below the mean, 255 three above.
+    """
+    gaussian_volume(volume, gauss, out=volume)
+    mean, std = _mean_and_std(volume)
+    quantised = np.empty(volume.shape, np.uint8)
+    for target, section in zip(quantised, volume, strict=True):
+        target[...] = _quantise((section - mean) / std, *TOMOGRAM_CLIP)
+    return quantised
+
+
+def preprocess_tilt_images(images, gauss):
+    """Denoise, standardise, clip and quantise each image on its own.
+
+    Parameters
+    ----------
+    images : ndarray of float32, shape (T, Y, X)
+        None of them constant.
+    gauss : float
+        Standard deviation of the Gaussian [pixels].
+
+    Returns
+    -------
+    ndarray of uint8, shape (T, Y, X)
+    """
+    quantised = np.empty(images.shape, np.uint8)
+    for target, image in zip(quantised, images, strict=True):
+        smooth = gaussian_filter(image, gauss) if gauss > 0 else image
+        standard = (smooth - smooth.mean(dtype=np.float64)) / smooth.std(
+            dtype=np.float64
+        )
+        target[...] = _quantise(standard, *TILT_CLIP)
+    return quantised
+
+
+def _mean_and_std(volume):
+    """Return mean and std in double precision, slice by slice."""
+    mean = np.mean([section.mean(dtype=np.float64) for section in volume])
+    variance = np.mean([np.square(section - mean).mean() for section in volume])
+    return mean, np.sqrt(variance)
+
+
+def _quantise(standard, low, high):
+    scaled = (standard - low) * (255 / (high - low))
+    return np.round(np.clip(scaled, 0, 255))

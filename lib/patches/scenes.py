@@ -1,0 +1,38 @@
+"""From the files of one tomogram to what shows its candidates."""
+
+from lib.inputs.tomo_io import inspect_mrc, read_tilt_series, read_tomogram
+from lib.patches.preprocess import preprocess_tilt_images, preprocess_tomogram
+from lib.patches.views import Scene
+
+
+def load_scene(row, options):
+    """Read and preprocess what shows the candidates of one tomogram.
+
+    Parameters
+    ----------
+    row : lib.inputs.image_list.ImageRow
+    options : PatchOptions
+
+    Returns
+    -------
+    Scene, lib.inputs.tomo_io.Volume
+    """
+    tilted = options.mode == "simsiam2d3d"
+    tilt_shape = inspect_mrc(row.tilt_path).shape if tilted else None
+    raw, volume = read_tomogram(
+        row.rec_path, options.order, compress=options.compress, tilt_shape=tilt_shape
+    )
+    data = preprocess_tomogram(raw, options.gauss)
+    del raw
+    depth = volume.array.shape[0]
+    if not tilted:
+        return Scene(data, depth=depth, z_sign=volume.z_sign), volume
+    series = read_tilt_series(
+        row.tilt_path,
+        row.angle_path,
+        tomogram_xy=data.shape[:0:-1],
+        max_tilt=options.tilt_range,
+        flip=options.flip_tilt_angles,
+    )
+    images = preprocess_tilt_images(series.images, options.gauss)
+    return Scene(data, images, series.angles, volume.z_sign, depth), volume

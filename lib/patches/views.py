@@ -1,0 +1,163 @@
+"""The two modes as data: the images through which a candidate is seen."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from lib.geometry.projection import project_to_tilts
+
+# View 2 of a positive pair is cut at one of these (x, y, z) steps from the candidate.
+NEIGHBOURS = ((0, 0, 1), (0, 0, -1), (-1, 0, -1), (0, 1, -1))
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is needed to see the candidates of one tomogram.
+
+    Attributes
+    ----------
+    volume : ndarray of uint8, shape (Z, Y, X)
+        With ``--compress``, Z is half the depth of the file.
+    tilts : ndarray of uint8, shape (T, Y, X), or None
+        Aligned tilt images, in the mode that uses them.
+    angles : ndarray of float, shape (T,), or None
+        [degrees].
+    z_sign : {1, -1}
+        See `lib.geometry.projection.project_to_tilts`.
+    depth : int, optional
+        Slices of the tomogram file [voxels]; by default those of the volume.
+    """
+
+    volume: np.ndarray
+    tilts: np.ndarray | None = None
+    angles: np.ndarray | None = None
+    z_sign: int = 1
+    depth: int | None = None
+
+    def project(self, positions):
+        """Return where positions (N, 3) fall in each tilt image, (T, N, 2) [px]."""
+        shape = (self.depth or len(self.volume), *self.volume.shape[1:])
+        positions = np.array(positions, dtype=float)
+        if shape[0] != len(self.volume):
+            positions[:, 2] = 2 * positions[:, 2] + 0.5  # middle of the merged pair
+        return project_to_tilts(positions, self.angles, shape, self.z_sign)
+
+
+def tilt_view(scene, positions, box, context):
+    """See candidates as the sum of their crops in the tilt images.
+
+    A tilt whose crop would leave the image is skipped for that candidate.
+
+    Parameters
+    ----------
+    scene : Scene
+    positions : ndarray of int, shape (N, 3)
+        (x, y, z) [voxels].
+    box : int
+        Edge of the patch [px].
+    context : int
+        Further pixels on each side, repeated from the border where there are none.
+
+    Returns
+    -------
+    patches : ndarray of float32, shape (N, box + 2 context, box + 2 context)
+    seen : ndarray of bool, shape (N,)
+        Whether any tilt holds the whole patch.
+    """
+    centres = scene.project(positions)
+    edge = box + 2 * context
+    total = np.zeros((len(positions), edge, edge), np.float32)
+    seen = np.zeros(len(positions), bool)
+    for image, centre in zip(scene.tilts, centres, strict=True):
+        x, y = np.floor(centre + 0.5).astype(int).T
+        whole = _fits(image.shape, x, y, box)
+        total[whole] += _crops(image, x[whole], y[whole], box, context)
+        seen |= whole
+    return total, seen
+
+
+def slab_view(scene, positions, box, context):
+    """See candidates in the tomogram slice through them; as `tilt_view`."""
+    return _slab(scene, positions, box, context, thickness=1)
+
+
+def thick_slab_view(scene, positions, box, context):
+    """See candidates in the sum of three slices; as `tilt_view`."""
+    return _slab(scene, positions, box, context, thickness=3)
+
+
+VIEWS_BY_MODE = {
+    "simsiam2d3d": (tilt_view, slab_view),
+    "simsiam3d": (thick_slab_view,),
+}
+
+
+def cut_views(scene, positions, *, box, context, mode):
+    """Cut every view of candidates and of their neighbours.
+
+    Parameters
+    ----------
+    scene : Scene
+    positions : ndarray of int, shape (N, 3)
+        (x, y, z) [voxels].
+    box, context : int
+        See `tilt_view`; the box is even.
+    mode : str
+        Key of `VIEWS_BY_MODE`.
+
+    Returns
+    -------
+    patches : ndarray of uint8, shape (N, P, V, S, S)
+        P = 1 + len(NEIGHBOURS): the candidate, then its neighbours; V views;
+        S = box + 2 context. Each patch spans 0 to 255 within its box.
+    seen : ndarray of bool, shape (N,)
+        False for candidates of which any patch falls off its image.
+    """
+    steps = np.array([(0, 0, 0), *NEIGHBOURS])
+    views = VIEWS_BY_MODE[mode]
+    edge = box + 2 * context
+    patches = np.zeros((len(positions), len(steps), len(views), edge, edge), np.uint8)
+    seen = np.ones(len(positions), bool)
+    for p, step in enumerate(steps):
+        for v, view in enumerate(views):
+            raw, whole = view(scene, positions + step, box, context)
+            patches[:, p, v] = _to_bytes(raw, context)
+            seen &= whole
+    return patches, seen
+
+
+def _slab(scene, positions, box, context, thickness):
+    edge = box + 2 * context
+    total = np.zeros((len(positions), edge, edge), np.float32)
+    x, y, z = np.asarray(positions).T
+    seen = _fits(scene.volume.shape[1:], x, y, box)
+    half = thickness // 2
+    seen &= (z >= half) & (z < len(scene.volume) - half)
+    for section in np.unique(z[seen]):
+        here = np.flatnonzero(seen & (z == section))
+        image = scene.volume[section - half : section + half + 1].sum(0, np.uint16)
+        total[here] = _crops(image, x[here], y[here], box, context)
+    return total, seen
+
+
+def _fits(shape, x, y, box):
+    left, top = x - box // 2, y - box // 2
+    return (left >= 0) & (top >= 0) & (left + box <= shape[1]) & (top + box <= shape[0])
+
+
+def _crops(image, x, y, box, context):
+    """Return crops centred on (x, y); the centre is pixel box // 2 of the box."""
+    edge = box + 2 * context
+    padded = np.pad(image, context, mode="edge")
+    return sliding_window_view(padded, (edge, edge))[y - box // 2, x - box // 2]
+
+
+def _to_bytes(raw, context):
+    """Scale each patch (N, S, S) so that its box spans 0 to 255; context is clipped."""
+    inner = slice(context, raw.shape[-1] - context)
+    box = raw[:, inner, inner]
+    low = box.min(axis=(1, 2), keepdims=True)
+    span = box.max(axis=(1, 2), keepdims=True) - low
+    scaled = (raw - low) * (255 / np.where(span > 0, span, 1))
+    return np.round(np.clip(scaled, 0, 255)).astype(np.uint8)

@@ -1,0 +1,251 @@
+"""What stands in front of the interactive page, and decides who may ask for what.
+
+The page's own server answers everybody who reaches its port: it gives away any
+parquet file whose path it is told, writes where it is told, and takes requests
+that another web site makes the user's browser send. So every request passes
+here first, and only what the page needs goes on.
+"""
+
+import ipaddress
+import json
+import re
+from urllib.parse import parse_qs
+
+from graphql import GraphQLError, OperationType, parse, value_from_ast_untyped
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse
+
+from lib.errors import Refusal
+from lib.session.export import find_export
+
+# Questions by which Phoenix fetches an address it is told, or shows stored keys.
+CALLING_OUT = ("testGenerativeModelCustomProviderCredentials", "secrets")
+LARGEST_REQUEST = 64 * 2**20
+PICTURE = re.compile(r"/imgs/(\d{1,9}\.png)")
+PAGES = re.compile(
+    r"/|/model(/.*)?|/assets/[\w.-]+|/favicon\.ico|/modernizr\.js"
+    r"|/apple-touch-icon[\w-]*\.png|/arize_phoenix_version"
+)
+EVENT = re.compile(r"(\d{1,9}):InferencesRole\.PRIMARY")
+EXPORTING = ("exportEvents", "exportClusters")
+# The page asks GitHub for its stars, and fonts from Google, unless told not to;
+# this makes the browser itself keep to this address.
+CONTENT_POLICY = (
+    "default-src 'self'; img-src 'self' data: blob:{images}; font-src 'self' data:; "
+    "style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline' "
+    "'unsafe-eval'; worker-src 'self' blob:; connect-src 'self' blob: data:; "
+    "object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+)
+
+
+class Guard:
+    """ASGI application in front of another.
+
+    Parameters
+    ----------
+    app : ASGI application
+        The page's own server, read-only.
+    pictures : Path or None
+        Folder of ``<row>.png``; None when somebody else serves them.
+    exports : Path
+        Folder of all exports.
+    export : callable
+        Takes the picked rows (list of int), keeps them, returns the file's name.
+    prepare_cloud : coroutine function
+        Takes the variables of the page's request for its cloud, returns when the
+        answer is ready. The page's server would compute it in its event loop, and
+        answer nobody meanwhile.
+    """
+
+    def __init__(self, app, *, pictures, exports, export, prepare_cloud):
+        self.app = app
+        self.pictures = pictures
+        self.exports = exports
+        self.export = export
+        self.prepare_cloud = prepare_cloud
+        anywhere = "" if pictures else " http://localhost:* http://127.0.0.1:*"
+        self.policy = CONTENT_POLICY.format(images=anywhere).encode()
+
+    async def __call__(self, scope, receive, send):
+        """Answer, pass on, or refuse one request."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._answer(scope, receive, self._with_headers(send))
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _answer(self, scope, receive, send):
+        response = check_origin(scope)
+        if response is None and scope["path"] == "/graphql":
+            response, receive = await self._ask(scope, receive)
+        elif response is None:
+            response = self._fetch(scope)
+        await (response or self.app)(scope, receive, send)
+
+    def _with_headers(self, send):
+        async def send_with_headers(message):
+            if message["type"] == "http.response.start":
+                message["headers"] = [
+                    *message.get("headers", []),
+                    (b"content-security-policy", self.policy),
+                    (b"x-content-type-options", b"nosniff"),
+                    (b"referrer-policy", b"no-referrer"),
+                    (b"cross-origin-resource-policy", b"same-origin"),
+                ]
+            await send(message)
+
+        return send_with_headers
+
+    def _fetch(self, scope):
+        """Return the response to a GET, or None when the page's server has it."""
+        path = scope["path"]
+        if scope["method"] not in ("GET", "HEAD"):
+            return PlainTextResponse("only reading", status_code=405)
+        if path == "/exports":
+            return self._download(scope)
+        if picture := PICTURE.fullmatch(path):
+            return self._show(picture.group(1))
+        if PAGES.fullmatch(path) and ".." not in path:
+            return None
+        return PlainTextResponse("nothing here", status_code=404)
+
+    def _download(self, scope):
+        query = parse_qs(scope["query_string"].decode("latin-1"))
+        path = find_export(self.exports, query.get("filename", [""])[0])
+        if path is None:
+            return PlainTextResponse("no such export", status_code=404)
+        kind = "application/x-octet-stream"
+        return FileResponse(path, filename=path.name, media_type=kind)
+
+    def _show(self, name):
+        path = self.pictures / name if self.pictures else None
+        if path is None or path.is_symlink() or not path.is_file():
+            return PlainTextResponse("no such patch", status_code=404)
+        return FileResponse(path, media_type="image/png")
+
+    async def _ask(self, scope, receive):
+        """Return the response to a question, or None and the question to pass on."""
+        if scope["method"] != "POST":
+            return PlainTextResponse("only POST", status_code=405), receive
+        if not header(scope, b"content-type").startswith("application/json"):
+            return PlainTextResponse("only JSON", status_code=415), receive
+        body = await read_body(receive)
+        if body is None:
+            return PlainTextResponse("too large", status_code=413), receive
+        try:
+            operation, variables = read_operation(body)
+            if operation.operation is not OperationType.QUERY:
+                return self._change(operation, variables), receive
+            if b"UMAPPoints" in body:
+                await self.prepare_cloud(variables)
+        except (ValueError, TypeError, KeyError, AttributeError, GraphQLError) as error:
+            return PlainTextResponse(f"not understood: {error}", 400), receive
+        return None, replay(body, receive)
+
+    def _change(self, operation, variables):
+        """Export what is selected: the one thing the page may write."""
+        fields = operation.selection_set.selections
+        name = getattr(getattr(fields[0], "name", None), "value", None)
+        if len(fields) != 1 or name not in EXPORTING:
+            return PlainTextResponse("only exports may be written", status_code=403)
+        asked = {
+            argument.name.value: value_from_ast_untyped(argument.value, variables)
+            for argument in fields[0].arguments
+        }
+        if "fileName" in asked:
+            return PlainTextResponse("exports are named by time", status_code=403)
+        key = fields[0].alias.value if fields[0].alias else name
+        try:
+            saved = self.export(picked_rows(asked))
+        except (Refusal, OSError) as error:
+            return JSONResponse({"data": None, "errors": [{"message": str(error)}]})
+        return JSONResponse({"data": {key: {"fileName": saved}}})
+
+
+def header(scope, name):
+    """Return a request header as text, empty when it is absent."""
+    return dict(scope["headers"]).get(name, b"").decode("latin-1")
+
+
+def check_origin(scope):
+    """Refuse a request that another web site made the user's browser send.
+
+    The name asked for must be one of loopback (another name that resolves to it
+    is how a foreign site reads what listens here), and the page that asks, where
+    the browser names it, must be this one.
+    """
+    host = header(scope, b"host")
+    if not is_loopback(re.sub(r":\d+$", "", host)):
+        return PlainTextResponse("unknown host", status_code=403)
+    origin = header(scope, b"origin")
+    if origin and origin not in (f"http://{host}", f"https://{host}"):
+        return PlainTextResponse("foreign origin", status_code=403)
+    if header(scope, b"sec-fetch-site") == "cross-site" and scope["path"] != "/":
+        return PlainTextResponse("foreign page", status_code=403)
+    return None
+
+
+def is_loopback(host):
+    """Tell whether a host, as in an address, is this machine and can be no other."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+async def read_body(receive):
+    """Return the whole body of a request, or None when it is too large."""
+    chunks, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        more = message.get("more_body", False)
+        if size > LARGEST_REQUEST:
+            return None
+    return b"".join(chunks)
+
+
+def replay(body, receive):
+    """Return a `receive` that gives the body again."""
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive_again():
+        return messages.pop() if messages else await receive()
+
+    return receive_again
+
+
+def read_operation(body):
+    """Return the one GraphQL operation of a request, and its variables."""
+    asked = json.loads(body)
+    # GraphQL has no escapes in names: the text of a question shows what it asks for.
+    refused = next((name for name in CALLING_OUT if name in asked["query"]), None)
+    if refused:
+        raise ValueError(f"{refused} is no question of this page")
+    definitions = parse(asked["query"], no_location=True).definitions
+    operations = [d for d in definitions if d.kind == "operation_definition"]
+    if len(operations) != 1:
+        raise ValueError(f"{len(operations)} operations, expected one")
+    variables = asked.get("variables") or {}
+    if not isinstance(variables, dict):
+        raise TypeError("variables must be an object")
+    return operations[0], variables
+
+
+def picked_rows(asked):
+    """Return the rows in the arguments of an export.
+
+    An event is named ``<row>:InferencesRole.PRIMARY`` by the page.
+    """
+    events = list(asked.get("eventIds") or [])
+    for cluster in asked.get("clusters") or []:
+        events += cluster["eventIds"]
+    rows = [EVENT.fullmatch(event) for event in events]
+    if None in rows:
+        raise ValueError("events are named <row>:InferencesRole.PRIMARY")
+    return [int(row.group(1)) for row in rows]

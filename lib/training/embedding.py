@@ -1,0 +1,122 @@
+"""Embedding of every candidate, and the batch-norm statistics it relies on."""
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from lib.runtime import ALONE, autocast
+from lib.training.augment import centre_crop
+from lib.training.distributed import RankBatchNorm
+from lib.training.feed import patch_source
+
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm, RankBatchNorm)
+
+
+@torch.no_grad()
+def recalibrate(model, views, *, device, precision, batch_size=256):
+    """Set the running batch-norm statistics to those of plain training patches.
+
+    During training they lag behind the weights: after a short run, embeddings made
+    with them are numerically constant.
+
+    Parameters
+    ----------
+    model : SimSiam
+    views : Tensor, shape (N, V, box, box)
+        Normalised patches on the device.
+    """
+    norms = [m for m in model.modules() if isinstance(m, BATCH_NORMS)]
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a plain average over the batches
+    model.train()
+    with autocast(device, precision):
+        for batch in views.chunk(max(1, -(-len(views) // batch_size))):
+            model.encode(batch)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
+@torch.no_grad()
+def encode(model, views, *, device, precision):
+    """Return projection and prediction (N, dim) of normalised views, as float32."""
+    model.eval()
+    with autocast(device, precision):
+        proj, pred = model.encode(views)
+    return proj.float(), pred.float()
+
+
+class PlainViews:
+    """Normalised, unaugmented views of a store.
+
+    Parameters
+    ----------
+    store : lib.patches.store.PatchStore
+    mean, std : list of float, length V
+    device : torch.device
+    source : callable, optional
+        As of `lib.training.feed.patch_source`, to share what is on the device already.
+    """
+
+    def __init__(self, store, *, mean, std, device, source=None):
+        self.box = store.options.box
+        self.source = source or patch_source(store, device)
+        self.mean = torch.tensor(mean, device=device)
+        self.std = torch.tensor(std, device=device)
+
+    def __call__(self, rows, place=0):
+        """Return views (B, V, box, box) of candidates, or of their neighbours."""
+        rows = np.asarray(rows)
+        patches = self.source(rows, np.full_like(rows, place))
+        return centre_crop(patches, box=self.box, mean=self.mean, std=self.std)
+
+
+def embed_store(
+    model, store, *, mean, std, batch_size, device, precision="fp32", ranks=ALONE
+):
+    """Embed every candidate of a store, in its order.
+
+    Whole batches go to the ranks in turn, so that a row does not depend on how many
+    ranks there are.
+
+    Returns
+    -------
+    proj, pred : ndarray of float32, shape (N, dim)
+        On the main rank; None on the others.
+    """
+    model = model.to(device, memory_format=torch.channels_last)
+    views = PlainViews(store, mean=mean, std=std, device=device)
+    starts = range(0, len(store), batch_size)
+    mine = {}
+    bar = tqdm(
+        ranks.part(len(starts)), "embedding", unit="batch", disable=_quiet(ranks)
+    )
+    for number in bar:
+        rows = np.arange(starts[number], min(starts[number] + batch_size, len(store)))
+        pair = encode(model, views(rows), device=device, precision=precision)
+        mine[number] = torch.stack(pair).cpu().numpy()
+    batches = _collect(mine, ranks)
+    if batches is None:
+        return None, None
+    proj, pred = np.concatenate([batches[n] for n in range(len(starts))], axis=1)
+    return proj, pred
+
+
+def _collect(mine, ranks):
+    """Return the batches of all ranks on the main one, else None."""
+    if ranks.world == 1:
+        return mine
+    import torch.distributed as dist
+
+    everyones = [None] * ranks.world if ranks.is_main else None
+    dist.gather_object(mine, everyones)
+    if not ranks.is_main:
+        return None
+    return {number: batch for part in everyones for number, batch in part.items()}
+
+
+def _quiet(ranks):
+    """Show a bar on the main rank, and there only on a terminal."""
+    return None if ranks.is_main else True

@@ -1,0 +1,145 @@
+"""Batches of positive pairs, on the device before the network asks for them."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import torch
+
+from lib.patches.views import NEIGHBOURS
+from lib.runtime import ALONE
+from lib.training.augment import augment, draw
+
+RESIDENT_SHARE = 0.5  # of the free GPU memory that patches may take
+
+
+class PairFeed:
+    """Positive pairs of a patch store: view 1 the candidate, view 2 a neighbour.
+
+    All draws come from (seed, epoch) and are made for the global batch, so that an
+    epoch is the same whether resumed, on another device, or shared by ranks.
+
+    Parameters
+    ----------
+    store : lib.patches.store.PatchStore
+    augmentations : pair of lib.training.augment.Augmentation
+    batch_size : int
+        Candidates a step, over all ranks.
+    mean, std : list of float, length V
+        Normalisation.
+    seed : int
+    device : torch.device
+    ranks : lib.runtime.Ranks
+    """
+
+    def __init__(
+        self, store, augmentations, *, batch_size, mean, std, seed, device, ranks=ALONE
+    ):
+        self.store = store
+        self.augmentations = augmentations
+        self.steps = -(-len(store) // batch_size)
+        self.seed = seed
+        self.device = device
+        self.ranks = ranks
+        self.mean = torch.tensor(mean, device=device)
+        self.std = torch.tensor(std, device=device)
+        self.source = patch_source(store, device)
+
+    def epoch(self, number):
+        """Yield the steps of an epoch: views 1, views 2, rows.
+
+        Every candidate comes once, in batches that are equal within one candidate;
+        with W ranks up to W - 1 candidates a batch are left out.
+
+        Yields
+        ------
+        views1, views2 : Tensor of float32, shape (B, V, box, box)
+            On the device.
+        rows : ndarray of int, shape (B,)
+        """
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
+        order = torch.randperm(len(self.store), generator=generator).numpy()
+        plans = (
+            self._plan(rows, generator) for rows in np.array_split(order, self.steps)
+        )
+        for plan, patches in _ahead(plans, self._patches):
+            rows, _, draws = plan
+            yield (*self._augmented(patches, draws), rows)
+
+    def _plan(self, rows, generator):
+        """Draw what happens to a global batch and keep this rank's part."""
+        world, rank = self.ranks.world, self.ranks.rank
+        places = 1 + torch.randint(len(NEIGHBOURS), (len(rows),), generator=generator)
+        box = self.store.options.box
+        draws = [draw(a, len(rows), box, generator) for a in self.augmentations]
+        mine = slice(rank, len(rows) // world * world, world)
+        return rows[mine], places.numpy()[mine], [d.part(mine) for d in draws]
+
+    def _patches(self, plan):
+        rows, places, _ = plan
+        both = np.concatenate([rows, rows]), np.concatenate([0 * places, places])
+        return self.source(*both)
+
+    def _augmented(self, patches, draws):
+        halves = patches.chunk(2)
+        return [
+            augment(
+                half,
+                drawn.to(self.device),
+                box=self.store.options.box,
+                mean=self.mean,
+                std=self.std,
+            )
+            for half, drawn in zip(halves, draws, strict=True)
+        ]
+
+
+def patch_source(store, device):
+    """Return a function that gives patches on the device.
+
+    On a GPU the whole store goes there as 8-bit when it fits; otherwise batches are
+    gathered from the memory-mapped shards.
+
+    Returns
+    -------
+    callable
+        (rows, places) of ``PatchStore.gather`` -> Tensor of uint8, (B, V, S, S).
+    """
+    if device.type == "cuda" and store.nbytes < _room(device):
+        everything = torch.cat(
+            [
+                torch.from_numpy(np.array(shard.patches)).to(device)
+                for shard in store.shards
+            ]
+        )
+
+        def from_device(rows, places):
+            index = torch.from_numpy(np.stack([rows, places])).to(device)
+            return everything[index[0], index[1]]
+
+        return from_device
+
+    def from_host(rows, places):
+        batch = torch.from_numpy(store.gather(rows, places))
+        if device.type == "cuda":
+            batch = batch.pin_memory().to(device, non_blocking=True)
+        return batch
+
+    return from_host
+
+
+def _room(device):
+    free, _ = torch.cuda.mem_get_info(device)
+    return RESIDENT_SHARE * free
+
+
+def _ahead(plans, work):
+    """Yield (plan, work(plan)), the next one made while the current is used."""
+    with ThreadPoolExecutor(1) as pool:
+        waiting = None
+        for plan in plans:
+            coming = plan, pool.submit(work, plan)
+            if waiting is not None:
+                yield waiting[0], waiting[1].result()
+            waiting = coming
+        if waiting is not None:
+            yield waiting[0], waiting[1].result()

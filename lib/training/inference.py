@@ -1,0 +1,164 @@
+"""From a checkpoint and an image list to ``all_output_info.npz``."""
+
+import json
+import tempfile
+from dataclasses import asdict
+
+import numpy as np
+
+from lib.artifacts import EmbeddingTable
+from lib.errors import ArtifactError, warn
+from lib.patches.options import PatchOptions
+from lib.training.augment import centre_crop
+from lib.training.checkpoints import agree, load_checkpoint, restore_weights
+from lib.training.embedding import embed_store
+from lib.training.models import build_model
+
+ROWS_AT_ONCE = 1024
+
+
+class TrainedRun:
+    """A checkpoint, and the options of its run that inference needs.
+
+    Parameters
+    ----------
+    path : path-like
+        Checkpoint of ours or of MiLoPYP.
+    mode : {"simsiam2d3d", "simsiam3d"}
+    given : dict
+        Patch options of the command line, only those that were given.
+    arch : str or None
+        As given.
+
+    Raises
+    ------
+    ArtifactError
+        When the checkpoint is of another mode or shape.
+    OptionError
+        When an option was given otherwise than in training.
+    """
+
+    def __init__(self, path, *, mode, given, arch=None):
+        self.path = path
+        content = load_checkpoint(path)
+        remembered = content.get("options", {})
+        trained_mode = remembered.get("mode", mode)
+        if trained_mode != mode:
+            raise ArtifactError(
+                f"{path} was trained in mode {trained_mode}; embed with its script, or "
+                f"name a checkpoint of {mode} with --load_model"
+            )
+        self.normalisation = content.get("normalisation")
+        self.health = content.get("health", {})
+        self.recipe = {
+            k: remembered[k] for k in ("recipe", "exp_id") if k in remembered
+        }
+        self.epoch = content.get("epoch")
+        self.patching = _patch_options(mode, given, remembered, path)
+        arch = agree({"arch": arch}, remembered, path)["arch"]
+        self.arch = arch or {"simsiam2d3d": "simsiam2d3d_18"}.get(mode, "simsiam2d_18")
+        weights = content["state_dict"]
+        dim = len(weights["fc.bias"]) if "fc.bias" in weights else 128
+        self.model = build_model(self.arch, mode=mode, dim=dim)
+        restore_weights(self.model, weights, path)
+
+    def normalisation_for(self, store):
+        """Return mean and std of training; of these patches in a peer's checkpoint."""
+        if self.normalisation is None:
+            warn(
+                f"{self.path} remembers no normalisation (not made here): taken from "
+                "the patches to embed, as MiLoPYP does"
+            )
+            mean, std = store.normalisation()
+            return {"mean": mean, "std": std}
+        return self.normalisation
+
+
+def _patch_options(mode, given, remembered, path):
+    defaults = {"box": 36, "sigmas": (3.0, 5.0), "gauss": 0.8}
+    names = [name for name in PatchOptions.__dataclass_fields__ if name != "mode"]
+    agreed = agree({name: given.get(name) for name in names}, remembered, path)
+    known = {name: value for name, value in agreed.items() if value is not None}
+    return PatchOptions(mode=mode, **{**defaults, **known})
+
+
+def embed(run, store, path, *, batch_size, device, precision, ranks, exp_id):
+    """Embed a store and write the table; the main rank writes.
+
+    Parameters
+    ----------
+    run : TrainedRun
+    store : lib.patches.store.PatchStore
+    path : path-like
+        Of the npz.
+
+    Returns
+    -------
+    EmbeddingTable or None
+        None on ranks that do not write.
+    """
+    normalisation = run.normalisation_for(store)
+    proj, pred = embed_store(
+        run.model,
+        store,
+        batch_size=batch_size,
+        device=device,
+        precision=precision,
+        ranks=ranks,
+        **normalisation,
+    )
+    if not ranks.is_main:
+        return None
+    if not np.isfinite(pred).all():
+        raise ArtifactError(
+            f"{run.path} gives embeddings that are not finite; name another "
+            "--load_model, such as model_best.pth"
+        )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The patches of a large data set go through the disk, not through memory.
+    with tempfile.TemporaryFile(dir=path.parent) as scratch:
+        views = _normalised_patches(store, scratch, **normalisation)
+        table = EmbeddingTable(
+            name=store.names,
+            coords=store.coords.astype(np.int64),
+            pred=pred,
+            proj=proj,
+            subvol=views[-1],
+            subvols_2d=views[0] if len(views) == 2 else None,
+            provenance=_provenance(run, store, exp_id),
+        )
+        table.save(path)
+    return table
+
+
+def _normalised_patches(store, scratch, *, mean, std):
+    """Return the views (V, N, 1, box, box) as float32 in a mapped scratch file."""
+    import torch
+
+    box = store.options.box
+    shape = (store.options.views, len(store), 1, box, box)
+    views = np.memmap(scratch, np.float32, mode="w+", shape=shape)
+    mean, std = torch.tensor(mean), torch.tensor(std)
+    for start in range(0, len(store), ROWS_AT_ONCE):
+        rows = np.arange(start, min(start + ROWS_AT_ONCE, len(store)))
+        patches = torch.from_numpy(store.gather(rows, 0 * rows))
+        cropped = centre_crop(patches, box=box, mean=mean, std=std)
+        views[:, rows, 0] = cropped.transpose(0, 1).numpy()
+    return views
+
+
+def _provenance(run, store, exp_id):
+    keys = ("rec_path", "order", "shape", "voxel_size")
+    provenance = {
+        "mode": store.options.mode,
+        "exp_id": exp_id,
+        "checkpoint": str(run.path),
+        "epoch": run.epoch,
+        "options": {**asdict(store.options), "arch": run.arch, **run.recipe},
+        "tomograms": {
+            shard.facts["name"]: {key: shard.facts[key] for key in keys}
+            for shard in store.shards
+        },
+        "health": run.health,
+    }
+    return json.loads(json.dumps(provenance))

@@ -1,0 +1,230 @@
+"""SimSiam (Chen & He 2021) over the views of a candidate, on a small ResNet.
+
+Names of parameters are those of MiLoPYP's checkpoints, so that they load here.
+"""
+
+import re
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from lib.errors import ArtifactError, OptionError, warn
+from lib.training.vision import blocks_of, imagenet_weights
+
+STAGES = ((64, 1), (128, 2), (256, 2))  # width and stride of layer1, 2, 3
+
+
+class SimSiam(nn.Module):
+    """Trunk shared by all views, projector and predictor.
+
+    Parameters
+    ----------
+    depth : {18, 34, 50}
+        Of the ResNet.
+    views : int
+        Images of a candidate, whose features are concatenated.
+    dim : int
+        Length of the embedding.
+    shortcut_norm : bool
+        Whether the shortcuts have a batch norm (MiLoPYP's 3-D network has none).
+    """
+
+    def __init__(self, depth, views, dim=128, shortcut_norm=True):
+        super().__init__()
+        self.depth = depth
+        block, counts = blocks_of(depth)
+        width = STAGES[0][0]
+        self.conv1 = nn.Conv2d(1, width, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        for number, (planes, stride) in enumerate(STAGES, start=1):
+            layers = []
+            for step in range(counts[number - 1]):
+                stride = stride if step == 0 else 1
+                shortcut = _shortcut(
+                    width, planes * block.expansion, stride, shortcut_norm
+                )
+                layers.append(block(width, planes, stride, shortcut))
+                width = planes * block.expansion
+            setattr(self, f"layer{number}", nn.Sequential(*layers))
+        self.fc = nn.Linear(views * width, dim)
+        self.proj = nn.Sequential(
+            nn.Linear(dim, dim, bias=False),
+            nn.BatchNorm1d(dim),
+            nn.ReLU(inplace=True),
+            nn.Linear(dim, dim, bias=False),
+            nn.BatchNorm1d(dim),
+            nn.ReLU(inplace=True),
+            nn.Linear(dim, dim, bias=False),
+            nn.BatchNorm1d(dim, affine=False),
+        )
+        self.pred = nn.Sequential(
+            nn.Linear(dim, dim, bias=False),
+            nn.BatchNorm1d(dim),
+            nn.ReLU(inplace=True),
+            nn.Linear(dim, dim),
+        )
+
+    def trunk(self, views):
+        """Map views (N, V, H, W) to features (N, V x width)."""
+        n, v, h, w = views.shape
+        x = views.transpose(0, 1).reshape(v * n, 1, h, w)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = self.layer3(self.layer2(self.layer1(x)))
+        x = x.mean(dim=(2, 3)).view(v, n, -1)
+        return x.transpose(0, 1).reshape(n, -1)
+
+    def encode(self, views):
+        """Map views (N, V, H, W) to projection z and prediction p, both (N, dim)."""
+        features = self.trunk(views).float()
+        # The heads are cheap, and bf16 would cost them the third digit.
+        with torch.autocast(views.device.type, enabled=False):
+            z = self.proj(self.fc(features))
+            return z, self.pred(z)
+
+    def forward(self, views1, views2):
+        """Return p1, p2, z1, z2 of a batch of positive pairs."""
+        z1, p1 = self.encode(views1)
+        z2, p2 = self.encode(views2)
+        return p1, p2, z1, z2
+
+
+def negative_cosine(p, z):
+    """Return D(p, stopgrad(z)), averaged over the batch (Chen & He 2021, eq. 1)."""
+    return -F.cosine_similarity(p.float(), z.detach().float(), dim=1).mean()
+
+
+def simsiam_loss(p1, p2, z1, z2):
+    """Return the symmetrised loss (Chen & He 2021, eq. 2 to 4); -1 is perfect."""
+    return negative_cosine(p1, z2) / 2 + negative_cosine(p2, z1) / 2
+
+
+def build_model(arch, *, mode, dim=128):
+    """Return the untrained network of ``--arch``.
+
+    Parameters
+    ----------
+    arch : str
+        Ends in the depth: ``simsiam2d3d_18``, ``simsiam2d_18``, 34 or 50.
+    mode : {"simsiam2d3d", "simsiam3d"}
+    dim : int
+        Length of the embedding.
+    """
+    stem = {"simsiam2d3d": "simsiam2d3d", "simsiam3d": "simsiam2d"}[mode]
+    match = re.fullmatch(rf"{stem}_(18|34|50)", arch)
+    if match is None:
+        raise OptionError(f"--arch {arch} is not {stem}_18, {stem}_34 or {stem}_50")
+    tilted = mode == "simsiam2d3d"
+    return SimSiam(
+        int(match[1]), views=2 if tilted else 1, dim=dim, shortcut_norm=tilted
+    )
+
+
+def init_small(model, std=0.001):
+    """Initialise the linear layers as MiLoPYP does: std 0.001, bias 0.001."""
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=std)
+            if module.bias is not None:
+                nn.init.constant_(module.bias, std)
+
+
+def load_pretrained_trunk(model, source):
+    """Start the trunk from ImageNet weights or a ResNet checkpoint.
+
+    Parameters
+    ----------
+    model : SimSiam
+    source : str
+        ``"imagenet"``, ``"none"`` or a path. The three input channels are summed.
+
+    Returns
+    -------
+    str
+        What the trunk starts from, for the log.
+    """
+    if source == "none":
+        return "random weights"
+    if source == "imagenet":
+        weights = imagenet_weights(model.depth)
+        if weights is None:
+            warn("ImageNet weights cannot be downloaded here: starting from scratch")
+            return "random weights (no ImageNet weights to be had)"
+    else:
+        weights = read_state_dict(source)
+    weights = dict(weights)
+    stem = weights.get("conv1.weight")
+    if stem is not None and stem.shape[1] == 3:
+        weights["conv1.weight"] = _stem_of_one_channel(stem)
+    own = model.state_dict()
+    trunk = {
+        name: value
+        for name, value in weights.items()
+        if name.startswith(("conv1.", "bn1.", "layer1.", "layer2.", "layer3."))
+        and name in own
+        and own[name].shape == value.shape
+    }
+    if "conv1.weight" not in trunk:
+        raise ArtifactError(
+            f"--pretrained_model {source} is no ResNet-{model.depth} checkpoint"
+        )
+    model.load_state_dict({**own, **trunk})
+    return f"{source} ({len(trunk)} of the trunk's tensors)"
+
+
+def read_state_dict(path):
+    """Return the tensors of a checkpoint, whoever wrote it, executing nothing."""
+    from lib.training.checkpoints import read_torch_file
+
+    content = read_torch_file(path)
+    state = content.get("state_dict", content)
+    return {re.sub(r"^module\.", "", name): value for name, value in state.items()}
+
+
+def _stem_of_one_channel(weight):
+    """Sum the input channels of a stem; its 7x7 kernel is cut to the middle 3x3."""
+    summed = weight.sum(dim=1, keepdim=True)
+    edge = (summed.shape[-1] - 3) // 2
+    return summed[..., edge : edge + 3, edge : edge + 3].contiguous()
+
+
+def _shortcut(width, out, stride, norm):
+    if stride == 1 and width == out:
+        return None
+    layers = [nn.Conv2d(width, out, 1, stride=stride, bias=False)]
+    return nn.Sequential(*layers, *([nn.BatchNorm2d(out)] if norm else []))
+
+
+def effective_rank(embeddings):
+    """Return how many dimensions the embeddings really use.
+
+    The exponential of the entropy of the covariance spectrum (Roy & Vetterli 2007);
+    it sees the dimensional collapse that `output_std` misses.
+
+    Parameters
+    ----------
+    embeddings : Tensor, shape (N, D)
+
+    Returns
+    -------
+    float
+        1 to D.
+    """
+    centred = embeddings.double() - embeddings.double().mean(0)
+    return spectrum_rank(centred.T @ centred)
+
+
+def spectrum_rank(covariance):
+    """Return the effective rank of a covariance (D, D); see `effective_rank`."""
+    spectrum = torch.linalg.eigvalsh(covariance.double()).clamp(min=0)
+    share = spectrum / spectrum.sum().clamp(min=1e-300)
+    return float(torch.exp(-(share * share.clamp(min=1e-300).log()).sum()))
+
+
+def output_std(embeddings):
+    """Return the collapse monitor of SimSiam (Chen & He 2021, fig. 2).
+
+    Mean over dimensions of the std of the normalised embeddings (N, D); healthy is
+    1 / sqrt(D), towards 0 is collapse.
+    """
+    return float(F.normalize(embeddings.float(), dim=1).std(0).mean())

@@ -1,0 +1,324 @@
+"""The epoch, the checkpoints, and what happens when a run is cut off."""
+
+import math
+import time
+from dataclasses import dataclass, field
+
+import torch
+from tqdm import tqdm
+
+from lib.errors import TrainingError
+from lib.runtime import ALONE, autocast
+from lib.training.checkpoints import load_checkpoint, restore_weights, save_checkpoint
+from lib.training.contrast import contrastive_loss
+from lib.training.distributed import synchronise_batch_norm
+from lib.training.embedding import PlainViews, recalibrate
+from lib.training.feed import PairFeed
+from lib.training.health import check_health, collapsed, sample_rows
+from lib.training.logger import write_log
+from lib.training.models import simsiam_loss
+from lib.training.monitor import Monitor
+from lib.training.schedule import learning_rate
+
+SAVE_SECONDS = 20  # short epochs share a checkpoint; an interrupt writes the newest
+RECALIBRATE_ON = 2048  # candidates
+
+
+@dataclass
+class State:
+    """Where a run stands.
+
+    Attributes
+    ----------
+    epoch : int
+        Finished epochs.
+    history : list of dict
+        A line of log.txt an epoch.
+    best_loss : float
+        Lowest of an epoch that had not collapsed.
+    health : dict
+        Of the newest check; see `lib.training.health.Health`.
+    newest, best : dict or None
+        Checkpoints that are not on disk yet.
+    """
+
+    epoch: int = 0
+    history: list = field(default_factory=list)
+    best_loss: float = math.inf
+    health: dict = field(default_factory=dict)
+    newest: dict | None = None
+    best: dict | None = None
+
+
+class Trainer:
+    """Trains one model on one patch store.
+
+    Parameters
+    ----------
+    model : SimSiam
+    store : lib.patches.store.PatchStore
+    recipe : lib.training.recipes.Recipe
+    schedule : Schedule
+    experiment : lib.artifacts.ExperimentDir
+    memory : dict
+        What the checkpoint remembers of the run: ``options``, ``normalisation``
+        with ``mean`` and ``std``, ``seed``.
+    device : torch.device
+    precision : {"auto", "fp32", "bf16"}
+    ranks : lib.runtime.Ranks
+    compiled : bool
+        Compile the network.
+    """
+
+    def __init__(
+        self,
+        model,
+        store,
+        recipe,
+        schedule,
+        experiment,
+        memory,
+        *,
+        device,
+        precision="auto",
+        ranks=ALONE,
+        compiled=False,
+    ):
+        self.recipe, self.schedule = recipe, schedule
+        self.experiment, self.memory = experiment, memory
+        self.store, self.device, self.precision = store, device, precision
+        self.ranks = ranks
+        self.state = State()
+        self.saved_at = time.monotonic()
+        self.verdict = None
+        model = model.to(device, memory_format=torch.channels_last)
+        if ranks.world > 1:
+            model = synchronise_batch_norm(model, device)
+        self.model = model
+        self.network = _wrapped(model, device, ranks, compiled)
+        self.optimizer = _optimizer(model, recipe, schedule.lr)
+        normalisation = memory["normalisation"]
+        self.feed = PairFeed(
+            store,
+            recipe.augmentations[store.options.mode],
+            batch_size=schedule.batch_size,
+            seed=memory["seed"],
+            device=device,
+            ranks=ranks,
+            **normalisation,
+        )
+        self.views = PlainViews(
+            store, device=device, source=self.feed.source, **normalisation
+        )
+
+    def resume(self):
+        """Go on from model_last.pth."""
+        path = self.experiment.checkpoint("last")
+        content = load_checkpoint(path)
+        if "history" not in content:
+            raise TrainingError(
+                f"{path} does not remember its run, so that none can be resumed from "
+                "it; start from its weights with --load_model"
+            )
+        if content.get("seed") != self.memory["seed"]:
+            raise TrainingError(
+                f"{path} was trained with --seed {content.get('seed')}, not "
+                f"{self.memory['seed']}; resume with the same"
+            )
+        restore_weights(self.model, content["state_dict"], path)
+        self.optimizer.load_state_dict(content["optimizer"])
+        self.state = State(
+            content["epoch"],
+            content["history"],
+            content["best_loss"],
+            content["health"],
+        )
+
+    def run(self):
+        """Train to the last epoch.
+
+        Returns
+        -------
+        lib.training.health.Health
+            Of the final model.
+
+        Raises
+        ------
+        TrainingError
+            When the loss is not finite. The newest good checkpoint is on disk then,
+            as it is after KeyboardInterrupt.
+        """
+        steps = self.feed.steps
+        bar = tqdm(
+            total=steps * self.schedule.epochs,
+            initial=steps * self.state.epoch,
+            unit="step",
+            desc="training",
+            disable=None if self.ranks.is_main else True,
+        )
+        try:
+            while self.state.epoch < self.schedule.epochs:
+                entry = self._epoch(self.state.epoch + 1, bar)
+                self._finish(entry)
+        finally:
+            self._write()
+            bar.close()
+        return self.verdict or self._health()
+
+    def _epoch(self, number, bar):
+        """Train one epoch; return its line of the log."""
+        began = time.monotonic()
+        self.model.train()
+        monitor = Monitor(self.feed.steps, self.device)
+        for step, (views1, views2, rows) in enumerate(self.feed.epoch(number)):
+            progress = number - 1 + step / self.feed.steps
+            rate = learning_rate(self.schedule.lr, progress, self.recipe, self.schedule)
+            for group in self.optimizer.param_groups:
+                group["lr"] = rate
+            with autocast(self.device, self.precision):
+                p1, p2, z1, z2 = self.network(views1, views2)
+            loss, cosine = self._losses(p1, p2, z1, z2)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimizer.step()
+            monitor.add(step, loss.detach(), cosine.detach(), p1.detach(), rows)
+            self._show(bar, monitor, step)
+        self._refuse_nan(number, monitor)
+        return {
+            "epoch": number,
+            **monitor.summary(self.ranks),
+            "lr": rate,
+            "time": time.monotonic() - began,
+        }
+
+    def _losses(self, p1, p2, z1, z2):
+        """Return what is minimised, and SimSiam's part of it."""
+        cosine = simsiam_loss(p1, p2, z1, z2)
+        if not self.recipe.temperature:
+            return cosine, cosine
+        contrast = contrastive_loss(z1, z2, self.recipe.temperature)
+        return contrast + self.recipe.cosine_weight * cosine, cosine
+
+    def _show(self, bar, monitor, step):
+        """Advance the bar; the loss is fetched only when the bar is drawn."""
+        if bar.update():
+            bar.set_postfix(loss=f"{monitor.losses[step, 0].item():.4f}", refresh=False)
+
+    def _refuse_nan(self, number, monitor):
+        bad = (~monitor.losses.isfinite().all(1)).nonzero().flatten().tolist()
+        if not bad:
+            return
+        names = sorted(set(self.store.names[monitor.rows[bad[0]]]))
+        raise TrainingError(
+            f"the loss is not finite in epoch {number}, step {bad[0] + 1}, with "
+            f"patches of {', '.join(names[:5])}; lower --lr, or try --precision fp32. "
+            f"The newest good model is of epoch {self.state.epoch}: go on from it with "
+            "--resume"
+        )
+
+    def _finish(self, entry):
+        """Take stock after an epoch; write what is due."""
+        state = self.state
+        state.epoch = entry["epoch"]
+        state.history = [*state.history, entry]
+        dim = self.model.fc.out_features
+        alive = not collapsed(entry["output_std"], entry["effective_rank"], dim)
+        best = alive and entry["loss"] < state.best_loss
+        last = state.epoch == self.schedule.epochs
+        due = last or state.epoch % self.schedule.keep_every == 0
+        if best:
+            state.best_loss = entry["loss"]
+        self._recalibrate()
+        state.newest = self._snapshot()
+        if best:
+            state.best = state.newest
+        if due:
+            self.verdict = self._health()
+            state.health = self.verdict.as_dict()
+            state.newest["health"] = state.health
+            if self.schedule.keep_all and self.ranks.is_main:
+                path = self.experiment.checkpoint(state.epoch)
+                save_checkpoint(path, state.newest)
+        if due or time.monotonic() - self.saved_at > SAVE_SECONDS:
+            self._write()
+
+    def _snapshot(self):
+        """Return the checkpoint of this moment, in memory of its own."""
+        weights = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+        return {
+            "epoch": self.state.epoch,
+            "state_dict": weights,
+            "optimizer": _copied(self.optimizer.state_dict()),
+            "history": self.state.history,
+            "best_loss": self.state.best_loss,
+            "health": self.state.health,
+            **self.memory,
+        }
+
+    def _write(self):
+        """Bring to disk what is not there yet; best first, see `resume`."""
+        state, self.saved_at = self.state, time.monotonic()
+        if self.ranks.is_main:
+            if state.best is not None:
+                save_checkpoint(self.experiment.checkpoint("best"), state.best)
+            if state.newest is not None:
+                save_checkpoint(self.experiment.checkpoint("last"), state.newest)
+                write_log(self.experiment.log, state.history)
+        state.best = state.newest = None
+
+    def _recalibrate(self):
+        """Settle the batch-norm statistics; a small part of the epoch's work."""
+        count = len(self.store)
+        last = self.state.epoch == self.schedule.epochs
+        due = last or self.state.epoch % self.schedule.keep_every == 0
+        most = RECALIBRATE_ON if due else min(max(128, count // 8), 1024)
+        rows = sample_rows(count, most, self.memory["seed"])
+        recalibrate(
+            self.model, self.views(rows), device=self.device, precision=self.precision
+        )
+
+    def _health(self):
+        return check_health(
+            self.model,
+            self.views,
+            len(self.store),
+            seed=self.memory["seed"],
+            device=self.device,
+            precision=self.precision,
+        )
+
+
+def _wrapped(model, device, ranks, compiled):
+    """Return what is called in training: compiled and shared where asked for."""
+    network = torch.compile(model) if compiled else model
+    if ranks.world > 1:
+        ids = [device.index] if device.type == "cuda" else None
+        network = torch.nn.parallel.DistributedDataParallel(
+            network, device_ids=ids, broadcast_buffers=False
+        )
+    return network
+
+
+def _optimizer(model, recipe, lr):
+    parameters = model.parameters()
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(
+            parameters,
+            lr=lr,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            fused=True,
+        )
+    return torch.optim.AdamW(
+        parameters, lr=lr, weight_decay=recipe.weight_decay, fused=True
+    )
+
+
+def _copied(content):
+    if isinstance(content, torch.Tensor):
+        return content.detach().clone()
+    if isinstance(content, dict):
+        return {key: _copied(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_copied(value) for value in content]
+    return content
