@@ -254,7 +254,7 @@ def memory(_device, small):
 
 
 def _peak_of_training(count, size, extra):
-    from benchmarks.run import PeakMemory
+    from benchmarks.peak_memory import PeakMemory
 
     with tempfile.TemporaryDirectory() as folder:
         listed = synthetic(folder, count, size)
