@@ -140,7 +140,7 @@ def embed(device, small):
         wait(device)
 
     def ours():
-        norm = trainer.memory["normalisation"]
+        norm = trainer.record.memory["normalisation"]
         embed_store(model, store, batch_size=batch, device=where, **norm)
 
     bare()

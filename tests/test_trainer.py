@@ -159,6 +159,17 @@ def test_collapsed_epoch_never_becomes_the_best(stores, tmp_path):
     assert (tmp_path / "model_last.pth").exists()
 
 
+def test_collapse_is_told_while_it_can_still_be_stopped(stores, tmp_path, capsys):
+    trainer = make_trainer(stores["simsiam3d"], tmp_path, epochs=2, keep_every=1)
+    trainer.model.pred[3].weight.data.zero_()
+    trainer.optimizer = torch.optim.SGD(trainer.model.parameters(), lr=0)
+    trainer.run()
+    said = capsys.readouterr().err
+    assert "after epoch 1 the model is collapsed" in said
+    assert "stop with Ctrl-C" in said
+    assert "after epoch 2" not in said  # the end of the run says that
+
+
 def test_resuming_with_another_seed_is_refused(stores, tmp_path):
     make_trainer(stores["simsiam3d"], tmp_path, epochs=1).run()
     with pytest.raises(TrainingError, match="--seed 5, not 6"):

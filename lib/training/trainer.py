@@ -1,53 +1,24 @@
-"""The epoch, the checkpoints, and what happens when a run is cut off."""
+"""The epoch: batches, losses, and what is taken stock of after it."""
 
-import math
 import time
-from dataclasses import dataclass, field
 
 import torch
 from tqdm import tqdm
 
-from lib.errors import TrainingError
+from lib.errors import TrainingError, warn
 from lib.runtime import ALONE, autocast
-from lib.training.checkpoints import load_checkpoint, restore_weights, save_checkpoint
+from lib.training.checkpoints import restore_weights
 from lib.training.contrast import contrastive_loss
 from lib.training.distributed import synchronise_batch_norm
 from lib.training.embedding import PlainViews, recalibrate
 from lib.training.feed import PairFeed
 from lib.training.health import check_health, collapsed, sample_rows
-from lib.training.logger import write_log
 from lib.training.models import simsiam_loss
 from lib.training.monitor import Monitor
+from lib.training.record import Record
 from lib.training.schedule import learning_rate
 
-SAVE_SECONDS = 20  # short epochs share a checkpoint; an interrupt writes the newest
 RECALIBRATE_ON = 2048  # candidates
-
-
-@dataclass
-class State:
-    """Where a run stands.
-
-    Attributes
-    ----------
-    epoch : int
-        Finished epochs.
-    history : list of dict
-        A line of log.txt an epoch.
-    best_loss : float
-        Lowest of an epoch that had not collapsed.
-    health : dict
-        Of the newest check; see `lib.training.health.Health`.
-    newest, best : dict or None
-        Checkpoints that are not on disk yet.
-    """
-
-    epoch: int = 0
-    history: list = field(default_factory=list)
-    best_loss: float = math.inf
-    health: dict = field(default_factory=dict)
-    newest: dict | None = None
-    best: dict | None = None
 
 
 class Trainer:
@@ -85,11 +56,9 @@ class Trainer:
         compiled=False,
     ):
         self.recipe, self.schedule = recipe, schedule
-        self.experiment, self.memory = experiment, memory
         self.store, self.device, self.precision = store, device, precision
-        self.ranks = ranks
-        self.state = State()
-        self.saved_at = time.monotonic()
+        self.ranks, self.seed = ranks, memory["seed"]
+        self.record = Record(experiment, memory, ranks=ranks)
         self.verdict = None
         model = model.to(device, memory_format=torch.channels_last)
         if ranks.world > 1:
@@ -102,7 +71,7 @@ class Trainer:
             store,
             recipe.augmentations[store.options.mode],
             batch_size=schedule.batch_size,
-            seed=memory["seed"],
+            seed=self.seed,
             device=device,
             ranks=ranks,
             **normalisation,
@@ -111,28 +80,16 @@ class Trainer:
             store, device=device, source=self.feed.source, **normalisation
         )
 
+    @property
+    def state(self):
+        """Where the run stands."""
+        return self.record.state
+
     def resume(self):
         """Go on from model_last.pth."""
-        path = self.experiment.checkpoint("last")
-        content = load_checkpoint(path)
-        if "history" not in content:
-            raise TrainingError(
-                f"{path} does not remember its run, so that none can be resumed from "
-                "it; start from its weights with --load_model"
-            )
-        if content.get("seed") != self.memory["seed"]:
-            raise TrainingError(
-                f"{path} was trained with --seed {content.get('seed')}, not "
-                f"{self.memory['seed']}; resume with the same"
-            )
+        content, path = self.record.restore()
         restore_weights(self.model, content["state_dict"], path)
         self.optimizer.load_state_dict(content["optimizer"])
-        self.state = State(
-            content["epoch"],
-            content["history"],
-            content["best_loss"],
-            content["health"],
-        )
 
     def run(self):
         """Train to the last epoch.
@@ -161,7 +118,7 @@ class Trainer:
                 entry = self._epoch(self.state.epoch + 1, bar)
                 self._finish(entry)
         finally:
-            self._write()
+            self.record.write()
             bar.close()
         return self.verdict or self._health()
 
@@ -229,42 +186,26 @@ class Trainer:
         if best:
             state.best_loss = entry["loss"]
         self._recalibrate()
-        state.newest = self._snapshot()
+        state.newest = self.record.snapshot(self.model, self.optimizer)
         if best:
             state.best = state.newest
         if due:
-            self.verdict = self._health()
-            state.health = self.verdict.as_dict()
-            state.newest["health"] = state.health
-            if self.schedule.keep_all and self.ranks.is_main:
-                path = self.experiment.checkpoint(state.epoch)
-                save_checkpoint(path, state.newest)
-        if due or time.monotonic() - self.saved_at > SAVE_SECONDS:
-            self._write()
+            self._take_stock(last)
+        if due or self.record.is_due:
+            self.record.write()
 
-    def _snapshot(self):
-        """Return the checkpoint of this moment, in memory of its own."""
-        weights = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
-        return {
-            "epoch": self.state.epoch,
-            "state_dict": weights,
-            "optimizer": _copied(self.optimizer.state_dict()),
-            "history": self.state.history,
-            "best_loss": self.state.best_loss,
-            "health": self.state.health,
-            **self.memory,
-        }
-
-    def _write(self):
-        """Bring to disk what is not there yet; best first, see `resume`."""
-        state, self.saved_at = self.state, time.monotonic()
-        if self.ranks.is_main:
-            if state.best is not None:
-                save_checkpoint(self.experiment.checkpoint("best"), state.best)
-            if state.newest is not None:
-                save_checkpoint(self.experiment.checkpoint("last"), state.newest)
-                write_log(self.experiment.log, state.history)
-        state.best = state.newest = None
+    def _take_stock(self, last):
+        """Judge the model; the run goes on also when it has collapsed."""
+        self.verdict = self._health()
+        self.state.health = self.verdict.as_dict()
+        self.state.newest["health"] = self.state.health
+        if self.verdict.verdict == "collapsed" and not last and self.ranks.is_main:
+            warn(
+                f"after epoch {self.state.epoch} {self.verdict.message}; stop with "
+                "Ctrl-C, and try a lower --lr or the default --recipe"
+            )
+        if self.schedule.keep_all:
+            self.record.keep()
 
     def _recalibrate(self):
         """Settle the batch-norm statistics; a small part of the epoch's work."""
@@ -272,7 +213,7 @@ class Trainer:
         last = self.state.epoch == self.schedule.epochs
         due = last or self.state.epoch % self.schedule.keep_every == 0
         most = RECALIBRATE_ON if due else min(max(128, count // 8), 1024)
-        rows = sample_rows(count, most, self.memory["seed"])
+        rows = sample_rows(count, most, self.seed)
         recalibrate(
             self.model, self.views(rows), device=self.device, precision=self.precision
         )
@@ -282,7 +223,7 @@ class Trainer:
             self.model,
             self.views,
             len(self.store),
-            seed=self.memory["seed"],
+            seed=self.seed,
             device=self.device,
             precision=self.precision,
         )
@@ -312,13 +253,3 @@ def _optimizer(model, recipe, lr):
     return torch.optim.AdamW(
         parameters, lr=lr, weight_decay=recipe.weight_decay, fused=True
     )
-
-
-def _copied(content):
-    if isinstance(content, torch.Tensor):
-        return content.detach().clone()
-    if isinstance(content, dict):
-        return {key: _copied(value) for key, value in content.items()}
-    if isinstance(content, list):
-        return [_copied(value) for value in content]
-    return content
