@@ -20,11 +20,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from lib.errors import InputError, ResourceError, warn
-from lib.inputs.tomo_io import ORDERS, inspect_mrc, resolve_order
-from lib.patches.candidates import expected_count, find_candidates
+from lib.errors import InputError, warn
+from lib.patches.candidates import find_candidates
+from lib.patches.cost import announce
 from lib.patches.scenes import load_scene
-from lib.patches.size_levels import BY_SIZE
 from lib.patches.store import PatchStore, Shard
 from lib.patches.views import NEIGHBOURS, cut_views
 from lib.runtime import ALONE
@@ -33,8 +32,6 @@ STORE_SCHEMA = 1
 CACHE_NAME = ".patches"
 CUT_AT_ONCE = 256  # candidates; bounds the memory of cutting
 ABANDONED_SECONDS = 24 * 3600
-# Copies of a tomogram as float32 at the peak of its preparation.
-FLOAT_COPIES, FLOAT_COPIES_BY_SIZE = 3, 6
 
 
 @contextmanager
@@ -94,54 +91,6 @@ def prepare_store(rows, options, *, cache, workers=None, device="cpu", ranks=ALO
     shards = [Shard.load(folder) for folder in folders]
     _report_empty(shards)
     return PatchStore([s for s in shards if len(s.coords)], options)
-
-
-def announce(missing, options, cache, total, quiet=False):
-    """Say what the preparation will cost; refuse when the disk is too small.
-
-    Returns
-    -------
-    int
-        Memory that one process needs [bytes].
-    """
-    expected, memory = 0, 0
-    copies = FLOAT_COPIES_BY_SIZE if len(options.sigmas) >= BY_SIZE else FLOAT_COPIES
-    for row, _ in missing:
-        shape, tilts = _shapes(row, options)
-        expected += expected_count(
-            shape,
-            diameter=options.dog_diameter,
-            boundary=options.dog_boundary,
-            box=options.box,
-        )
-        floats = copies * np.prod(shape) + (np.prod(tilts) if tilts else 0)
-        memory = max(memory, 4 * int(floats))
-    disk = expected * options.bytes_per_candidate
-    if not quiet:
-        print(
-            f"preparing {len(missing)} of {total} tomograms: about {expected:,} "
-            f"candidates, {disk / 1e9:.2f} GB on disk in {cache}, "
-            f"{memory / 1e9:.1f} GB of memory for each at work",
-            flush=True,
-        )
-    existing = next(p for p in (cache, *cache.absolute().parents) if p.exists())
-    free = shutil.disk_usage(existing).free
-    if disk > free:
-        raise ResourceError(
-            f"{cache} has {free / 1e9:.2f} GB free, the patches need about "
-            f"{disk / 1e9:.2f} GB; name a larger disk with --cache_dir, or fewer "
-            "candidates with --dog_std_multiplier or --dog_diameter"
-        )
-    return memory
-
-
-def _shapes(row, options):
-    """Return (Z, Y, X) of a tomogram and (T, Y, X) of its tilts, by the headers."""
-    tilted = options.mode == "simsiam2d3d"
-    tilts = inspect_mrc(row.tilt_path).shape if tilted else None
-    info = inspect_mrc(row.rec_path)
-    axes = ORDERS[resolve_order(info, options.order, tilts)]
-    return tuple(info.shape[axis] for axis in axes), tilts
 
 
 def _prepare_all(missing, options, *, workers, device, need):
