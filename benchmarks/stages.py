@@ -75,52 +75,80 @@ def train(device, small):
     import torch
 
     model, trainer = small_trainer(device, 96 if small else 256)
-    batch = trainer.schedule.batch_size
-    views = trainer.views(np.arange(batch))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-
-    def bare_step(net, x):
-        from lib.runtime import autocast
-
-        with autocast(torch.device(device), "auto"):
-            outputs = net(x, x)
-        optimizer.zero_grad(set_to_none=True)
-        trainer._losses(*outputs)[0].backward()
-        optimizer.step()
-
-    model.train()
+    step, views = bare_step(model, trainer)
     steps = trainer.feed.steps
-    patches = 2 * trainer.store.options.views * batch * steps
+    patches = 2 * trainer.store.options.views * len(views) * steps
 
     def bare():
         for _ in range(steps):
-            bare_step(trainer.network, views)
-        wait(device)
+            step(trainer.network, views)
 
     def ours():
         trainer._epoch(1, Silent())
         wait(device)
 
-    bare_step(trainer.network, views)
+    step(trainer.network, views)
     floors, times = zip(
         *[(seconds(bare), seconds(ours)) for _ in range(3)], strict=True
     )
     floor, own = np.median(floors), np.median(times)
     yield (
-        f"{trainer.store.options.views} views, box {BOX}, batch {batch}",
+        f"{trainer.store.options.views} views, box {BOX}, batch {len(views)}",
         f"{patches / own:.0f} patches/s",
         f"bare network {patches / floor:.0f} patches/s",
         f"{np.median(np.divide(floors, times)):.3f}",
     )
     if device == "cpu":
         plain = model.to(memory_format=torch.contiguous_format)
-        nchw = seconds(lambda: bare_step(plain, views.contiguous()))
+        nchw = seconds(lambda: step(plain, views.contiguous()))
         yield (
             "bare network, one step",
             f"channels last {floor / steps:.2f} s",
             f"plain eager float32 {nchw:.2f} s",
             f"{floor / steps / nchw:.2f}",
         )
+
+
+def compiled(device, small):
+    """The network as --compile trains it against the same network without."""
+    import torch
+
+    model, trainer = small_trainer(device, 32 if small else 64)
+    step, views = bare_step(model, trainer)
+    fast = torch.compile(model)
+    first = seconds(lambda: step(fast, views))
+    step(model, views)
+    pairs = [
+        (seconds(lambda: step(model, views)), seconds(lambda: step(fast, views)))
+        for _ in range(3)
+    ]
+    plain, own = np.median(pairs, axis=0)
+    yield (
+        f"a step, 2 views, box {BOX}, batch {len(views)}",
+        f"{own:.2f} s (the first {first:.0f} s)",
+        f"not compiled {plain:.2f} s",
+        f"{np.median([own / plain for plain, own in pairs]):.2f}",
+    )
+
+
+def bare_step(model, trainer):
+    """Return a training step of the network alone, and views already in place."""
+    import torch
+
+    from lib.runtime import autocast
+
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
+    model.train()
+
+    def step(network, views):
+        with autocast(trainer.device, "auto"):
+            outputs = network(views, views)
+        optimizer.zero_grad(set_to_none=True)
+        trainer._losses(*outputs)[0].backward()
+        optimizer.step()
+        wait(trainer.device.type)
+
+    return step, trainer.views(np.arange(trainer.schedule.batch_size))
 
 
 def embed(device, small):
@@ -289,6 +317,7 @@ STAGES = {
     "candidates": candidates,
     "store": store,
     "train": train,
+    "compile": compiled,
     "embed": embed,
     "plots": plots,
     "paint": paint,
