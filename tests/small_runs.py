@@ -1,6 +1,7 @@
 """Small training runs as processes of their own, for the tests of what befalls them."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -40,8 +41,14 @@ def start_command(command, **more):
         stderr=subprocess.STDOUT,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
+        preexec_fn=_heed_interrupts,
         **more,
     )
+
+
+def _heed_interrupts():
+    """Undo what a shell does to its background jobs, should the tests be in one."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def finish(process, code=0):

@@ -21,7 +21,7 @@ def trained(store, folder, epochs=1):
 
     trainer = make_trainer(store, folder, epochs=epochs)
     arch = {"simsiam2d3d": "simsiam2d3d_18", "simsiam3d": "simsiam2d_18"}
-    trainer.memory["options"] = {
+    trainer.record.memory["options"] = {
         **asdict(store.options),
         "arch": arch[store.options.mode],
     }

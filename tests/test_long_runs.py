@@ -10,6 +10,7 @@ from small_runs import finish, folder_of, start_command, train_command
 
 EVERY = 0.1  # seconds between two looks
 SLACK = 1.03  # of memory: the allocator's own coming and going
+COMES_AND_GOES = 2  # a checkpoint or log that is open at one look and not at another
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,8 @@ def assert_no_growth(data_set, exp_dir, epochs):
     )
     assert last <= SLACK * first
     for what in ("files", "threads", "shared"):
-        most = max(getattr(held, what) for held in late)
-        assert most <= max(getattr(held, what) for held in early), what
+        before, after = (max(getattr(h, what) for h in part) for part in (early, late))
+        assert after <= before + COMES_AND_GOES, what
     epochs_logged = [line.split("|")[0] for line in log.read_text().splitlines()]
     assert len(set(epochs_logged)) == len(epochs_logged) == epochs
 
