@@ -492,8 +492,8 @@ def _add_training(parser):
     add(
         "--compile",
         action="store_true",
-        help="compile the network first: a minute more at the start, pays beyond "
-        "some 20 epochs on a GPU",
+        help="compile the network first: a minute or more at the start; on a CPU it "
+        "needs a C++ compiler and gains little",
     )
     _add_force(group)
 
