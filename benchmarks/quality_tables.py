@@ -96,10 +96,15 @@ def _feature_lines(group):
         if "found" in entry:
             epochs = f", {entry['epochs']} epochs" if "epochs" in entry else ""
             by_source[f"{entry['source']}{epochs}: {entry['features']}"].append(entry)
-    rows = [["features", "seeds", *HEADER]]
+    rows = [["features", "seeds", *HEADER, "20-nn of the ceiling's"]]
+    ceiling = [e["found"]["knn"] for e in by_source.get("ceiling: classes", [])]
     for name, entries in by_source.items():
         cells = [_mean_and_spread(entries, column) for column in COLUMNS]
-        rows.append([name, str(len({e["seed"] for e in entries})), *cells])
+        share = "-"
+        if ceiling:
+            own = np.mean([entry["found"]["knn"] for entry in entries])
+            share = f"{own / np.mean(ceiling):.2f}"
+        rows.append([name, str(len({e["seed"] for e in entries})), *cells, share])
     return [*_table(rows), ""]
 
 

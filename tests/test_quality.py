@@ -132,9 +132,13 @@ def test_results_go_on_where_they_stopped_and_become_a_table(tmp_path, evaluatio
         found = {"knn": accuracy, "rank": 20.0}
         results.add({**key, "seed": seed, "features": "pred", "found": found})
     assert results.have({**key, "seed": 2, "features": "pred"})
+    best = {**key, "source": "ceiling", "features": "classes", "seed": 1}
+    results.add({**best, "found": {"knn": 0.8}})
     write_tables(tmp_path / "t.md", results.read(), "python quality.py", "a machine")
     text = (tmp_path / "t.md").read_text()
-    assert "| default: pred | 2 | 0.600 ± 0.100 | - |" in text
+    (line,) = (line for line in text.splitlines() if "default: pred" in line)
+    assert line.startswith("| default: pred | 2 | 0.600 ± 0.100 | - |")
+    assert line.endswith("| 0.75 |")
     assert "| 6 voxels | 1.00 | 1.00 | 1.00 |" in text
 
 
