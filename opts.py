@@ -384,8 +384,9 @@ def _add_candidates(parser, inherited=False):
     )
     add(
         "--tilt_range",
-        20.0,
-        "2d3d: tilts within +- this many degrees make the tilt view",
+        None,
+        "2d3d: tilts within +- this many degrees make the tilt view (default: 40, and "
+        "20 with --recipe milopyp)",
         type=float,
     )
     add(

@@ -18,8 +18,11 @@ def main():
     from lib.patches.preparation import prepare_store, store_folder
     from lib.runtime import choose_device, seed_everything, start_ranks, stop_ranks
     from lib.training.experiment import claimed, prepare_folder
+    from lib.training.recipes import RECIPES
 
-    patching = PatchOptions(mode=options.task, **patch_options(options))
+    recipe = RECIPES[options.recipe].adapted(**recipe_changes(options))
+    needed = {**recipe.patching[options.task], **patch_options(options)}
+    patching = PatchOptions(mode=options.task, **needed)
     rows = read_image_list(
         find_image_list(options.img_txt, PROJECT),
         project=PROJECT,
@@ -56,7 +59,7 @@ def main():
         if ranks.is_main:
             show_candidates(store, rows, experiment)
         if not options.dry_run:
-            train(store, experiment, options, device, ranks)
+            train(store, recipe, experiment, options, device, ranks)
     stop_ranks(ranks)
 
 
@@ -105,16 +108,14 @@ def show_candidates(store, rows, experiment):
     print(f"candidates drawn in {experiment.candidate_picture('*')}")
 
 
-def train(store, experiment, options, device, ranks):
+def train(store, recipe, experiment, options, device, ranks):
     """Train on the patches of a store and say how it went."""
     from lib.training.checkpoints import load_checkpoint, restore_weights
     from lib.training.logger import write_options
     from lib.training.models import build_model, init_small, load_pretrained_trunk
-    from lib.training.recipes import RECIPES
     from lib.training.schedule import Schedule
     from lib.training.trainer import Trainer
 
-    recipe = RECIPES[options.recipe].adapted(**recipe_changes(options))
     model = build_model(options.arch, mode=options.task, dim=options.head_conv)
     if recipe.small_init:
         init_small(model)

@@ -369,7 +369,6 @@ def small_trainer(device, count):
     from lib.artifacts import ExperimentDir
     from lib.patches.options import PatchOptions
     from lib.patches.store import PatchStore, Shard
-    from lib.patches.views import NEIGHBOURS
     from lib.training.models import build_model
     from lib.training.recipes import RECIPES
     from lib.training.schedule import Schedule
@@ -379,7 +378,7 @@ def small_trainer(device, count):
     if device != "cpu":
         count *= 16
     rng = np.random.default_rng(0)
-    shape = (count, 1 + len(NEIGHBOURS), options.views, options.edge, options.edge)
+    shape = (count, *options.patch_shape)
     patches = rng.integers(0, 256, shape, dtype=np.uint8)
     facts = {"name": "noise", "pixels": 1, "total": [127, 127], "squares": [2e4, 2e4]}
     shard = Shard(patches, np.zeros((count, 3), np.int32), facts)

@@ -1,6 +1,7 @@
 import numpy as np
 import torch
 
+from lib.patches.views import SAME_TILTS
 from lib.training.health import Health, check_health, collapsed, sample_rows
 
 CPU = torch.device("cpu")
@@ -8,6 +9,8 @@ CPU = torch.device("cpu")
 
 class Views:
     """Two views a candidate: the candidate's own code, with noise in the second."""
+
+    pairing = SAME_TILTS
 
     def __init__(self, codes, noise):
         self.codes, self.noise = codes, noise

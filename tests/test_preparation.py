@@ -145,6 +145,27 @@ def test_tomogram_that_vanishes_meanwhile_is_named(tmp_path, capsys):
     assert not list((tmp_path / "c").glob("*"))
 
 
+def test_pairs_of_different_tilts_need_two(tmp_path, data_set):
+    wanted = {"disjoint_tilts": True, "tilt_range": 5.0}
+    with pytest.raises(InputError, match=r"one image within \+-5 degrees"):
+        prepare(data_set, tmp_path, "simsiam2d3d", **wanted)
+    assert not shards_in(tmp_path)
+
+
+def test_store_holds_pairs_of_different_tilts(tmp_path, data_set, stores):
+    store = prepare(data_set, tmp_path, "simsiam2d3d", disjoint_tilts=True)
+    same = stores["simsiam2d3d"]
+    rows = np.arange(5)
+    all_tilts, first, second = (
+        store.gather(rows, np.full_like(rows, place))
+        for place in (0, store.options.pairing.first, store.options.pairing.second[0])
+    )
+    np.testing.assert_array_equal(all_tilts, same.gather(rows, 0 * rows))
+    np.testing.assert_array_equal(second[:, 1], same.gather(rows, 0 * rows + 1)[:, 1])
+    assert not np.array_equal(first[:, 0], all_tilts[:, 0])
+    assert store.nbytes == len(store) * store.options.bytes_per_candidate
+
+
 def test_data_without_candidates_is_refused(tmp_path, data_set):
     with pytest.raises(InputError, match="no candidates in any tomogram.*--bright"):
         prepare(data_set, tmp_path, dog_std_multiplier=1e6)

@@ -4,9 +4,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from conftest import small_options
 
 from lib.artifacts import ExperimentDir
 from lib.errors import TrainingError
+from lib.inputs.image_list import read_image_list
+from lib.patches.preparation import prepare_store
 from lib.runtime import Ranks, seed_everything
 from lib.training.checkpoints import load_checkpoint
 from lib.training.contrast import contrastive_loss
@@ -223,6 +226,40 @@ def test_ranks_share_a_batch_without_repeating_and_with_the_same_draws(stores):
             np.testing.assert_array_equal(part[2], whole[2][mine])
             torch.testing.assert_close(part[0], whole[0][mine])
             torch.testing.assert_close(part[1], whole[1][mine])
+
+
+@pytest.mark.parametrize("disjoint", [False, True])
+def test_pairs_are_taken_from_the_places_of_the_store(
+    data_set, tmp_path, monkeypatch, disjoint
+):
+    rows = read_image_list(data_set, project=tmp_path, needs_tilts=True)
+    options = small_options("simsiam2d3d", disjoint_tilts=disjoint)
+    store = prepare_store(rows, options, cache=tmp_path, workers=0)
+    asked = []
+    gather = store.gather
+    monkeypatch.setattr(store, "gather", lambda r, p: asked.append(p) or gather(r, p))
+    recipe, (mean, std) = RECIPES["default"], store.normalisation()
+    list(
+        PairFeed(
+            store,
+            recipe.augmentations["simsiam2d3d"],
+            batch_size=16,
+            mean=mean,
+            std=std,
+            seed=1,
+            device=CPU,
+        ).epoch(1)
+    )
+    first, second = zip(*[np.split(places, 2) for places in asked], strict=True)
+    assert set(np.concatenate(first)) == {options.pairing.first}
+    assert set(np.concatenate(second)) == set(options.pairing.second)
+
+
+def test_only_the_default_recipe_parts_the_tilts():
+    parted = {name: recipe.patching["simsiam2d3d"] for name, recipe in RECIPES.items()}
+    assert parted["milopyp"] == {}
+    assert small_options("simsiam2d3d", **parted["default"]).disjoint_tilts
+    assert RECIPES["default"].patching["simsiam3d"] == {}
 
 
 def test_milopyp_recipe_is_plain_sgd_in_steps():

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from lib.geometry.projection import project_to_tilts
-from lib.patches.views import NEIGHBOURS, VIEWS_BY_MODE, Scene, cut_views
+from lib.patches.views import (
+    DISJOINT_TILTS,
+    NEIGHBOURS,
+    VIEWS_BY_MODE,
+    Scene,
+    cut_views,
+)
 
 ANGLES = np.array([-18.0, -9.0, 0.0, 9.0, 18.0])
 
@@ -49,6 +55,40 @@ def test_compressed_tomogram_projects_from_the_depth_of_its_file():
     scene = scene_with_a_bead((30, 36, 8), shape=shape, depth=depth)
     merged_pair = project_to_tilts([[30, 36, 16.5]], ANGLES, (depth, 64, 64), 1)
     np.testing.assert_allclose(scene.project([[30, 36, 8]]), merged_pair)
+
+
+def test_disjoint_tilts_share_no_image_and_the_embedded_view_has_all():
+    """Each image marks a pixel of its own, so that a patch tells what it is made of."""
+    order = np.array([3, 0, 4, 1, 2])  # angles need not rise in the file
+    tilts = np.zeros((len(ANGLES), 64, 64), np.uint8)
+    for number, rank in enumerate(order):
+        tilts[number, 36, 25 + 2 * rank] = 200
+    scene = Scene(np.zeros((24, 64, 64), np.uint8), tilts, ANGLES[order])
+    here = np.array([[30, 36, 12]])
+    args = {"box": 16, "context": 0, "mode": "simsiam2d3d"}
+    patches, seen = cut_views(scene, here, pairing=DISJOINT_TILTS, **args)
+    assert seen.all()
+
+    def ranks_in(place):
+        _, x = np.nonzero(patches[0, place, 0])
+        return {int(column - 3) // 2 for column in x}
+
+    assert ranks_in(0) == {0, 1, 2, 3, 4}
+    assert ranks_in(DISJOINT_TILTS.first) == {0, 2, 4}
+    steps = [DISJOINT_TILTS.places[place].step for place in DISJOINT_TILTS.second]
+    assert tuple(steps) == NEIGHBOURS
+    for place in DISJOINT_TILTS.second:
+        assert np.count_nonzero(patches[0, place, 0]) == 2  # of the odd ones
+
+
+def test_disjoint_tilts_leave_the_slab_as_it_is():
+    scene = scene_with_a_bead((30, 36, 12))
+    here = np.array([[30, 36, 12]])
+    args = {"box": 8, "context": 0, "mode": "simsiam2d3d"}
+    same, _ = cut_views(scene, here, **args)
+    disjoint, _ = cut_views(scene, here, pairing=DISJOINT_TILTS, **args)
+    np.testing.assert_array_equal(same[:, 0], disjoint[:, 0])
+    np.testing.assert_array_equal(same[:, 1:, 1], disjoint[:, 2:, 1])
 
 
 def test_neighbours_are_cut_where_they_lie():

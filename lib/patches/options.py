@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lib.errors import OptionError, warn_once
 from lib.patches.candidates import widest_diameter
-from lib.patches.views import NEIGHBOURS, VIEWS_BY_MODE
+from lib.patches.views import DISJOINT_TILTS, SAME_TILTS, VIEWS_BY_MODE
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,9 @@ class PatchOptions:
     dog_std_multiplier : float
     tilt_range : float
         [degrees].
+    disjoint_tilts : bool
+        Whether the two views of a pair are of different tilts; see
+        `lib.patches.views.Pairing`.
     """
 
     mode: str
@@ -44,6 +47,7 @@ class PatchOptions:
     dog_std_multiplier: float = 0.5
     tilt_range: float = 20.0
     flip_tilt_angles: bool = False
+    disjoint_tilts: bool = False
 
     def __post_init__(self):
         object.__setattr__(self, "sigmas", tuple(self.sigmas))
@@ -94,6 +98,16 @@ class PatchOptions:
         return len(VIEWS_BY_MODE[self.mode])
 
     @property
+    def pairing(self):
+        """Places at which a candidate is cut; see `lib.patches.views.Pairing`."""
+        return DISJOINT_TILTS if self.disjoint_tilts else SAME_TILTS
+
+    @property
+    def patch_shape(self):
+        """Places, views and edges of what is stored of a candidate."""
+        return len(self.pairing.places), self.views, self.edge, self.edge
+
+    @property
     def bytes_per_candidate(self):
         """Disk that a candidate takes."""
-        return (1 + len(NEIGHBOURS)) * self.views * self.edge**2
+        return math.prod(self.patch_shape)

@@ -25,10 +25,10 @@ from lib.patches.candidates import find_candidates
 from lib.patches.cost import announce
 from lib.patches.scenes import load_scene
 from lib.patches.store import PatchStore, Shard
-from lib.patches.views import NEIGHBOURS, cut_views
+from lib.patches.views import cut_views
 from lib.runtime import ALONE
 
-STORE_SCHEMA = 1
+STORE_SCHEMA = 2
 CACHE_NAME = ".patches"
 CUT_AT_ONCE = 256  # candidates; bounds the memory of cutting
 ABANDONED_SECONDS = 24 * 3600
@@ -177,6 +177,7 @@ def _write_patches(folder, scene, coords, options):
                 box=options.box,
                 context=options.context,
                 mode=options.mode,
+                pairing=options.pairing,
             )
             patches = patches[seen]
             stream.write(patches.tobytes())
@@ -189,7 +190,7 @@ def _write_patches(folder, scene, coords, options):
     kept = np.concatenate([np.zeros((0, 3), np.int32), *kept])
     np.save(folder / "coords.npy", kept)
     return {
-        "patch_shape": [1 + len(NEIGHBOURS), options.views, *2 * [options.edge]],
+        "patch_shape": options.patch_shape,
         "left_out": len(coords) - len(kept),
         "pixels": len(kept) * options.box**2,
         "total": total.tolist(),

@@ -1,5 +1,6 @@
 """From the files of one tomogram to what shows its candidates."""
 
+from lib.errors import InputError
 from lib.inputs.tomo_io import inspect_mrc, read_tilt_series, read_tomogram
 from lib.patches.preprocess import preprocess_tilt_images, preprocess_tomogram
 from lib.patches.views import Scene
@@ -34,5 +35,11 @@ def load_scene(row, options):
         max_tilt=options.tilt_range,
         flip=options.flip_tilt_angles,
     )
+    if options.disjoint_tilts and len(series.angles) < 2:
+        raise InputError(
+            f"{row.tilt_path} has one image within +-{options.tilt_range:g} degrees, "
+            "and the default --recipe pairs images of different tilts; raise "
+            "--tilt_range"
+        )
     images = preprocess_tilt_images(series.images, options.gauss)
     return Scene(data, images, series.angles, volume.z_sign, depth), volume

@@ -91,7 +91,7 @@ class PatchStore:
         rows : ndarray of int, shape (B,)
             Candidates.
         places : ndarray of int, shape (B,)
-            0 for the candidate itself, p for its p-th neighbour.
+            Numbers of places; see `lib.patches.views.Pairing`.
 
         Returns
         -------

@@ -1,6 +1,6 @@
 """The two modes as data: the images through which a candidate is seen."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
@@ -9,6 +9,55 @@ from lib.geometry.projection import project_to_tilts
 
 # View 2 of a positive pair is cut at one of these (x, y, z) steps from the candidate.
 NEIGHBOURS = ((0, 0, 1), (0, 0, -1), (-1, 0, -1), (0, 1, -1))
+TILTS = {"all": slice(None), "even": slice(0, None, 2), "odd": slice(1, None, 2)}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a patch of a candidate is cut, and through which tilts it is seen.
+
+    Attributes
+    ----------
+    step : tuple of int
+        (x, y, z) from the candidate [voxels].
+    tilts : {"all", "even", "odd"}
+        Counted by angle.
+    """
+
+    step: tuple
+    tilts: str = "all"
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """The places of a candidate: the one that is embedded, and those of the pairs.
+
+    Attributes
+    ----------
+    places : tuple of Place
+        The first is embedded.
+    first : int
+        Number of the place of view 1.
+    second : range
+        Of those of view 2.
+    """
+
+    places: tuple
+    first: int
+    second: range
+
+
+HERE = (0, 0, 0)
+SAME_TILTS = Pairing(
+    (Place(HERE), *(Place(step) for step in NEIGHBOURS)), first=0, second=range(1, 5)
+)
+# No noise is common to the two tilt views of a pair, so that a network cannot tell
+# candidates apart by it.
+DISJOINT_TILTS = Pairing(
+    (Place(HERE), Place(HERE, "even"), *(Place(step, "odd") for step in NEIGHBOURS)),
+    first=1,
+    second=range(2, 6),
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +83,13 @@ class Scene:
     angles: np.ndarray | None = None
     z_sign: int = 1
     depth: int | None = None
+
+    def through(self, tilts):
+        """Return the scene with a part of its tilts; see `Place`."""
+        if self.tilts is None or tilts == "all":
+            return self
+        part = np.argsort(self.angles, kind="stable")[TILTS[tilts]]
+        return replace(self, tilts=self.tilts[part], angles=self.angles[part])
 
     def project(self, positions):
         """Return where positions (N, 3) fall in each tilt image, (T, N, 2) [px]."""
@@ -93,8 +149,8 @@ VIEWS_BY_MODE = {
 }
 
 
-def cut_views(scene, positions, *, box, context, mode):
-    """Cut every view of candidates and of their neighbours.
+def cut_views(scene, positions, *, box, context, mode, pairing=SAME_TILTS):
+    """Cut every view of candidates at every place.
 
     Parameters
     ----------
@@ -105,23 +161,24 @@ def cut_views(scene, positions, *, box, context, mode):
         See `tilt_view`; the box is even.
     mode : str
         Key of `VIEWS_BY_MODE`.
+    pairing : Pairing
 
     Returns
     -------
     patches : ndarray of uint8, shape (N, P, V, S, S)
-        P = 1 + len(NEIGHBOURS): the candidate, then its neighbours; V views;
-        S = box + 2 context. Each patch spans 0 to 255 within its box.
+        P places; V views; S = box + 2 context. Each patch spans 0 to 255 within its
+        box.
     seen : ndarray of bool, shape (N,)
         False for candidates of which any patch falls off its image.
     """
-    steps = np.array([(0, 0, 0), *NEIGHBOURS])
-    views = VIEWS_BY_MODE[mode]
+    views, places = VIEWS_BY_MODE[mode], pairing.places
     edge = box + 2 * context
-    patches = np.zeros((len(positions), len(steps), len(views), edge, edge), np.uint8)
+    patches = np.zeros((len(positions), len(places), len(views), edge, edge), np.uint8)
     seen = np.ones(len(positions), bool)
-    for p, step in enumerate(steps):
+    for p, place in enumerate(places):
+        part, there = scene.through(place.tilts), positions + np.array(place.step)
         for v, view in enumerate(views):
-            raw, whole = view(scene, positions + step, box, context)
+            raw, whole = view(part, there, box, context)
             patches[:, p, v] = _to_bytes(raw, context)
             seen &= whole
     return patches, seen

@@ -61,13 +61,13 @@ class PlainViews:
     """
 
     def __init__(self, store, *, mean, std, device, source=None):
-        self.box = store.options.box
+        self.box, self.pairing = store.options.box, store.options.pairing
         self.source = source or patch_source(store, device)
         self.mean = torch.tensor(mean, device=device)
         self.std = torch.tensor(std, device=device)
 
     def __call__(self, rows, place=0):
-        """Return views (B, V, box, box) of candidates, or of their neighbours."""
+        """Return views (B, V, box, box) of candidates at a place; 0 is embedded."""
         rows = np.asarray(rows)
         patches = self.source(rows, np.full_like(rows, place))
         return centre_crop(patches, box=self.box, mean=self.mean, std=self.std)

@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
-from lib.patches.views import NEIGHBOURS
 from lib.runtime import ALONE
 from lib.training.augment import augment, draw
 
@@ -13,7 +12,7 @@ RESIDENT_SHARE = 0.5  # of the free GPU memory that patches may take
 
 
 class PairFeed:
-    """Positive pairs of a patch store: view 1 the candidate, view 2 a neighbour.
+    """Positive pairs of a patch store: view 1 of the candidate, view 2 beside it.
 
     All draws come from (seed, epoch) and are made for the global batch, so that an
     epoch is the same whether resumed, on another device, or shared by ranks.
@@ -68,16 +67,20 @@ class PairFeed:
     def _plan(self, rows, generator):
         """Draw what happens to a global batch and keep this rank's part."""
         world, rank = self.ranks.world, self.ranks.rank
-        places = 1 + torch.randint(len(NEIGHBOURS), (len(rows),), generator=generator)
+        second = self.store.options.pairing.second
+        drawn = torch.randint(len(second), (len(rows),), generator=generator).numpy()
+        places = np.array(second)[drawn]
         box = self.store.options.box
         draws = [draw(a, len(rows), box, generator) for a in self.augmentations]
         mine = slice(rank, len(rows) // world * world, world)
-        return rows[mine], places.numpy()[mine], [d.part(mine) for d in draws]
+        return rows[mine], places[mine], [d.part(mine) for d in draws]
 
     def _patches(self, plan):
         rows, places, _ = plan
-        both = np.concatenate([rows, rows]), np.concatenate([0 * places, places])
-        return self.source(*both)
+        first = np.full_like(places, self.store.options.pairing.first)
+        return self.source(
+            np.concatenate([rows, rows]), np.concatenate([first, places])
+        )
 
     def _augmented(self, patches, draws):
         halves = patches.chunk(2)

@@ -77,16 +77,18 @@ def check_health(model, views, count, *, seed, device, precision):
     Health
     """
     sample = sample_rows(count, SAMPLE, seed)
-    first = _predictions(model, views, sample, 0, device, precision)
-    second = _predictions(model, views, sample, 1, device, precision)
+    embedded, first, second = (
+        _predictions(model, views, sample, place, device, precision)
+        for place in (0, views.pairing.first, views.pairing.second[0])
+    )
     nearest = (F.normalize(first, dim=1) @ F.normalize(second, dim=1).T).argmax(1)
     agreement = float(
         (nearest == torch.arange(len(nearest), device=device)).float().mean()
     )
-    std, rank = output_std(first), effective_rank(first)
+    std, rank = output_std(embedded), effective_rank(embedded)
     chance = 1 / len(sample)
     return Health(
-        std, rank, agreement, chance, _verdict(std, rank, agreement, chance, first)
+        std, rank, agreement, chance, _verdict(std, rank, agreement, chance, embedded)
     )
 
 
