@@ -1,6 +1,5 @@
 """Train the embedding: exp/<dataset>/<exp_id>/ gets models, log and options."""
 
-import signal
 from dataclasses import asdict
 
 from lib.errors import OptionError, TrainingError, run_script
@@ -10,13 +9,17 @@ from opts import PROJECT, patch_options, recipe_changes, train_options
 def main():
     """Prepare the patches, then train; or stop after the candidates (--dry_run)."""
     options = train_options()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-
     from lib.artifacts import ExperimentDir
     from lib.inputs.image_list import find_image_list, read_image_list
     from lib.patches.options import PatchOptions
     from lib.patches.preparation import prepare_store, store_folder
-    from lib.runtime import choose_device, seed_everything, start_ranks, stop_ranks
+    from lib.runtime import (
+        choose_device,
+        heed_signals,
+        seed_everything,
+        start_ranks,
+        stop_ranks,
+    )
     from lib.training.experiment import claimed, prepare_folder
     from lib.training.recipes import RECIPES
 
@@ -32,13 +35,19 @@ def main():
         check(rows, options)
         return
     ranks = start_ranks()
+    if options.compile and ranks.world > 1:
+        raise OptionError("--compile is for one process; leave it out with several")
+    heed_signals(ranks)
     if ranks.is_main and options.task == "simsiam2d3d":
         check(rows, options)
     device = choose_device(options.gpus, ranks)
     seed_everything(options.seed)
     experiment = ExperimentDir.of(options.exp_dir, options.dataset, options.exp_id)
     folder = store_folder(
-        options.exp_dir, cache_dir=options.cache_dir, no_cache=options.no_cache
+        options.exp_dir,
+        cache_dir=options.cache_dir,
+        no_cache=options.no_cache,
+        ranks=ranks,
     )
     with claimed(experiment, ranks), folder as cache:
         if not options.dry_run:

@@ -42,7 +42,10 @@ def main(mode):
         warn(run.health["message"])
     experiment = ExperimentDir.of(options.exp_dir, options.dataset, options.exp_id)
     folder = store_folder(
-        options.exp_dir, cache_dir=options.cache_dir, no_cache=options.no_cache
+        options.exp_dir,
+        cache_dir=options.cache_dir,
+        no_cache=options.no_cache,
+        ranks=ranks,
     )
     with folder as cache:
         store = prepare_store(

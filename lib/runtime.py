@@ -2,11 +2,17 @@
 
 import os
 import random
+import signal
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 
 from lib.errors import OptionError
+
+INTERRUPTIONS = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,7 @@ ALONE = Ranks()
 
 
 def start_ranks():
-    """Join the processes that torchrun or Slurm started, if it did.
+    """Join the processes that torchrun started, if it did.
 
     Returns
     -------
@@ -64,7 +70,10 @@ def start_ranks():
     import torch
     import torch.distributed as dist
 
-    dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo")
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    # One rank may prepare for hours while the others wait; torchrun ends them all when
+    # one dies.
+    dist.init_process_group(backend, timeout=timedelta(days=7))
     return Ranks(dist.get_rank(), world)
 
 
@@ -103,13 +112,42 @@ def choose_device(gpus, ranks=ALONE):
         if ranks.is_main:
             print("no GPU found: running on the CPU", flush=True)
         return torch.device("cpu")
-    number = int(os.environ.get("LOCAL_RANK", numbers[0]))
+    torch.backends.cudnn.allow_tf32 = False  # float32 is to mean float32
+    number = numbers[0]
+    if ranks.world > 1:
+        local = int(os.environ.get("LOCAL_RANK", ranks.rank))
+        number = numbers[local] if len(numbers) > local else local
     if number >= torch.cuda.device_count():
         raise OptionError(
             f"--gpus {gpus}: this machine has GPUs 0 to {torch.cuda.device_count() - 1}"
         )
     torch.cuda.set_device(number)
     return torch.device("cuda", number)
+
+
+def heed_signals(ranks):
+    """Let SIGTERM interrupt like Ctrl-C; with several ranks only the main one heeds.
+
+    The others go on serving its collectives until it has written what it has.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if not ranks.is_main:
+        for number in INTERRUPTIONS:
+            signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def undisturbed():
+    """Let no further signal cut off what is done in the block."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = [signal.signal(number, signal.SIG_IGN) for number in INTERRUPTIONS]
+    try:
+        yield
+    finally:
+        for number, handler in zip(INTERRUPTIONS, before, strict=True):
+            signal.signal(number, handler)
 
 
 def seed_everything(seed):
@@ -133,7 +171,9 @@ def autocast(device, precision):
     import torch
 
     if precision == "auto":
-        half = device.type == "cuda" and torch.cuda.is_bf16_supported()
+        half = device.type == "cuda" and torch.cuda.is_bf16_supported(
+            including_emulation=False
+        )
     else:
         half = precision == "bf16"
     return torch.autocast(device.type, torch.bfloat16, enabled=half)

@@ -11,6 +11,7 @@ from lib.patches.options import PatchOptions
 from lib.patches.preparation import prepare_store, store_folder
 from lib.patches.scenes import load_scene
 from lib.patches.views import cut_views
+from lib.runtime import Ranks
 
 
 def rows_of(listed, needs_tilts=False):
@@ -169,6 +170,26 @@ def test_store_holds_pairs_of_different_tilts(tmp_path, data_set, stores):
 def test_data_without_candidates_is_refused(tmp_path, data_set):
     with pytest.raises(InputError, match="no candidates in any tomogram.*--bright"):
         prepare(data_set, tmp_path, dog_std_multiplier=1e6)
+
+
+def test_several_processes_need_a_folder_that_stays(tmp_path):
+    with (
+        pytest.raises(OptionError, match="--no_cache makes a folder for one process"),
+        store_folder(tmp_path, no_cache=True, ranks=Ranks(0, 2)),
+    ):
+        pass
+
+
+def test_shards_that_another_node_hides_are_missed(data_set, tmp_path, monkeypatch):
+    monkeypatch.setattr(Ranks, "barrier", lambda _: None)
+    with pytest.raises(ResourceError, match="lacks 1 of 2 tomograms.*--cache_dir"):
+        prepare_store(
+            rows_of(data_set),
+            small_options(),
+            cache=tmp_path,
+            workers=0,
+            ranks=Ranks(0, 2),
+        )
 
 
 def test_store_without_cache_goes_with_the_run(tmp_path):

@@ -1,4 +1,5 @@
 import math
+import signal
 from dataclasses import replace
 
 import numpy as np
@@ -7,10 +8,10 @@ import torch
 from conftest import small_options
 
 from lib.artifacts import ExperimentDir
-from lib.errors import TrainingError
+from lib.errors import ResourceError, TrainingError
 from lib.inputs.image_list import read_image_list
 from lib.patches.preparation import prepare_store
-from lib.runtime import Ranks, seed_everything
+from lib.runtime import Ranks, seed_everything, undisturbed
 from lib.training.checkpoints import load_checkpoint
 from lib.training.contrast import contrastive_loss
 from lib.training.feed import PairFeed
@@ -149,6 +150,25 @@ def test_loss_that_is_not_finite_stops_with_epoch_and_tomograms(stores, tmp_path
     kept = load_checkpoint(tmp_path / "model_last.pth")
     assert kept["epoch"] == 1
     assert all(v.isfinite().all() for v in kept["state_dict"].values())
+
+
+def test_too_little_memory_names_the_batch(stores, tmp_path, monkeypatch):
+    trainer = make_trainer(stores["simsiam3d"], tmp_path, epochs=1)
+
+    def full(*_):
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(trainer, "network", full)
+    with pytest.raises(ResourceError, match="too little memory for --batch_size 16"):
+        trainer.run()
+
+
+def test_what_is_written_last_is_not_cut_off():
+    with undisturbed():
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_collapsed_epoch_never_becomes_the_best(stores, tmp_path):

@@ -66,16 +66,18 @@ def gaussian_volume_torch(volume, sigma):
     radius = int(TRUNCATE * sigma + 0.5)
     taps = torch.arange(-radius, radius + 1, dtype=torch.float64)
     kernel = torch.exp(-0.5 * (taps / sigma) ** 2)
-    kernel = (kernel / kernel.sum()).float().to(volume.device)[None, None]
-    # TF32 would round the operands to 10 bits and move close maxima.
-    with torch.backends.cudnn.flags(allow_tf32=False):
-        for axis in (2, 1, 0):
-            lines = volume.movedim(axis, -1)
-            padded = lines[..., _mirror(lines.shape[-1], radius, volume.device)]
-            flat = padded.reshape(-1, 1, padded.shape[-1])
-            filtered = torch.nn.functional.conv1d(flat, kernel)
-            volume = filtered.reshape(lines.shape).movedim(-1, axis)
-    return volume.contiguous()
+    weights = (kernel / kernel.sum()).tolist()
+    # A sum of shifted volumes: a convolution of a hundred thousand lines is no case
+    # that GPU libraries are made for.
+    for axis in (2, 1, 0):
+        size = volume.shape[axis]
+        padded = volume.index_select(axis, _mirror(size, radius, volume.device))
+        volume = padded.narrow(axis, radius, size) * weights[radius]
+        for step in range(1, radius + 1):
+            for start in (radius - step, radius + step):
+                shifted = padded.narrow(axis, start, size)
+                volume.add_(shifted, alpha=weights[start])
+    return volume
 
 
 def _mirror(size, radius, device):

@@ -20,12 +20,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from lib.errors import InputError, warn
+from lib.errors import InputError, OptionError, ResourceError, warn
 from lib.patches.candidates import find_candidates
 from lib.patches.cost import announce
 from lib.patches.scenes import load_scene
 from lib.patches.store import PatchStore, Shard
 from lib.patches.views import cut_views
+from lib.patches.workers import cores, worker_count
 from lib.runtime import ALONE
 
 STORE_SCHEMA = 2
@@ -35,8 +36,13 @@ ABANDONED_SECONDS = 24 * 3600
 
 
 @contextmanager
-def store_folder(exp_dir, *, cache_dir=None, no_cache=False):
+def store_folder(exp_dir, *, cache_dir=None, no_cache=False, ranks=ALONE):
     """Yield the folder of the shards; with `no_cache` it goes when the block ends."""
+    if no_cache and ranks.world > 1:
+        raise OptionError(
+            "--no_cache makes a folder for one process, and several share the patches "
+            "here; leave it out, or name a folder with --cache_dir and remove it after"
+        )
     folder = Path(cache_dir) if cache_dir else Path(exp_dir) / CACHE_NAME
     if not no_cache:
         yield folder
@@ -86,44 +92,46 @@ def prepare_store(rows, options, *, cache, workers=None, device="cpu", ranks=ALO
         mine = [
             pair for pair in missing if folders.index(pair[1]) in ranks.part(len(rows))
         ]
-        _prepare_all(mine, options, workers=workers, device=device, need=need)
+        count = worker_count(workers, len(mine), need, device)
+        _prepare_all(mine, options, workers=count, device=device)
     ranks.barrier()
+    unseen = sum(not (folder / "facts.json").is_file() for folder in folders)
+    if unseen:
+        raise ResourceError(
+            f"{cache} lacks {unseen} of {len(folders)} tomograms that other processes "
+            "prepared; name a folder that all nodes see with --cache_dir"
+        )
     shards = [Shard.load(folder) for folder in folders]
     _report_empty(shards)
     return PatchStore([s for s in shards if len(s.coords)], options)
 
 
-def _prepare_all(missing, options, *, workers, device, need):
-    count = _worker_count(workers, len(missing), need)
+def _prepare_all(missing, options, *, workers, device):
+    os_threads = max(1, cores() // max(workers, 1))
     bar = tqdm(total=len(missing), desc="tomograms", unit="tomogram", disable=None)
-    if count <= 1:
+    if workers <= 1:
         for row, folder in missing:
-            _prepare(row, folder, options, device)
+            _prepare(row, folder, options, device, os_threads)
             bar.update()
     else:
-        with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
-            os_threads = max(1, len(os.sched_getaffinity(0)) // count)
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
             futures = [
                 pool.submit(_prepare, row, folder, options, device, os_threads)
                 for row, folder in missing
             ]
-            for future in futures:
-                future.result()
-                bar.update()
+            try:
+                for future in futures:
+                    future.result()
+                    bar.update()
+            except BaseException:  # Ctrl-C too: what is not begun stays undone
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
     bar.close()
 
 
-def _worker_count(workers, tomograms, need):
-    if workers is None:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_AVPHYS_PAGES")
-        workers = min(len(os.sched_getaffinity(0)), int(memory // (2 * max(need, 1))))
-    return min(workers, tomograms)
-
-
-def _prepare(row, folder, options, device, os_threads=None):
+def _prepare(row, folder, options, device, os_threads):
     """Write the shard of one tomogram; it appears whole or not at all."""
-    if os_threads:
-        os.environ["OMP_NUM_THREADS"] = str(os_threads)
+    os.environ["OMP_NUM_THREADS"] = str(os_threads)
     folder.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(folder.parent)
     partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))

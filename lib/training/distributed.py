@@ -56,6 +56,7 @@ class RankBatchNorm(nn.Module):
                 self.bias,
                 eps=self.eps,
             )
+        kept, x = x.dtype, x.float()
         axes = [axis for axis in range(x.dim()) if axis != 1]
         shape = [1, -1, *[1] * (x.dim() - 2)]
         count = x.numel() / x.shape[1]
@@ -68,7 +69,7 @@ class RankBatchNorm(nn.Module):
         if self.weight is not None:
             scale = scale * self.weight
         shift = -mean * scale + (0 if self.bias is None else self.bias)
-        return x * scale.view(shape) + shift.view(shape)
+        return (x * scale.view(shape) + shift.view(shape)).to(kept)
 
     @torch.no_grad()
     def _update(self, mean, variance):

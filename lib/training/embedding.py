@@ -8,7 +8,7 @@ from tqdm import tqdm
 from lib.runtime import ALONE, autocast
 from lib.training.augment import centre_crop
 from lib.training.distributed import RankBatchNorm
-from lib.training.feed import patch_source
+from lib.training.feed import ahead, host_source, patch_source
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm, RankBatchNorm)
 
@@ -87,15 +87,20 @@ def embed_store(
         On the main rank; None on the others.
     """
     model = model.to(device, memory_format=torch.channels_last)
-    views = PlainViews(store, mean=mean, std=std, device=device)
+    source = host_source(store, device)  # each patch is needed once
+    views = PlainViews(store, mean=mean, std=std, device=device, source=source)
     starts = range(0, len(store), batch_size)
     mine = {}
     bar = tqdm(
         ranks.part(len(starts)), "embedding", unit="batch", disable=_quiet(ranks)
     )
-    for number in bar:
-        rows = np.arange(starts[number], min(starts[number] + batch_size, len(store)))
-        pair = encode(model, views(rows), device=device, precision=precision)
+
+    def views_of(number):
+        start = starts[number]
+        return views(np.arange(start, min(start + batch_size, len(store))))
+
+    for number, batch in ahead(bar, views_of):
+        pair = encode(model, batch, device=device, precision=precision)
         mine[number] = torch.stack(pair).cpu().numpy()
     batches = _collect(mine, ranks)
     if batches is None:

@@ -8,7 +8,7 @@ import torch
 from lib.runtime import ALONE
 from lib.training.augment import augment, draw
 
-RESIDENT_SHARE = 0.5  # of the free GPU memory that patches may take
+RESIDENT_SHARE = 0.3  # of the free GPU memory that patches may take
 
 
 class PairFeed:
@@ -60,7 +60,7 @@ class PairFeed:
         plans = (
             self._plan(rows, generator) for rows in np.array_split(order, self.steps)
         )
-        for plan, patches in _ahead(plans, self._patches):
+        for plan, patches in ahead(plans, self._patches):
             rows, _, draws = plan
             yield (*self._augmented(patches, draws), rows)
 
@@ -108,18 +108,22 @@ def patch_source(store, device):
         (rows, places) of ``PatchStore.gather`` -> Tensor of uint8, (B, V, S, S).
     """
     if device.type == "cuda" and store.nbytes < _room(device):
-        everything = torch.cat(
-            [
-                torch.from_numpy(np.array(shard.patches)).to(device)
-                for shard in store.shards
-            ]
-        )
+        shape = (len(store), *store.options.patch_shape)
+        everything = torch.empty(shape, dtype=torch.uint8, device=device)
+        for start, shard in zip(store.starts, store.shards, strict=False):
+            part = everything[start : start + len(shard.coords)]
+            part.copy_(torch.from_numpy(np.array(shard.patches)))
 
         def from_device(rows, places):
             index = torch.from_numpy(np.stack([rows, places])).to(device)
             return everything[index[0], index[1]]
 
         return from_device
+    return host_source(store, device)
+
+
+def host_source(store, device):
+    """Return a function as `patch_source` does, that gathers from the shards."""
 
     def from_host(rows, places):
         batch = torch.from_numpy(store.gather(rows, places))
@@ -135,7 +139,7 @@ def _room(device):
     return RESIDENT_SHARE * free
 
 
-def _ahead(plans, work):
+def ahead(plans, work):
     """Yield (plan, work(plan)), the next one made while the current is used."""
     with ThreadPoolExecutor(1) as pool:
         waiting = None

@@ -91,7 +91,7 @@ class Record:
 
     def snapshot(self, model, optimizer):
         """Return the checkpoint of this moment, in memory of its own."""
-        weights = {k: v.detach().clone() for k, v in model.state_dict().items()}
+        weights = {k: _apart(v) for k, v in model.state_dict().items()}
         return {
             "epoch": self.state.epoch,
             "state_dict": weights,
@@ -120,9 +120,14 @@ class Record:
         state.best = state.newest = None
 
 
+def _apart(tensor):
+    """Return a copy in the memory of the host, whatever befalls the GPU."""
+    return tensor.detach().to("cpu", copy=True)
+
+
 def _copied(content):
     if isinstance(content, torch.Tensor):
-        return content.detach().clone()
+        return _apart(content)
     if isinstance(content, dict):
         return {key: _copied(value) for key, value in content.items()}
     if isinstance(content, list):

@@ -5,8 +5,8 @@ import time
 import torch
 from tqdm import tqdm
 
-from lib.errors import TrainingError, warn
-from lib.runtime import ALONE, autocast
+from lib.errors import ResourceError, TrainingError, warn
+from lib.runtime import ALONE, autocast, undisturbed
 from lib.training.checkpoints import restore_weights
 from lib.training.contrast import contrastive_loss
 from lib.training.distributed import synchronise_batch_norm
@@ -117,8 +117,14 @@ class Trainer:
             while self.state.epoch < self.schedule.epochs:
                 entry = self._epoch(self.state.epoch + 1, bar)
                 self._finish(entry)
+        except torch.OutOfMemoryError as error:
+            raise ResourceError(
+                f"{self.device} has too little memory for --batch_size "
+                f"{self.schedule.batch_size}; give a smaller one, or a smaller --bbox"
+            ) from error
         finally:
-            self.record.write()
+            with undisturbed():
+                self.record.write()
             bar.close()
         return self.verdict or self._health()
 
@@ -162,9 +168,10 @@ class Trainer:
             bar.set_postfix(loss=f"{monitor.losses[step, 0].item():.4f}", refresh=False)
 
     def _refuse_nan(self, number, monitor):
-        bad = (~monitor.losses.isfinite().all(1)).nonzero().flatten().tolist()
-        if not bad:
+        bad = ~monitor.losses.isfinite().all(1)
+        if not self.ranks.mean(bad.double()).any():  # of any rank: all stop together
             return
+        bad = bad.nonzero().flatten().tolist() or [0]
         names = sorted(set(self.store.names[monitor.rows[bad[0]]]))
         raise TrainingError(
             f"the loss is not finite in epoch {number}, step {bad[0] + 1}, with "
@@ -231,7 +238,7 @@ class Trainer:
 
 def _wrapped(model, device, ranks, compiled):
     """Return what is called in training: compiled and shared where asked for."""
-    network = torch.compile(model) if compiled else model
+    network = torch.compile(model, dynamic=False) if compiled else model
     if ranks.world > 1:
         ids = [device.index] if device.type == "cuda" else None
         network = torch.nn.parallel.DistributedDataParallel(
