@@ -152,6 +152,7 @@ def train(store, recipe, experiment, options, device, ranks):
     }
     if ranks.is_main:
         facts = {"device": device, "start": start, "candidates": len(store)}
+        facts |= {k: getattr(store.options, k) for k in recipe.patching[options.task]}
         write_options(experiment.options, vars(options), facts)
     trainer = Trainer(
         model,

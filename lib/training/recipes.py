@@ -52,8 +52,7 @@ class Recipe:
         return replace(self, **{k: v for k, v in changes.items() if v is not None})
 
 
-TURNED = Augmentation(rotation=180, crop=(0.8, 1.0), contrast=0.2)
-BRIGHTENED = replace(TURNED, brightness=0.2)
+VARIED = Augmentation(rotation=180, crop=(0.8, 1.0), contrast=0.2)
 RECIPES = {
     # The public implementation's, for comparison.
     "milopyp": Recipe(
@@ -90,10 +89,7 @@ RECIPES = {
         warm=0.05,
         temperature=0.2,
         cosine_weight=0.1,
-        augmentations={
-            "simsiam2d3d": (TURNED, TURNED),
-            "simsiam3d": (BRIGHTENED, BRIGHTENED),
-        },
+        augmentations=dict.fromkeys(("simsiam2d3d", "simsiam3d"), (VARIED, VARIED)),
         patching={
             "simsiam2d3d": {"tilt_range": 40.0, "disjoint_tilts": True},
             "simsiam3d": {},
