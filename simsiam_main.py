@@ -172,6 +172,12 @@ def train(store, recipe, experiment, options, device, ranks):
         ranks=ranks,
         compiled=options.compile,
     )
+    if model.recompute and ranks.is_main:
+        print(
+            f"a step of --batch_size {batch_size} would keep "
+            f"{trainer.step_bytes / 1e9:.1f} GB: the first layers are computed twice "
+            "instead, to the same result; a smaller batch is faster"
+        )
     if options.resume:
         trainer.resume()
     try:

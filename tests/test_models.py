@@ -150,3 +150,40 @@ def test_effective_rank_counts_dimensions_and_sees_what_output_std_misses():
     assert output_std(full) == pytest.approx(healthy, rel=0.02)
     assert output_std(flat) > 0.8 * healthy
     assert output_std(torch.ones(10, 64)) == pytest.approx(0, abs=1e-6)
+
+
+def test_layers_computed_twice_change_nothing():
+    torch.manual_seed(0)
+    model = build_model("simsiam2d3d_18", mode="simsiam2d3d", dim=16)
+    views = torch.randn(2, 6, 2, 16, 16)
+    gradients = []
+    for model.recompute in (False, True):
+        model.zero_grad()
+        p1, p2, z1, z2 = model(*views)
+        loss = simsiam_loss(p1, p2, z1, z2)
+        loss.backward()
+        gradients.append([loss.detach(), *(p.grad.clone() for p in model.parameters())])
+    for kept, recomputed in zip(*gradients, strict=True):
+        assert torch.equal(kept, recomputed)
+
+
+def test_layers_computed_twice_keep_less():
+    """Count what the backward pass saves."""
+    model = build_model("simsiam2d_18", mode="simsiam3d", dim=16)
+    views = torch.randn(4, 1, 16, 16)
+
+    def kept():
+        sizes = {}
+
+        def keep(tensor):
+            if not isinstance(tensor, torch.nn.Parameter):
+                sizes[tensor.data_ptr()] = tensor.numel()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            model.encode(views)
+        return sum(sizes.values())
+
+    plain = kept()
+    model.recompute = True
+    assert kept() < 0.7 * plain

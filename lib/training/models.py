@@ -8,11 +8,15 @@ import re
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from lib.errors import ArtifactError, OptionError, warn
 from lib.training.vision import blocks_of, imagenet_weights
 
 STAGES = ((64, 1), (128, 2), (256, 2))  # width and stride of layer1, 2, 3
+
+# What the backward pass needs, in maps of the full resolution and first width.
+KEPT_MAPS = {18: 17, 34: 29, 50: 88}
 
 
 class SimSiam(nn.Module):
@@ -28,11 +32,18 @@ class SimSiam(nn.Module):
         Length of the embedding.
     shortcut_norm : bool
         Whether the shortcuts have a batch norm (MiLoPYP's 3-D network has none).
+
+    Attributes
+    ----------
+    recompute : bool
+        Whether the full-resolution layers are computed again in the backward pass
+        (Chen et al. 2016), to the same result with less memory.
     """
 
     def __init__(self, depth, views, dim=128, shortcut_norm=True):
         super().__init__()
         self.depth = depth
+        self.recompute = False
         block, counts = blocks_of(depth)
         width = STAGES[0][0]
         self.conv1 = nn.Conv2d(1, width, 3, padding=1, bias=False)
@@ -69,10 +80,22 @@ class SimSiam(nn.Module):
         """Map views (N, V, H, W) to features (N, V x width)."""
         n, v, h, w = views.shape
         x = views.transpose(0, 1).reshape(v * n, 1, h, w)
-        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        x = self.layer3(self.layer2(self.layer1(x)))
+        for step in (self._stem, *self.layer1):
+            if self.recompute and torch.is_grad_enabled():
+                x = checkpoint(step, x, use_reentrant=False)
+            else:
+                x = step(x)
+        x = self.layer3(self.layer2(x))
         x = x.mean(dim=(2, 3)).view(v, n, -1)
         return x.transpose(0, 1).reshape(n, -1)
+
+    def _stem(self, x):
+        return F.relu(self.bn1(self.conv1(x)), inplace=True)
+
+    def activation_bytes(self, batch, views, box):
+        """Return about what a training step keeps of `batch` pairs [bytes]."""
+        full_resolution = 4 * STAGES[0][0] * box**2
+        return 2 * batch * views * full_resolution * KEPT_MAPS[self.depth]
 
     def encode(self, views):
         """Map views (N, V, H, W) to projection z and prediction p, both (N, dim)."""

@@ -19,6 +19,7 @@ from lib.training.record import Record
 from lib.training.schedule import learning_rate
 
 RECALIBRATE_ON = 2048  # candidates
+KEEP_ALL_BELOW = 3e9  # bytes a step may keep in the memory of the host
 
 
 class Trainer:
@@ -61,6 +62,11 @@ class Trainer:
         self.record = Record(experiment, memory, ranks=ranks)
         self.verdict = None
         model = model.to(device, memory_format=torch.channels_last)
+        self.step_bytes = model.activation_bytes(
+            schedule.batch_size // ranks.world, store.options.views, store.options.box
+        )
+        on_cpu = device.type == "cpu" and not compiled
+        model.recompute = on_cpu and self.step_bytes > KEEP_ALL_BELOW
         if ranks.world > 1:
             model = synchronise_batch_norm(model, device)
         self.model = model
