@@ -163,7 +163,10 @@ def test_too_little_memory_names_the_batch(stores, tmp_path, monkeypatch):
         trainer.run()
 
 
-def test_what_is_written_last_is_not_cut_off():
+def test_what_is_written_last_is_not_cut_off(request):
+    # A background job may have been started with Ctrl-C ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     with undisturbed():
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGINT)
