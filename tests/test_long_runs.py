@@ -9,8 +9,7 @@ import pytest
 from small_runs import finish, folder_of, start_command, train_command
 
 EVERY = 0.1  # seconds between two looks
-SLACK = {20: 1.15, 200: 1.03}  # of memory: what the allocator takes at first
-COMES_AND_GOES = 2  # a checkpoint or log that is open at one look and not at another
+SLACK = 1.03  # of memory: the allocator's own coming and going
 
 
 @dataclass(frozen=True)
@@ -68,18 +67,19 @@ def assert_no_growth(data_set, exp_dir, epochs):
     late = [held for done, held in seen if done > epochs // 2]
     assert early
     assert late
+    # A leak lifts the least that is held; what comes and goes only lifts the most.
     first, last = (
-        np.percentile([h.memory for h in part], 90) for part in (early, late)
+        np.percentile([h.memory for h in part], 10) for part in (early, late)
     )
     print(
         f"{epochs} epochs, {len(seen)} looks: {first / 1e6:.1f} MB in the second "
         f"quarter, {last / 1e6:.1f} MB in the second half; at most "
         f"{max(h.files for h in late)} files, {max(h.threads for h in late)} threads"
     )
-    assert last <= SLACK[epochs] * first
+    assert last <= SLACK * first
     for what in ("files", "threads", "shared"):
-        before, after = (max(getattr(h, what) for h in part) for part in (early, late))
-        assert after <= before + COMES_AND_GOES, what
+        before, after = (min(getattr(h, what) for h in part) for part in (early, late))
+        assert after <= before, what
     epochs_logged = [line.split("|")[0] for line in log.read_text().splitlines()]
     assert len(set(epochs_logged)) == len(epochs_logged) == epochs
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from session_runs import PROJECT, Running, make_table, write_run
 
-PATIENCE = 180  # seconds; a loaded machine draws the cloud slowly
+PATIENCE = 60
 CHOSEN = 3
 HOSTILE = "tomo<img src=x onerror=document.title='broken'>"
 
