@@ -8,16 +8,20 @@ SEARCH = {"box": 24, "boundary": 14, "std_multiplier": -0.3}
 SHAPE = (64, 110, 110)  # (Z, Y, X)
 
 
-def tomogram(shells=(), balls=(), seed=0):
-    """Dark shells of radius 10 and balls of radius 5 in noise, as 8-bit data."""
+def tomogram(shells=(), balls=(), rods=(), seed=0):
+    """Dark shells of radius 10, balls of radius 5 and rods along x, 24 long and 6 wide,
+    in noise, as 8-bit data.
+    """
     z, y, x = np.indices(SHAPE)
     density = np.zeros(SHAPE)
-    for centres, distance in (
-        (shells, lambda r: np.abs(r - 9) - 1.5),
-        (balls, lambda r: r - 5),
+    for centres, distance, half_length in (
+        (shells, lambda r: np.abs(r - 9) - 1.5, 0),
+        (balls, lambda r: r - 5, 0),
+        (rods, lambda r: r - 3, 9),
     ):
         for cx, cy, cz in centres:
-            r = np.sqrt((x - cx) ** 2 + (y - cy) ** 2 + (z - cz) ** 2)
+            along = np.maximum(np.abs(x - cx) - half_length, 0)
+            r = np.sqrt(along**2 + (y - cy) ** 2 + (z - cz) ** 2)
             density += np.clip(0.5 - distance(r), 0, 1)
     noise = np.random.default_rng(seed).normal(0, 10, SHAPE)
     return np.clip(150 - 70 * density + noise, 0, 255).astype(np.uint8)
@@ -46,6 +50,14 @@ def test_the_rim_of_a_hollow_particle_has_none(found):
     for centre in SHELLS:
         assert (nearest(found, centre) <= 12).sum() == 1
         assert (nearest(documented, centre) <= 12).sum() > 3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_rod_has_one_candidate_at_its_middle_wherever_the_noise_peaks(seed):
+    found = find_candidates(tomogram(rods=[(55, 55, 32)], seed=seed), SIGMAS, **SEARCH)
+    strong = found.scores > 2
+    assert nearest(found, (55, 55, 32))[strong].max() <= 3
+    assert strong.sum() == 1
 
 
 def test_scores_descend_and_all_lie_inside_the_margins(found):

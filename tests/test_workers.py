@@ -18,10 +18,19 @@ def machine(monkeypatch):
 
 
 def test_cores_and_memory_bound_the_processes(machine):
-    assert worker_count(None, tomograms=100, need=10**9) == 8
-    assert worker_count(None, tomograms=100, need=4 * 10**9) == 4
-    assert worker_count(None, tomograms=3, need=10**9) == 3
+    assert worker_count(None, tomograms=100, need=10**8) == 8
+    assert worker_count(None, tomograms=3, need=10**8) == 3
     assert worker_count(None, tomograms=100, need=10**11) == 0
+
+
+def test_together_they_stay_under_4_gb_unless_the_user_says_otherwise(machine):
+    assert worker_count(None, tomograms=100, need=10**9) == 3
+    assert worker_count(8, tomograms=100, need=10**9) == 8
+
+
+def test_half_of_the_free_memory_is_left(machine, monkeypatch):
+    monkeypatch.setattr(workers, "memory_available", lambda: 4 * 10**9)
+    assert worker_count(None, tomograms=100, need=10**9) == 2
 
 
 def test_what_the_user_wants_is_done(machine):
@@ -32,8 +41,8 @@ def test_what_the_user_wants_is_done(machine):
 def test_ranks_share_the_machine(machine, monkeypatch):
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "4")
     assert cores() == 2
-    assert worker_count(None, tomograms=100, need=10**9) == 2
-    assert worker_count(None, tomograms=100, need=4 * 10**9) == 1
+    assert worker_count(None, tomograms=100, need=10**8) == 2
+    assert worker_count(None, tomograms=100, need=8 * 10**8) == 1
 
 
 def test_memory_of_the_gpu_bounds_them_too(machine, monkeypatch):

@@ -29,7 +29,7 @@ from lib.patches.views import cut_views
 from lib.patches.workers import cores, worker_count
 from lib.runtime import ALONE
 
-STORE_SCHEMA = 2
+STORE_SCHEMA = 3
 CACHE_NAME = ".patches"
 CUT_AT_ONCE = 256  # candidates; bounds the memory of cutting
 ABANDONED_SECONDS = 24 * 3600

@@ -6,26 +6,36 @@ never at the centre. Here maxima are of 3x3x3 voxels, each level has its own
 threshold and radius, and the coarse go first. Hollow particles have levels of their
 own: the positive part of the finest level shows where the dark matter is, and the
 second difference of its Gaussians, 2 G(s[i+1]) - G(s[i]) - G(s[i+2]), is greatest at
-the centre of a shell of radius 2.6 s[i]. Measured in benchmarks/RESULTS.md.
+the centre of a shell of radius 2.6 s[i]. Beside something solid it has maxima too, but
+there all matter lies to one side.
+
+The finest blobs are bits of larger things as often as things: along a rod, at the arms
+of a cross, on a rim their maxima lie where the noise puts them. They settle first: each
+climbs to where most dark matter is, a few voxels away at most, and those that meet are
+one. Measured in benchmarks/RESULTS.md.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import maximum_filter
 from scipy.spatial import cKDTree
 
-from lib.patches.filtering import gaussian_volume, gaussian_volume_torch
+from lib.patches.filtering import gaussian_volume, gaussian_volume_torch, threads
 from lib.patches.suppression import suppress
 
 BY_SIZE = 4  # sigmas from which on the levels are kept apart
-BETWEEN_LEVELS = 6.0  # candidates of two levels keep this distance [voxels]
+BETWEEN_LEVELS = 5.5  # candidates of two levels keep this distance [voxels]
 BLOB_RADIUS = 1.6  # of what a level answers to, in its smaller sigma
 SHELL_RADIUS = 2.6
 SHELL_APART = 1.5  # of two shells, likewise
-SHELL_STD = 1.8  # shells stand out by this many std more than blobs
+SHELL_STD = 1.6  # shells stand out by this many std more than blobs
 SURE = 2.0  # a shell this many std above the mean ...
 SHELL_CLAIM = 2.3  # ... claims all within this many sigmas: its rim
+CENTRED = 0.35  # a shell has the matter around it no further aside [sigmas]
+SLAB = 16  # sections in which a thread looks for maxima at once
+SETTLE = 4.0  # how far a blob of the finest level may move [voxels]
 
 
 @dataclass(frozen=True)
@@ -77,21 +87,33 @@ def find_by_size(
     scores : ndarray of float32, shape (N,)
         Std above the mean of the level's maxima.
     """
-    smooth, maxima = _on_cpu(volume) if str(device) == "cpu" else _on_gpu(device)
-    levels = []
-    for kind, sigma, level in _responses(volume, sigmas, -1 if bright else 1, smooth):
-        index, response = maxima(level, inner)
+    on_gpu = str(device) != "cpu"
+    smooth, maxima = _on_gpu(device) if on_gpu else _on_cpu(volume)
+
+    def search(response):
+        kind, sigma, next_sigma, level, matter = response
+        index, strength = maxima(level, inner)
         if len(index) < 2:
-            continue
-        scores = (response - response.mean()) / max(response.std(), 1e-9)
+            return None
+        scores = (strength - strength.mean()) / max(strength.std(), 1e-9)
         threshold = std_multiplier + (SHELL_STD if kind == "shell" else 0)
         index, scores = index[scores >= threshold], scores[scores >= threshold]
+        if matter is not None:
+            matter = matter.cpu().numpy() if on_gpu else matter
+        if kind == "shell":
+            centred = _eccentricity(index, matter, next_sigma) <= CENTRED
+            index, scores = index[centred], scores[centred]
+        elif matter is not None:
+            index = _settle(index, matter, inner)
         order = np.lexsort((index, -scores))  # by strength; ties by place
         index, scores = index[order], scores[order]
         apart = max(diameter / 2, sigma * (SHELL_APART if kind == "shell" else 1))
         kept = suppress(index, volume.shape, apart)
-        levels.append(_level(kind, sigma, index[kept], scores[kept], volume.shape))
-    return _merge(levels)
+        return _level(kind, sigma, index[kept], scores[kept], volume.shape)
+
+    # A loop would keep each response while the next is made.
+    levels = map(search, _responses(volume, sigmas, -1 if bright else 1, smooth))
+    return _merge([level for level in levels if level is not None])
 
 
 def _level(kind, sigma, index, scores, shape):
@@ -101,6 +123,42 @@ def _level(kind, sigma, index, scores, shape):
         claims[scores >= SURE] = max(BETWEEN_LEVELS, SHELL_CLAIM * sigma)
     radius = sigma * (SHELL_RADIUS if kind == "shell" else BLOB_RADIUS)
     return Level(radius, positions, scores, claims)
+
+
+def _eccentricity(index, matter, sigma):
+    """Return how far aside the matter around a place lies [sigmas].
+
+    Its centroid under a Gaussian window is sigma^2 grad log G(sigma) away.
+    """
+    z, y, x = np.unravel_index(index, matter.shape)
+    gradient = [
+        matter[z + dz, y + dy, x + dx] - matter[z - dz, y - dy, x - dx]
+        for dz, dy, dx in np.eye(3, dtype=int)
+    ]
+    return (
+        sigma * np.linalg.norm(gradient, axis=0) / 2 / np.maximum(matter[z, y, x], 1e-9)
+    )
+
+
+def _settle(index, matter, inner):
+    """Climb from voxel to voxel to the most matter within `SETTLE` of the start."""
+    steps = np.indices((3, 3, 3)).reshape(3, -1) - 1
+    low = np.array([part.start for part in inner])[:, None, None]
+    high = np.array([part.stop - 1 for part in inner])[:, None, None]
+    start = np.stack(np.unravel_index(index, matter.shape)).astype(np.int32)
+    place = start.copy()
+    moving = np.arange(len(index))
+    while len(moving):
+        around = np.clip(
+            place[:, moving, None] + steps[:, None].astype(np.int32), low, high
+        )
+        far = np.square(around - start[:, moving, None]).sum(axis=0) > SETTLE**2
+        best = np.where(far, -np.inf, matter[tuple(around)]).argmax(axis=1)
+        there = around[:, np.arange(len(moving)), best]
+        climbs = matter[tuple(there)] > matter[tuple(place[:, moving])]
+        moving, there = moving[climbs], there[:, climbs]
+        place[:, moving] = there
+    return np.ravel_multi_index(tuple(place), matter.shape)
 
 
 def _merge(levels):
@@ -120,30 +178,48 @@ def _merge(levels):
 
 
 def _responses(volume, sigmas, sign, smooth):
-    """Yield (kind, smallest sigma, level); few volumes are held at a time."""
-    narrow = smooth(volume, sigmas[0])
-    dark = None
-    for sigma, next_sigma in zip(sigmas, sigmas[1:], strict=False):
+    """Yield (kind, its two smallest sigmas, level, matter); few volumes at a time.
+
+    Matter is what shows whether a shell is centred, and what the finest blobs climb in,
+    as smooth as between their own sigma and the next; None where it is not needed.
+    """
+    narrow, wide = smooth(volume, sigmas[0]), smooth(volume, sigmas[1])
+    dark = _difference(wide, narrow, sign).clip(min=0)
+    matter = smooth(dark, (sigmas[1] * sigmas[2]) ** 0.5)
+    for sigma, next_sigma in zip(sigmas[1:], sigmas[2:], strict=False):
+        narrow, wide = wide, None
         wide = smooth(volume, next_sigma)
-        level = (wide - narrow) * sign
-        if dark is None:
-            dark = level.clip(min=0)
-        else:
-            yield "blob", sigma, level
-        narrow = wide
-    del narrow, wide, level
+        yield "blob", sigma, next_sigma, _difference(wide, narrow, sign), matter
+        matter = None
+    del narrow, wide
     inside, middle = smooth(dark, sigmas[1]), smooth(dark, sigmas[2])
-    for sigma, outer_sigma in zip(sigmas[1:], sigmas[3:], strict=False):
+    for sigma, next_sigma, outer_sigma in zip(
+        sigmas[1:], sigmas[2:], sigmas[3:], strict=False
+    ):
         outside = smooth(dark, outer_sigma)
-        yield "shell", sigma, 2 * middle - inside - outside
+        inside += outside
+        yield "shell", sigma, next_sigma, _difference(2 * middle, inside, 1), middle
         inside, middle = middle, outside
+
+
+def _difference(wide, narrow, sign):
+    level = wide - narrow
+    level *= sign
+    return level
 
 
 def _on_cpu(volume):
     def maxima(level, inner):
-        peak = (maximum_filter(level, 3) == level) & (level > 0)
-        z, y, x = np.nonzero(peak[inner])
-        z, y, x = (a + part.start for a, part in zip((z, y, x), inner, strict=True))
+        def in_slab(start):
+            stop = min(start + SLAB, inner[0].stop)
+            slab = level[start - 1 : stop + 1]
+            peak = (maximum_filter(slab, 3) == slab) & (slab > 0)
+            z, y, x = np.nonzero(peak[1:-1, inner[1], inner[2]])
+            return z + start, y + inner[1].start, x + inner[2].start
+
+        with ThreadPoolExecutor(threads()) as pool:
+            found = pool.map(in_slab, range(inner[0].start, inner[0].stop, SLAB))
+            z, y, x = map(np.concatenate, zip(*found, strict=True))
         return np.ravel_multi_index((z, y, x), volume.shape), level[z, y, x]
 
     return gaussian_volume, maxima

@@ -6,6 +6,7 @@ from pathlib import Path
 import psutil
 
 CONTEXT_BYTES = 600_000_000  # what a process takes of a GPU before it does anything
+DEFAULT_BYTES = 3_500_000_000  # for all of them, unless the user says how many
 GPU_SHARE = 4  # of `need`: what the search holds on the GPU at its peak
 
 
@@ -20,7 +21,8 @@ def worker_count(workers, tomograms, need, device="cpu"):
     Parameters
     ----------
     workers : int or None
-        As the user wants it; None for as many as cores and memory allow.
+        As the user wants it; None for as many as cores, free memory and
+        `DEFAULT_BYTES` allow.
     tomograms : int
         To prepare.
     need : int
@@ -29,8 +31,9 @@ def worker_count(workers, tomograms, need, device="cpu"):
         Where candidates are searched.
     """
     if workers is None:
-        each = 2 * max(need, 1) * _ranks_here()
-        workers = min(cores(), memory_available() // each)
+        each = max(need, 1) * _ranks_here()
+        memory = min(memory_available() // 2, DEFAULT_BYTES)
+        workers = min(cores(), memory // each)
         if str(device).startswith("cuda"):
             import torch
 
