@@ -281,7 +281,7 @@ def _add_workers(group):
         "--num_workers",
         type=_count,
         default=None,
-        help="processes that prepare data (default: as many as cores and memory allow)",
+        help="processes that prepare data (default: as many as cores and 4 GB allow)",
     )
 
 
