@@ -1,0 +1,106 @@
+r"""Count the labelled particles that have a candidate, class by class.
+
+    python sample_data/make_synthetic.py --out shapes --tomograms 3 --size 256 256 96
+    python benchmarks/candidate_recall.py shapes --dog 1.2,2.5,4,6,9 \
+        --dog_std_multiplier -1
+
+Searches the tomograms of labelled sets (of `sample_data/make_synthetic.py` or
+`benchmarks/simulate.py`) as training would, and prints recall and precision.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.quality_labels import REACH, read_truth
+from benchmarks.quality_metrics import match, recall_by_class
+from benchmarks.quality_tables import machine
+from lib.errors import OptionError, run_script
+from lib.inputs.tomo_io import read_tomogram
+from lib.patches.candidates import find_candidates
+from lib.patches.preprocess import preprocess_tomogram
+
+WITHIN = 6.0  # of a particle's centre is found well [voxels]
+
+
+def main():
+    """Search every tomogram, then print the table."""
+    options = _options()
+    found = {}
+    for folder in options.sets:
+        for path in sorted(folder.glob("*.rec")):
+            if not options.tomograms or path.stem in options.tomograms:
+                found[folder, path.stem] = _search(path, options)
+    if not found:
+        raise OptionError(f"no .rec file to search in {options.sets}")
+    names, candidates, kinds, particle_names, particles = _gather(found, options)
+    matches = match(names, candidates, particle_names, particles, REACH)
+    print("| class | particles | within 6 | within 10 |\n|:--|:--|:--|:--|")
+    near, far = (recall_by_class(matches, kinds, r) for r in (WITHIN, REACH))
+    for kind in near:
+        print(
+            f"| {kind} | {(kinds == kind).sum()} | {near[kind]:.2f} | {far[kind]:.2f} |"
+        )
+    print(
+        f"\n{len(particles)} particles in {len(found)} tomograms, "
+        f"{len(candidates) / len(particles):.2f} candidates a particle, "
+        f"{(matches.particle >= 0).mean():.2f} of them within 10 voxels of one\n\n"
+        f"`python benchmarks/candidate_recall.py {' '.join(sys.argv[1:])}`, {machine()}"
+    )
+
+
+def _options():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    add("sets", nargs="+", type=Path, help="folders with particles.csv")
+    add("--tomograms", nargs="+", help="of the sets (default: all)")
+    add("--dog", default="3,5")
+    add("--dog_std_multiplier", type=float, default=0.5)
+    add("--bbox", type=int, default=36)
+    add("--dog_boundary", type=int, default=30)
+    add("--order", default="xzy")
+    return parser.parse_args()
+
+
+def _search(path, options):
+    raw, _ = read_tomogram(path, options.order)
+    volume = preprocess_tomogram(raw, 0.8)
+    coords = find_candidates(
+        volume,
+        [float(sigma) for sigma in options.dog.split(",")],
+        box=options.bbox,
+        boundary=options.dog_boundary,
+        std_multiplier=options.dog_std_multiplier,
+    ).coords
+    return volume.shape, coords
+
+
+def _gather(found, options):
+    """Join the sets; a tomogram is known by its folder and name."""
+    names = [
+        f"{folder}/{name}" for (folder, name), (_, at) in found.items() for _ in at
+    ]
+    candidates = np.concatenate([coords for _, coords in found.values()])
+    kinds, particle_names, particles = [], [], []
+    for folder in options.sets:
+        shapes = {
+            name: {"shape": shape}
+            for (of, name), (shape, _) in found.items()
+            if of == folder
+        }
+        margins = {"dog_boundary": options.dog_boundary, "box": options.bbox}
+        truth = read_truth(folder, {"options": margins, "tomograms": shapes})
+        kinds += list(truth.classes)
+        particle_names += [f"{folder}/{name}" for name in truth.names]
+        particles += list(truth.positions)
+    return names, candidates, np.array(kinds), particle_names, np.array(particles)
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,0 +1,60 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).parents[1]
+SIGMAS = "1.2,2.5,4,6,9"
+
+
+def run(script, *options):
+    return subprocess.run(
+        [sys.executable, PROJECT / script, *map(str, options)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def sets(tmp_path_factory):
+    """Two sets whose tomograms have the same name."""
+    folders = []
+    for seed in (1, 2):
+        folders.append(tmp_path_factory.mktemp("set"))
+        size = ("--tomograms", 1, "--size", 96, 96, 48)
+        run(
+            "sample_data/make_synthetic.py", "--out", folders[-1], "--seed", seed, *size
+        )
+    return folders
+
+
+def recalls(done):
+    rows = [line.split("|")[1:-1] for line in done.stdout.splitlines() if "|" in line]
+    return {row[0].strip(): float(row[2]) for row in rows[2:]}
+
+
+def measure(*options):
+    place = ("--bbox", 16, "--dog_boundary", 12)
+    return run("benchmarks/candidate_recall.py", *options, *place)
+
+
+def test_particles_are_found_in_their_own_set_and_tomogram(sets):
+    done = measure(*sets, "--dog", SIGMAS, "--dog_std_multiplier", -1)
+    found = recalls(done)
+    assert found["sphere"] >= 0.9
+    assert found["shell"] >= 0.9
+    assert "in 2 tomograms" in done.stdout
+
+
+def test_a_search_for_the_wrong_size_finds_few(sets):
+    done = measure(*sets, "--dog", "9,12")
+    assert sum(recalls(done).values()) / len(recalls(done)) < 0.5
+
+
+def test_a_folder_without_tomograms_is_refused(tmp_path):
+    done = measure(tmp_path)
+    assert done.returncode == 2
+    assert "no .rec file" in done.stderr
+    assert "Traceback" not in done.stderr
