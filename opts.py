@@ -336,7 +336,7 @@ def _add_candidates(parser, inherited=False):
         "sigmas of the Gaussians in voxels, ascending; a blob of radius r answers "
         "best around r / 1.7. Four or more, such as 2,3,4.5,7,10: small, large and "
         "hollow particles side by side, one candidate at the centre of each; lower "
-        "--dog_std_multiplier then, to -0.3",
+        "--dog_std_multiplier then, to -0.2",
     )
     add(
         "--gauss",

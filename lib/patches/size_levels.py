@@ -12,7 +12,8 @@ there all matter lies to one side.
 The finest blobs are bits of larger things as often as things: along a rod, at the arms
 of a cross, on a rim their maxima lie where the noise puts them. They settle first: each
 climbs to where most dark matter is, a few voxels away at most, and those that meet are
-one. Measured in benchmarks/RESULTS.md.
+one. Two that one ridge of matter joins may be the ends of one thing: its middle becomes
+a candidate too. Measured in benchmarks/RESULTS.md.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +27,8 @@ from lib.patches.filtering import gaussian_volume, gaussian_volume_torch, thread
 from lib.patches.suppression import suppress
 
 BY_SIZE = 4  # sigmas from which on the levels are kept apart
-BETWEEN_LEVELS = 5.5  # candidates of two levels keep this distance [voxels]
+BETWEEN_LEVELS = 5.5  # candidates of two levels keep this distance [voxels] ...
+STRONGER = 4.0  # ... and this one when the finer is the stronger
 BLOB_RADIUS = 1.6  # of what a level answers to, in its smaller sigma
 SHELL_RADIUS = 2.6
 SHELL_APART = 1.5  # of two shells, likewise
@@ -36,6 +38,8 @@ SHELL_CLAIM = 2.3  # ... claims all within this many sigmas: its rim
 CENTRED = 0.35  # a shell has the matter around it no further aside [sigmas]
 SLAB = 16  # sections in which a thread looks for maxima at once
 SETTLE = 4.0  # how far a blob of the finest level may move [voxels]
+ENDS_APART = (8.0, 15.0)  # two ends of one thing [voxels]
+RIDGE = 0.8  # of the matter at its lower end is left all along a ridge
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,10 @@ def find_by_size(
         index, scores = index[order], scores[order]
         apart = max(diameter / 2, sigma * (SHELL_APART if kind == "shell" else 1))
         kept = suppress(index, volume.shape, apart)
-        return _level(kind, sigma, index[kept], scores[kept], volume.shape)
+        index, scores = index[kept], scores[kept]
+        if kind == "blob" and matter is not None:
+            index, scores = _add_middles(index, scores, matter)
+        return _level(kind, sigma, index, scores, volume.shape)
 
     # A loop would keep each response while the next is made.
     levels = map(search, _responses(volume, sigmas, -1 if bright else 1, smooth))
@@ -161,20 +168,65 @@ def _settle(index, matter, inner):
     return np.ravel_multi_index(tuple(place), matter.shape)
 
 
+def _add_middles(index, scores, matter):
+    """Add the middles of pairs that a ridge of matter joins."""
+    places = np.stack(np.unravel_index(index, matter.shape), axis=1)
+    tree = cKDTree(places)
+    shortest, longest = ENDS_APART
+    pairs = tree.query_pairs(longest, output_type="ndarray")
+    starts, ends = places[pairs[:, 0]], places[pairs[:, 1]]
+
+    def along(share):
+        return np.rint(starts + (ends - starts) * share).astype(int)
+
+    lowest = np.min([matter[tuple(along(i / 8).T)] for i in range(2, 7)], axis=0)
+    lower_end = np.minimum(matter[tuple(starts.T)], matter[tuple(ends.T)])
+    nearest, _ = tree.query(along(0.5))
+    joined = (
+        (np.linalg.norm(ends - starts, axis=1) >= shortest)
+        & (lowest >= RIDGE * lower_end)
+        & (nearest > STRONGER)
+    )
+    middles = np.ravel_multi_index(tuple(along(0.5)[joined].T), matter.shape)
+    strength = scores[pairs[joined]].min(axis=1)
+    order = np.lexsort((middles, -strength))
+    middles, strength = middles[order], strength[order]
+    kept = suppress(middles, matter.shape, BETWEEN_LEVELS)
+    return (
+        np.concatenate([index, middles[kept]]),
+        np.concatenate([scores, strength[kept]]),
+    )
+
+
 def _merge(levels):
     """Join the levels, coarse first; what a coarser candidate claims is left out."""
     positions = np.empty((0, 3), int)
     scores, claims = np.empty(0), np.empty(0)
     for level in sorted(levels, key=lambda level: -level.radius):
-        free = np.ones(len(level.positions), bool)
-        for claim in np.unique(claims):
-            nearest, _ = cKDTree(positions[claims == claim]).query(level.positions)
-            free &= nearest > claim
+        free = ~_claimed(level, positions, scores, claims)
         positions = np.concatenate([positions, level.positions[free]])
         scores = np.concatenate([scores, level.scores[free]])
         claims = np.concatenate([claims, level.claims[free]])
     order = np.argsort(-scores, kind="stable")
     return positions[order].astype(np.int32), scores[order].astype(np.float32)
+
+
+def _claimed(level, positions, scores, claims):
+    """Return which of a level's maxima coarser candidates claim."""
+    claimed = np.zeros(len(level.positions), bool)
+    if not (len(positions) and len(level.positions)):
+        return claimed
+    near = cKDTree(level.positions).sparse_distance_matrix(
+        cKDTree(positions), claims.max(), output_type="ndarray"
+    )
+    finer, coarser, distance = near["i"], near["j"], near["v"]
+    holds = (
+        (claims[coarser] > BETWEEN_LEVELS)
+        | (level.scores[finer] <= scores[coarser])
+        | (distance <= STRONGER)
+    )
+    claimed[finer[holds & (distance <= claims[coarser])]] = True
+    return claimed
 
 
 def _responses(volume, sigmas, sign, smooth):
