@@ -16,14 +16,13 @@ one. Two that one ridge of matter joins may be the ends of one thing: its middle
 a candidate too. Measured in benchmarks/RESULTS.md.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.ndimage import maximum_filter
 from scipy.spatial import cKDTree
 
-from lib.patches.filtering import gaussian_volume, gaussian_volume_torch, threads
+from lib.patches.matter import add_middles, eccentricity, settle
+from lib.patches.responses import on_cpu, on_gpu, responses
 from lib.patches.suppression import suppress
 
 BY_SIZE = 4  # sigmas from which on the levels are kept apart
@@ -36,10 +35,6 @@ SHELL_STD = 1.6  # shells stand out by this many std more than blobs
 SURE = 2.0  # a shell this many std above the mean ...
 SHELL_CLAIM = 2.3  # ... claims all within this many sigmas: its rim
 CENTRED = 0.35  # a shell has the matter around it no further aside [sigmas]
-SLAB = 16  # sections in which a thread looks for maxima at once
-SETTLE = 4.0  # how far a blob of the finest level may move [voxels]
-ENDS_APART = (8.0, 15.0)  # two ends of one thing [voxels]
-RIDGE = 0.8  # of the matter at its lower end is left all along a ridge
 
 
 @dataclass(frozen=True)
@@ -55,7 +50,8 @@ class Level:
     scores : ndarray, shape (M,)
         Std above the mean of the level's maxima.
     claims : ndarray, shape (M,)
-        Finer levels have no candidate this near [voxels].
+        Finer levels have no weaker candidate this near; where it is more than
+        `BETWEEN_LEVELS`, none at all [voxels].
     """
 
     radius: float
@@ -91,8 +87,7 @@ def find_by_size(
     scores : ndarray of float32, shape (N,)
         Std above the mean of the level's maxima.
     """
-    on_gpu = str(device) != "cpu"
-    smooth, maxima = _on_gpu(device) if on_gpu else _on_cpu(volume)
+    smooth, maxima = on_cpu() if str(device) == "cpu" else on_gpu(device)
 
     def search(response):
         kind, sigma, next_sigma, level, matter = response
@@ -102,24 +97,26 @@ def find_by_size(
         scores = (strength - strength.mean()) / max(strength.std(), 1e-9)
         threshold = std_multiplier + (SHELL_STD if kind == "shell" else 0)
         index, scores = index[scores >= threshold], scores[scores >= threshold]
-        if matter is not None:
-            matter = matter.cpu().numpy() if on_gpu else matter
+        if matter is not None and str(device) != "cpu":
+            matter = matter.cpu().numpy()
         if kind == "shell":
-            centred = _eccentricity(index, matter, next_sigma) <= CENTRED
+            centred = eccentricity(index, matter, next_sigma) <= CENTRED
             index, scores = index[centred], scores[centred]
         elif matter is not None:
-            index = _settle(index, matter, inner)
+            index = settle(index, matter, inner)
         order = np.lexsort((index, -scores))  # by strength; ties by place
         index, scores = index[order], scores[order]
         apart = max(diameter / 2, sigma * (SHELL_APART if kind == "shell" else 1))
         kept = suppress(index, volume.shape, apart)
         index, scores = index[kept], scores[kept]
         if kind == "blob" and matter is not None:
-            index, scores = _add_middles(index, scores, matter)
+            index, scores = add_middles(
+                index, scores, matter, apart=BETWEEN_LEVELS, free=STRONGER
+            )
         return _level(kind, sigma, index, scores, volume.shape)
 
     # A loop would keep each response while the next is made.
-    levels = map(search, _responses(volume, sigmas, -1 if bright else 1, smooth))
+    levels = map(search, responses(volume, sigmas, -1 if bright else 1, smooth))
     return _merge([level for level in levels if level is not None])
 
 
@@ -130,72 +127,6 @@ def _level(kind, sigma, index, scores, shape):
         claims[scores >= SURE] = max(BETWEEN_LEVELS, SHELL_CLAIM * sigma)
     radius = sigma * (SHELL_RADIUS if kind == "shell" else BLOB_RADIUS)
     return Level(radius, positions, scores, claims)
-
-
-def _eccentricity(index, matter, sigma):
-    """Return how far aside the matter around a place lies [sigmas].
-
-    Its centroid under a Gaussian window is sigma^2 grad log G(sigma) away.
-    """
-    z, y, x = np.unravel_index(index, matter.shape)
-    gradient = [
-        matter[z + dz, y + dy, x + dx] - matter[z - dz, y - dy, x - dx]
-        for dz, dy, dx in np.eye(3, dtype=int)
-    ]
-    return (
-        sigma * np.linalg.norm(gradient, axis=0) / 2 / np.maximum(matter[z, y, x], 1e-9)
-    )
-
-
-def _settle(index, matter, inner):
-    """Climb from voxel to voxel to the most matter within `SETTLE` of the start."""
-    steps = np.indices((3, 3, 3)).reshape(3, -1) - 1
-    low = np.array([part.start for part in inner])[:, None, None]
-    high = np.array([part.stop - 1 for part in inner])[:, None, None]
-    start = np.stack(np.unravel_index(index, matter.shape)).astype(np.int32)
-    place = start.copy()
-    moving = np.arange(len(index))
-    while len(moving):
-        around = np.clip(
-            place[:, moving, None] + steps[:, None].astype(np.int32), low, high
-        )
-        far = np.square(around - start[:, moving, None]).sum(axis=0) > SETTLE**2
-        best = np.where(far, -np.inf, matter[tuple(around)]).argmax(axis=1)
-        there = around[:, np.arange(len(moving)), best]
-        climbs = matter[tuple(there)] > matter[tuple(place[:, moving])]
-        moving, there = moving[climbs], there[:, climbs]
-        place[:, moving] = there
-    return np.ravel_multi_index(tuple(place), matter.shape)
-
-
-def _add_middles(index, scores, matter):
-    """Add the middles of pairs that a ridge of matter joins."""
-    places = np.stack(np.unravel_index(index, matter.shape), axis=1)
-    tree = cKDTree(places)
-    shortest, longest = ENDS_APART
-    pairs = tree.query_pairs(longest, output_type="ndarray")
-    starts, ends = places[pairs[:, 0]], places[pairs[:, 1]]
-
-    def along(share):
-        return np.rint(starts + (ends - starts) * share).astype(int)
-
-    lowest = np.min([matter[tuple(along(i / 8).T)] for i in range(2, 7)], axis=0)
-    lower_end = np.minimum(matter[tuple(starts.T)], matter[tuple(ends.T)])
-    nearest, _ = tree.query(along(0.5))
-    joined = (
-        (np.linalg.norm(ends - starts, axis=1) >= shortest)
-        & (lowest >= RIDGE * lower_end)
-        & (nearest > STRONGER)
-    )
-    middles = np.ravel_multi_index(tuple(along(0.5)[joined].T), matter.shape)
-    strength = scores[pairs[joined]].min(axis=1)
-    order = np.lexsort((middles, -strength))
-    middles, strength = middles[order], strength[order]
-    kept = suppress(middles, matter.shape, BETWEEN_LEVELS)
-    return (
-        np.concatenate([index, middles[kept]]),
-        np.concatenate([scores, strength[kept]]),
-    )
 
 
 def _merge(levels):
@@ -227,69 +158,3 @@ def _claimed(level, positions, scores, claims):
     )
     claimed[finer[holds & (distance <= claims[coarser])]] = True
     return claimed
-
-
-def _responses(volume, sigmas, sign, smooth):
-    """Yield (kind, its two smallest sigmas, level, matter); few volumes at a time.
-
-    Matter is what shows whether a shell is centred, and what the finest blobs climb in,
-    as smooth as between their own sigma and the next; None where it is not needed.
-    """
-    narrow, wide = smooth(volume, sigmas[0]), smooth(volume, sigmas[1])
-    dark = _difference(wide, narrow, sign).clip(min=0)
-    matter = smooth(dark, (sigmas[1] * sigmas[2]) ** 0.5)
-    for sigma, next_sigma in zip(sigmas[1:], sigmas[2:], strict=False):
-        narrow, wide = wide, None
-        wide = smooth(volume, next_sigma)
-        yield "blob", sigma, next_sigma, _difference(wide, narrow, sign), matter
-        matter = None
-    del narrow, wide
-    inside, middle = smooth(dark, sigmas[1]), smooth(dark, sigmas[2])
-    for sigma, next_sigma, outer_sigma in zip(
-        sigmas[1:], sigmas[2:], sigmas[3:], strict=False
-    ):
-        outside = smooth(dark, outer_sigma)
-        inside += outside
-        yield "shell", sigma, next_sigma, _difference(2 * middle, inside, 1), middle
-        inside, middle = middle, outside
-
-
-def _difference(wide, narrow, sign):
-    level = wide - narrow
-    level *= sign
-    return level
-
-
-def _on_cpu(volume):
-    def maxima(level, inner):
-        def in_slab(start):
-            stop = min(start + SLAB, inner[0].stop)
-            slab = level[start - 1 : stop + 1]
-            peak = (maximum_filter(slab, 3) == slab) & (slab > 0)
-            z, y, x = np.nonzero(peak[1:-1, inner[1], inner[2]])
-            return z + start, y + inner[1].start, x + inner[2].start
-
-        with ThreadPoolExecutor(threads()) as pool:
-            found = pool.map(in_slab, range(inner[0].start, inner[0].stop, SLAB))
-            z, y, x = map(np.concatenate, zip(*found, strict=True))
-        return np.ravel_multi_index((z, y, x), volume.shape), level[z, y, x]
-
-    return gaussian_volume, maxima
-
-
-def _on_gpu(device):
-    import torch
-
-    def smooth(volume, sigma):
-        if isinstance(volume, np.ndarray):
-            volume = torch.from_numpy(volume).to(device).float()
-        return gaussian_volume_torch(volume, sigma)
-
-    def maxima(level, inner):
-        pooled = torch.nn.functional.max_pool3d(level[None, None], 3, 1, 1)[0, 0]
-        z, y, x = ((pooled == level) & (level > 0))[inner].nonzero().T
-        z, y, x = (a + part.start for a, part in zip((z, y, x), inner, strict=True))
-        flat = (z * level.shape[1] + y) * level.shape[2] + x
-        return flat.cpu().numpy(), level[z, y, x].cpu().numpy()
-
-    return smooth, maxima
