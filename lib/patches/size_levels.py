@@ -117,7 +117,7 @@ def find_by_size(
 
     # A loop would keep each response while the next is made.
     levels = map(search, responses(volume, sigmas, -1 if bright else 1, smooth))
-    return _merge([level for level in levels if level is not None])
+    return merge([level for level in levels if level is not None])
 
 
 def _level(kind, sigma, index, scores, shape):
@@ -129,8 +129,18 @@ def _level(kind, sigma, index, scores, shape):
     return Level(radius, positions, scores, claims)
 
 
-def _merge(levels):
-    """Join the levels, coarse first; what a coarser candidate claims is left out."""
+def merge(levels):
+    """Join the levels, coarse first; what a coarser candidate claims is left out.
+
+    Parameters
+    ----------
+    levels : sequence of Level
+
+    Returns
+    -------
+    positions, scores
+        As of `find_by_size`.
+    """
     positions = np.empty((0, 3), int)
     scores, claims = np.empty(0), np.empty(0)
     for level in sorted(levels, key=lambda level: -level.radius):
