@@ -10,7 +10,7 @@ from lib.patches.candidates import expected_count
 from lib.patches.size_levels import BY_SIZE
 
 # Copies of a tomogram as float32 at the peak of its preparation.
-FLOAT_COPIES, FLOAT_COPIES_BY_SIZE = 3, 6
+FLOAT_COPIES, FLOAT_COPIES_BY_SIZE = 3, 5
 
 
 def announce(missing, options, cache, total, quiet=False):

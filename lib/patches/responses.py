@@ -11,13 +11,14 @@ SLAB = 16  # sections in which a thread looks for maxima at once
 
 
 def responses(volume, sigmas, sign, smooth):
-    """Yield (kind, its two smallest sigmas, level, matter); few volumes at a time.
+    """Yield (kind, its two smallest sigmas, level, matter); four volumes at a time.
 
     Matter is what shows whether a shell is centred, and what the finest blobs climb in,
     as smooth as between their own sigma and the next; None where it is not needed.
     """
     narrow, wide = smooth(volume, sigmas[0]), smooth(volume, sigmas[1])
-    dark = _difference(wide, narrow, sign).clip(min=0)
+    dark = _difference(wide, narrow, sign)
+    dark *= dark > 0
     matter = smooth(dark, (sigmas[1] * sigmas[2]) ** 0.5)
     for sigma, next_sigma in zip(sigmas[1:], sigmas[2:], strict=False):
         narrow, wide = wide, None
@@ -31,14 +32,16 @@ def responses(volume, sigmas, sign, smooth):
     ):
         outside = smooth(dark, outer_sigma)
         inside += outside
-        yield "shell", sigma, next_sigma, _difference(2 * middle, inside, 1), middle
+        inside *= 0.5
+        yield "shell", sigma, next_sigma, _difference(middle, inside, 1), middle
         inside, middle = middle, outside
 
 
 def _difference(wide, narrow, sign):
-    level = wide - narrow
-    level *= sign
-    return level
+    """Return sign x (wide - narrow), in the place of `narrow`."""
+    narrow -= wide
+    narrow *= -sign
+    return narrow
 
 
 def on_cpu():
