@@ -2,7 +2,7 @@ r"""Count the labelled particles that have a candidate, class by class.
 
     python sample_data/make_synthetic.py --out shapes --tomograms 3 --size 256 256 96
     python benchmarks/candidate_recall.py shapes --dog 1.2,2.5,4,6,9 \
-        --dog_std_multiplier -1
+        --dog_std_multiplier -0.8
 
 Searches the tomograms of labelled sets (of `sample_data/make_synthetic.py` or
 `benchmarks/simulate.py`) as training would, and prints recall and precision.
@@ -32,11 +32,19 @@ def main():
     options = _options()
     found = {}
     for folder in options.sets:
+        if not (folder / "particles.csv").is_file():
+            raise OptionError(
+                f"{folder} has no particles.csv; name folders that "
+                "sample_data/make_synthetic.py or benchmarks/simulate.py wrote"
+            )
         for path in sorted(folder.glob("*.rec")):
             if not options.tomograms or path.stem in options.tomograms:
                 found[folder, path.stem] = _search(path, options)
     if not found:
-        raise OptionError(f"no .rec file to search in {options.sets}")
+        raise OptionError(
+            f"no .rec file to search in {', '.join(map(str, options.sets))}; "
+            "see --tomograms"
+        )
     names, candidates, kinds, particle_names, particles = _gather(found, options)
     matches = match(names, candidates, particle_names, particles, REACH)
     print("| class | particles | within 6 | within 10 |\n|:--|:--|:--|:--|")

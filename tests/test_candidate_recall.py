@@ -53,8 +53,14 @@ def test_a_search_for_the_wrong_size_finds_few(sets):
     assert sum(recalls(done).values()) / len(recalls(done)) < 0.5
 
 
-def test_a_folder_without_tomograms_is_refused(tmp_path):
+def test_a_folder_without_truth_is_refused(tmp_path):
     done = measure(tmp_path)
     assert done.returncode == 2
-    assert "no .rec file" in done.stderr
+    assert f"{tmp_path} has no particles.csv" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_tomograms_that_are_not_there_are_refused(sets):
+    done = measure(sets[0], "--tomograms", "other")
+    assert done.returncode == 2
+    assert f"no .rec file to search in {sets[0]}" in done.stderr
