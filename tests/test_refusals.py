@@ -1,10 +1,4 @@
-"""Every refusal of the project, with the sentence a user reads.
-
-``refusals.txt`` has a sentence for each place that refuses, in the order of the
-source: what a user could read there. A new refusal, or one that is put otherwise,
-fails here until its sentence is read again in that list. That each is raised when
-it should be is tested beside what it guards; those with no such place are below.
-"""
+"""Refusals that no other test comes by, with the words a user needs."""
 
 from pathlib import Path
 
@@ -12,44 +6,11 @@ import numpy as np
 import pytest
 import torch
 from conftest import small_options
-from refusal_sites import files, sites
 
 from lib import coordinate_formats, coordinates, runtime
 from lib.errors import ArtifactError, InputError, OptionError
 from lib.inputs.plain_text import read_lines
 from lib.training.checkpoints import read_torch_file
-
-LISTED = Path(__file__).with_name("refusals.txt")
-LONGEST = 400  # characters of a sentence that is still read
-
-
-def listed():
-    """Return the sentences of each file, as listed."""
-    blocks = [block.splitlines() for block in LISTED.read_text().split("\n\n")]
-    return {file: [line.strip() for line in lines] for file, *lines in blocks}
-
-
-def test_the_list_is_of_the_files_that_refuse():
-    assert list(listed()) == [file for file in files() if sites(file)]
-
-
-@pytest.mark.parametrize("file", list(listed()))
-def test_each_place_that_refuses_has_its_sentence(file):
-    places, sentences = sites(file), listed()[file]
-    for place, sentence in zip(places, sentences, strict=False):
-        assert place.says(sentence), f"{file}:{place.line} cannot say: {sentence}"
-    assert len(places) == len(sentences), f"{file}: places and sentences differ"
-
-
-@pytest.mark.parametrize("sentence", sum(listed().values(), []))
-def test_a_sentence_is_short_and_of_plain_words(sentence):
-    assert 8 < len(sentence) < LONGEST
-    assert not sentence.endswith(".")
-    for word in ("Error(", "Traceback", "None", "object at", "<class", "lib/"):
-        assert word not in sentence
-
-
-# --- raised where no other test comes by -----------------------------------------
 
 
 def picks_of(*names):
