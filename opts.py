@@ -7,6 +7,7 @@ Only this module knows the command line. It imports nothing heavy, so that
 import argparse
 from pathlib import Path
 
+from lib import __version__
 from lib.errors import OptionError
 
 PROJECT = Path(__file__).resolve().parent
@@ -15,6 +16,33 @@ ARCHITECTURES = {
     "simsiam2d3d": ("simsiam2d3d_18", "simsiam2d3d_34", "simsiam2d3d_50"),
     "simsiam3d": ("simsiam2d_18", "simsiam2d_34", "simsiam2d_50"),
 }
+# What decides the patches, by its name in the library.
+PATCH_OPTIONS = {
+    "box": "bbox",
+    "sigmas": "dog",
+    "gauss": "gauss",
+    "order": "order",
+    "compress": "compress",
+    "bright": "bright",
+    "dog_diameter": "dog_diameter",
+    "dog_boundary": "dog_boundary",
+    "dog_std_multiplier": "dog_std_multiplier",
+    "tilt_range": "tilt_range",
+    "flip_tilt_angles": "flip_tilt_angles",
+}
+RUN_OPTIONS = (
+    "arch",
+    "head_conv",
+    "pretrained_model",
+    "recipe",
+    "num_epochs",
+    "batch_size",
+    "lr",
+    "val_intervals",
+    "save_all",
+    "precision",
+    "seed",
+)
 
 
 def train_options(arguments=None):
@@ -27,8 +55,14 @@ def train_options(arguments=None):
     _add_candidates(parser)
     _add_model(parser)
     _add_training(parser)
-    options = parser.parse_args(arguments)
-    return _finish(parser, options)
+    options = _finish(parser, parser.parse_args(arguments))
+    options.arch = options.arch or ARCHITECTURES[options.task][0]
+    options.typed = _typed(parser, arguments, options)
+    if options.resume and options.overwrite:
+        parser.error("--resume goes on with a run, --overwrite replaces it: give one")
+    if options.resume and options.load_model is not None:
+        parser.error("--resume goes on from model_last.pth; leave --load_model out")
+    return options
 
 
 def embed_options(mode, arguments=None):
@@ -260,8 +294,8 @@ def _add_runtime(parser):
         "--precision",
         choices=("auto", "fp32", "bf16"),
         default="auto",
-        help="auto: train in bf16 where the GPU has it, embed in fp32 "
-        "(default: %(default)s)",
+        help="auto: train in bf16 where the GPU, or the processor (AMX), multiplies in "
+        "it, embed in fp32 (default: %(default)s)",
     )
     _add_seed(group)
     _add_workers(group)
@@ -386,7 +420,7 @@ def _add_candidates(parser, inherited=False):
         "--tilt_range",
         None,
         "2d3d: tilts within +- this many degrees make the tilt view (default: 40, and "
-        "20 with --recipe milopyp)",
+        "20 with --recipe simsiam)",
         type=float,
     )
     add(
@@ -403,11 +437,17 @@ def _add_model(parser, inherited=False):
     add(
         "--arch",
         help="backbone: simsiam2d3d_18 or simsiam2d_18 (34 and 50 too: slower, "
-        "rarely better on patches this small)",
+        "rarely better on patches this small); "
+        + ("read from the checkpoint" if inherited else "by default 18 layers"),
     )
-    add("--load_model", type=_path, help="checkpoint to start from")
     if inherited:
+        add("--load_model", type=_path, help="checkpoint to embed with")
         return
+    add(
+        "--load_model",
+        type=_path,
+        help="checkpoint whose weights a new run starts from",
+    )
     add(
         "--head_conv",
         type=_positive,
@@ -416,8 +456,10 @@ def _add_model(parser, inherited=False):
     )
     add(
         "--pretrained_model",
-        default="imagenet",
-        help="imagenet, none, or path of a ResNet checkpoint (default: %(default)s)",
+        default="none",
+        help="what the trunk starts from: none for random weights, imagenet "
+        "(downloaded by torchvision; never measured here), or the path of a ResNet "
+        "checkpoint (default: %(default)s)",
     )
 
 
@@ -426,10 +468,12 @@ def _add_training(parser):
     add = group.add_argument
     add(
         "--recipe",
-        choices=("default", "milopyp"),
-        default="default",
-        help="milopyp: plain SGD and initial weights as MiLoPYP's, to compare with "
-        "(default: %(default)s)",
+        choices=("contrastive", "simsiam", "default", "milopyp"),
+        default="contrastive",
+        help="contrastive (alias default): NT-Xent loss with a tenth of SimSiam's, "
+        "AdamW, cosine schedule. simsiam (alias milopyp): SimSiam's loss alone, SGD "
+        "with steps, small initial weights, and MiLoPYP's own transforms, tilt range "
+        "and pairs, to compare with (default: %(default)s)",
     )
     add(
         "--num_epochs",
@@ -449,7 +493,7 @@ def _add_training(parser):
         "--lr",
         type=float,
         default=1e-3,
-        help="learning rate for a batch of 256; scaled by batch / 256 "
+        help="learning rate, taken as it is: not scaled by the batch size "
         "(default: %(default)s)",
     )
     add(
@@ -476,8 +520,17 @@ def _add_training(parser):
         help="epochs between two kept models and health checks (default: %(default)s)",
     )
     add("--save_all", action="store_true", help="keep model_N.pth at each interval")
-    add("--resume", action="store_true", help="go on from model_last.pth")
-    add("--overwrite", action="store_true", help="replace an existing experiment")
+    add(
+        "--resume",
+        action="store_true",
+        help="go on from model_last.pth with the options of its run; those given again "
+        "must agree, except --num_epochs, --val_intervals and --save_all",
+    )
+    add(
+        "--overwrite",
+        action="store_true",
+        help="replace an existing experiment, once the new one is ready to start",
+    )
     add(
         "--dry_run",
         action="store_true",
@@ -508,11 +561,26 @@ def _add_force(group):
 
 
 def _parser(description):
-    return argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         description=description,
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"%(prog)s {__version__}",
+        help="show the version and exit",
+    )
+    return parser
+
+
+def _typed(parser, arguments, options):
+    """Return the names of the options that stand on the command line."""
+    untouched = object()
+    blank = argparse.Namespace(**dict.fromkeys(vars(options), untouched))
+    given = vars(parser.parse_args(arguments, blank))
+    return {name for name, value in given.items() if value is not untouched}
 
 
 def _finish(parser, options):
@@ -523,8 +591,7 @@ def _finish(parser, options):
             "both name the same thing"
         )
     choices = ARCHITECTURES[options.task]
-    options.arch = options.arch or choices[0]
-    if options.arch not in choices:
+    if options.arch is not None and options.arch not in choices:
         parser.error(
             f"--arch {options.arch} does not fit {options.task}; "
             f"choose from {', '.join(choices)}"
@@ -568,20 +635,30 @@ def patch_options(options):
     Values that were not given are left out.
     """
     sigmas = None if options.dog is None else parse_sigmas(options.dog)
-    named = {
-        "box": options.bbox,
-        "sigmas": sigmas,
-        "gauss": options.gauss,
-        "order": options.order,
-        "compress": options.compress,
-        "bright": options.bright,
-        "dog_diameter": options.dog_diameter,
-        "dog_boundary": options.dog_boundary,
-        "dog_std_multiplier": options.dog_std_multiplier,
-        "tilt_range": options.tilt_range,
-        "flip_tilt_angles": options.flip_tilt_angles,
-    }
+    named = {name: getattr(options, option) for name, option in PATCH_OPTIONS.items()}
+    named["sigmas"] = sigmas
     return {key: value for key, value in named.items() if value is not None}
+
+
+def run_options(options):
+    """Return how a run is trained, as the keys that its checkpoint remembers.
+
+    Returns
+    -------
+    chosen : dict
+        Every option, with defaults.
+    typed : dict
+        Those that stand on the command line.
+    """
+    named = {name: getattr(options, name) for name in RUN_OPTIONS}
+    chosen = {**named, **recipe_changes(options), **patch_options(options)}
+    spelled = {**PATCH_OPTIONS, "steps": "lr_step"}
+    typed = {
+        key: value
+        for key, value in chosen.items()
+        if spelled.get(key, key) in options.typed
+    }
+    return chosen, typed
 
 
 def parse_sigmas(text):

@@ -159,21 +159,51 @@ def seed_everything(seed):
     torch.manual_seed(seed)
 
 
+def choose_precision(wanted, device):
+    """Return the precision in which the network runs on a device.
+
+    Parameters
+    ----------
+    wanted : {"auto", "fp32", "bf16"}
+        auto: bf16 where the hardware multiplies in it, see `multiplies_in_bf16`.
+    device : torch.device
+
+    Returns
+    -------
+    {"fp32", "bf16"}
+    """
+    if wanted != "auto":
+        return wanted
+    return "bf16" if multiplies_in_bf16(device) else "fp32"
+
+
+def multiplies_in_bf16(device):
+    """Return whether bf16 is faster than float32 on a device, never emulated.
+
+    Of processors those with AMX: there a training step took a third of its time in
+    float32. With AVX-512 alone it took longer, with its bf16 instructions too
+    (benchmarks/RESULTS.md).
+    """
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # What oneDNN was told to leave unused counts as missing.
+    allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() or "DEFAULT"
+    if allowed not in ("DEFAULT", "ALL") and "AMX" not in allowed:
+        return False
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("amx_bf16", False))
+
+
 def autocast(device, precision):
     """Return the context in which the network runs.
 
     Parameters
     ----------
     device : torch.device
-    precision : {"auto", "fp32", "bf16"}
-        auto: bf16 on a GPU that has it.
+    precision : {"fp32", "bf16"}
     """
     import torch
 
-    if precision == "auto":
-        half = device.type == "cuda" and torch.cuda.is_bf16_supported(
-            including_emulation=False
-        )
-    else:
-        half = precision == "bf16"
-    return torch.autocast(device.type, torch.bfloat16, enabled=half)
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

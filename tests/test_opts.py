@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import lib
 import opts
 from lib.errors import OptionError
 
@@ -193,8 +194,13 @@ def read_by(script):
             continue
         if node.module == "opts":
             helpers = {alias.name for alias in node.names} - PARSING | {"_finish"}
+            helpers |= {"recipe_changes"} if "run_options" in helpers else set()
             text = (ROOT / "opts.py").read_text(encoding="utf-8")
             found |= options_read("options", ast.parse(text), helpers)
+            if "run_options" in helpers:  # reads what its tables name
+                found |= {*opts.RUN_OPTIONS, *opts.PATCH_OPTIONS.values()}
+            if "patch_options" in helpers:
+                found |= set(opts.PATCH_OPTIONS.values())
         elif f"{node.module}.py" in PARSERS:
             found |= read_by(f"{node.module}.py")
     return found
@@ -202,7 +208,8 @@ def read_by(script):
 
 @pytest.mark.parametrize("script", PARSERS)
 def test_no_option_that_nothing_reads(script, parser_of):
-    defined = {action.dest for action in parser_of(script)._actions} - {"help"}
+    actions = parser_of(script)._actions
+    defined = {action.dest for action in actions} - {"help", "version"}
     assert sorted(defined - read_by(script)) == []
 
 
@@ -278,3 +285,19 @@ def test_steps_of_the_rate_are_epochs():
     assert opts.recipe_changes(parse(f"{training} 200,400"))["steps"] == (200, 400)
     with pytest.raises(OptionError, match="--lr_step"):
         opts.recipe_changes(parse(f"{training} soon"))
+
+
+@pytest.mark.parametrize("script", PARSERS)
+def test_every_script_tells_its_version(script, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        parse(f"{script} --version")
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out.split()[-1] == lib.__version__
+
+
+def test_what_was_typed_is_told_from_what_was_not():
+    options = parse("simsiam_main.py simsiam3d --train_img_txt l --bbox 36 --lr 1e-3")
+    chosen, typed = opts.run_options(options)
+    assert typed == {"box": 36, "lr": 1e-3}
+    assert chosen["sigmas"] == (3.0, 5.0)
+    assert chosen["batch_size"] == 256

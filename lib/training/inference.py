@@ -12,7 +12,7 @@ from lib.patches.options import PatchOptions
 from lib.training.augment import centre_crop
 from lib.training.checkpoints import agree, load_checkpoint, restore_weights
 from lib.training.embedding import embed_store
-from lib.training.models import build_model
+from lib.training.models import arch_of, build_model
 
 ROWS_AT_ONCE = 1024
 
@@ -55,9 +55,9 @@ class TrainedRun:
         }
         self.epoch = content.get("epoch")
         self.patching = _patch_options(mode, given, remembered, path)
-        arch = agree({"arch": arch}, remembered, path)["arch"]
-        self.arch = arch or {"simsiam2d3d": "simsiam2d3d_18"}.get(mode, "simsiam2d_18")
         weights = content["state_dict"]
+        known = {"arch": remembered.get("arch") or arch_of(weights, mode)}
+        self.arch = agree({"arch": arch}, known, path)["arch"]
         dim = len(weights["fc.bias"]) if "fc.bias" in weights else 128
         self.model = build_model(self.arch, mode=mode, dim=dim)
         restore_weights(self.model, weights, path)
