@@ -106,7 +106,11 @@ def plot_options(arguments=None):
         "themselves; the interactive session needs none (default: %(default)s)",
     )
     _add_seed(parser)
-    _add_workers(parser)
+    _add_workers(
+        parser,
+        help="processes that write the patches in imgs/; 0 for none but this one "
+        "(default: all usable cores but one, at most 8, and 0 below 2000 patches)",
+    )
     options = parser.parse_args(arguments)
     options.path = options.path or options.input.parent
     return options
@@ -293,12 +297,15 @@ def _add_seed(group):
     )
 
 
-def _add_workers(group):
+def _add_workers(group, help=None):
     group.add_argument(
         "--num_workers",
         type=_whole(0, 1024),
         default=None,
-        help="processes that prepare data (default: as many as cores and 4 GB allow)",
+        help=help
+        or "processes that prepare tomograms; 0 for none but this one (default: as "
+        "many as the cores and half of the free memory hold, of the machine or of what "
+        "your job or container may use of it)",
     )
 
 

@@ -62,7 +62,7 @@ def prepare_store(rows, options, *, cache, workers=None, device="cpu", ranks=ALO
     cache : path-like
         Folder of the shards.
     workers : int, optional
-        Processes; by default as many as cores and memory allow.
+        Processes; by default as `lib.patches.workers.worker_count` says.
     device : str
         Where candidates are searched.
     ranks : lib.runtime.Ranks
@@ -107,16 +107,16 @@ def prepare_store(rows, options, *, cache, workers=None, device="cpu", ranks=ALO
 
 
 def _prepare_all(missing, options, *, workers, device):
-    os_threads = max(1, cores() // max(workers, 1))
+    threads = max(1, cores() // max(workers, 1))
     bar = tqdm(total=len(missing), desc="tomograms", unit="tomogram", disable=None)
     if workers <= 1:
         for row, folder in missing:
-            _prepare(row, folder, options, device, os_threads)
+            _prepare(row, folder, options, device, threads)
             bar.update()
     else:
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
             futures = [
-                pool.submit(_prepare, row, folder, options, device, os_threads)
+                pool.submit(_prepare, row, folder, options, device, threads)
                 for row, folder in missing
             ]
             try:
@@ -129,14 +129,13 @@ def _prepare_all(missing, options, *, workers, device):
     bar.close()
 
 
-def _prepare(row, folder, options, device, os_threads):
+def _prepare(row, folder, options, device, threads):
     """Write the shard of one tomogram; it appears whole or not at all."""
-    os.environ["OMP_NUM_THREADS"] = str(os_threads)
     folder.parent.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(folder.parent)
     partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))
     try:
-        scene, volume = load_scene(row, options)
+        scene, volume = load_scene(row, options, threads=threads)
         found = find_candidates(
             scene.volume,
             options.sigmas,
@@ -146,6 +145,7 @@ def _prepare(row, folder, options, device, os_threads):
             std_multiplier=options.dog_std_multiplier,
             bright=options.bright,
             device=device,
+            threads=threads,
         )
         facts = {
             "name": row.name,
