@@ -129,7 +129,7 @@ def heatmap_options(arguments=None):
         help="folder of the tomograms, named <tomo><--ext> (default: where the run "
         "found them)",
     )
-    add("--image_txt", type=Path, help="image list that names the tomograms instead")
+    add("--image_txt", type=_place, help="image list that names the tomograms instead")
     add("--ext", help="ending of the tomograms in --rec_dir (default: .rec, then .mrc)")
     add(
         "--only",
@@ -200,7 +200,7 @@ def coordinate_options(arguments=None):
         help="exports of the session, or folders of them, or "
         "interactive_info_parquet.gzip with --labels",
     )
-    add("--output", required=True, type=Path, help="file of the coordinates")
+    add("--output", required=True, type=_place, help="file of the coordinates")
     add(
         "--if_double",
         action="store_true",
@@ -316,7 +316,7 @@ def _add_data(parser, *names):
         *dict.fromkeys(names),
         dest="img_txt",
         required=True,
-        type=Path,
+        type=_place,
         help="image list, by name in data/ or by path",
     )
     add(
@@ -564,9 +564,20 @@ def _finish(parser, options):
 
 def _path(text):
     """Take a path as it is, or from the project folder when only that has it."""
-    path = Path(text).expanduser()
+    path = _place(Path(text).expanduser())
     in_project = PROJECT / path
     return in_project if not path.exists() and in_project.exists() else path
+
+
+def _place(text):
+    """Take a path that may be looked at, whether or not something is there."""
+    path = Path(text)
+    try:
+        path.exists()
+    except (OSError, ValueError) as error:  # forbidden, too long, or with a NUL
+        reason = getattr(error, "strerror", None) or error
+        raise _unfit(text, f"a path: {reason}") from error
+    return path
 
 
 def _whole(low, high, *, even=False):
@@ -604,6 +615,7 @@ def _real(low, high, *, above=False):
 
 def _unfit(text, expected):
     """Return the error for a value; argparse names the option before it."""
+    text = str(text)
     shown = text if len(text) <= 40 else f"{text[:40]}..."
     return argparse.ArgumentTypeError(f"{shown!r} given, expected {expected}")
 

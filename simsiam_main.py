@@ -1,8 +1,9 @@
 """Train the embedding: exp/<dataset>/<exp_id>/ gets models, log and options."""
 
+import signal
 from dataclasses import asdict
 
-from lib.errors import OptionError, TrainingError, run_script
+from lib.errors import Interrupted, OptionError, run_script
 from opts import PROJECT, patch_options, recipe_changes, train_options
 
 
@@ -182,11 +183,12 @@ def train(store, recipe, experiment, options, device, ranks):
         trainer.resume()
     try:
         health = trainer.run()
-    except KeyboardInterrupt:
-        raise TrainingError(
+    except KeyboardInterrupt as stop:
+        raise Interrupted(
             f"interrupted; {trainer.state.epoch} of {options.num_epochs} epochs are "
             f"kept in {experiment.checkpoint('last')}: go on with the same command "
-            "and --resume"
+            "and --resume",
+            getattr(stop, "number", signal.SIGINT),
         ) from None
     if ranks.is_main:
         print(f"trained {trainer.state.epoch} epochs; {health.message}")

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from lib.errors import OptionError
+from lib.errors import Interrupted, OptionError
 
 INTERRUPTIONS = (signal.SIGTERM, signal.SIGINT)
 
@@ -130,10 +130,14 @@ def heed_signals(ranks):
 
     The others go on serving its collectives until it has written what it has.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _terminate)
     if not ranks.is_main:
         for number in INTERRUPTIONS:
             signal.signal(number, signal.SIG_IGN)
+
+
+def _terminate(number, _frame):
+    raise Interrupted(number=number)
 
 
 @contextmanager

@@ -1,9 +1,12 @@
 """As many processes as the machine, or this job's part of it, can bear."""
 
+from concurrent.futures.process import BrokenProcessPool
+
 import pytest
 
+from lib.errors import ResourceError
 from lib.patches import workers
-from lib.patches.workers import cores, worker_count
+from lib.patches.workers import cores, enough_memory, worker_count
 
 
 @pytest.fixture
@@ -42,3 +45,18 @@ def test_memory_of_the_gpu_bounds_them_too(machine, monkeypatch):
     torch = pytest.importorskip("torch")
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (10 * 10**9, 0))
     assert worker_count(None, tomograms=100, need=10**9, device="cuda:0") == 2
+
+
+@pytest.mark.parametrize("error", [MemoryError(), BrokenProcessPool("killed")])
+def test_too_little_memory_is_said_with_what_to_do(error):
+    with (
+        pytest.raises(ResourceError, match="memory .* fewer than 3 .* --num_workers"),
+        enough_memory(3),
+    ):
+        raise error
+
+
+def test_one_process_cannot_be_fewer():
+    with pytest.raises(ResourceError) as refused, enough_memory(1):
+        raise MemoryError
+    assert "--num_workers" not in str(refused.value)

@@ -5,6 +5,8 @@ import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 
+from lib.errors import user_files
+
 PARTIAL = ".partial"
 
 
@@ -34,21 +36,27 @@ def whole_file(path, mode="wb"):
         Of a temporary file in the same folder, synchronised before the move.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(
-        dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL
-    )
+    with user_files():
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with user_files(path):
+        handle, partial = tempfile.mkstemp(
+            dir=path.parent, prefix=f".{path.name}.", suffix=PARTIAL
+        )
     partial = Path(partial)
     encoding = None if "b" in mode else "utf-8"
     try:
         with os.fdopen(handle, mode, encoding=encoding) as stream:
             yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.chmod(0o666 & ~_umask())
-        partial.replace(path)
-    except BaseException:
+            with user_files(path):
+                stream.flush()
+                os.fsync(stream.fileno())
+        with user_files(path):
+            partial.chmod(0o666 & ~_umask())
+            partial.replace(path)
+    except BaseException as error:
         partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a write that fails does not say whereto
         raise
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from lib.artifacts import row_record, write_row_record
+from lib.errors import user_files
 from lib.machine import usable_cores
 
 SIGMA = 1.0  # of the Gaussian, for the eye alone [pixels]
@@ -115,7 +116,8 @@ def writing_patch_pictures(folder, grey, *, fingerprint, workers=None):
     outdated = folder.with_name(f".{folder.name}.outdated")
     for leftover in (partial, outdated):
         shutil.rmtree(leftover, ignore_errors=True)
-    partial.mkdir(parents=True)
+    with user_files(folder):
+        partial.mkdir(parents=True)
     try:
         with _writers(len(grey), workers) as pool:
             jobs = [
@@ -127,9 +129,10 @@ def writing_patch_pictures(folder, grey, *, fingerprint, workers=None):
                 job.result()
         record = partial / row_record(folder).name
         write_row_record(record, fingerprint=fingerprint, rows=len(grey))
-        if folder.exists():
-            folder.rename(outdated)
-        partial.rename(folder)
+        with user_files(folder):
+            if folder.exists():
+                folder.rename(outdated)
+            partial.rename(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(outdated, ignore_errors=True)

@@ -1,5 +1,9 @@
 """How many processes may prepare tomograms at once."""
 
+from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
+
+from lib.errors import ResourceError
 from lib.machine import available_memory, ranks_here, usable_cores
 
 CONTEXT_BYTES = 600_000_000  # what a process takes of a GPU before it does anything
@@ -39,3 +43,25 @@ def worker_count(workers, tomograms, need, device="cpu"):
             each = (GPU_SHARE * need + CONTEXT_BYTES) * ranks_here()
             workers = min(workers, free // each)
     return min(workers, tomograms)
+
+
+@contextmanager
+def enough_memory(workers):
+    """Say what to do where the block runs out of memory, or a process of it is killed.
+
+    Parameters
+    ----------
+    workers : int
+        Processes at work.
+    """
+    try:
+        yield
+    except (MemoryError, BrokenExecutor) as error:
+        fewer = f"fewer than {workers} processes with --num_workers, or " * (
+            workers > 1
+        )
+        raise ResourceError(
+            "the memory did not suffice to prepare the tomograms (the system ended a "
+            f"process, or gave it no more); take {fewer}smaller tomograms, or ask for "
+            "more memory"
+        ) from error
