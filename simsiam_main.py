@@ -68,6 +68,7 @@ def main():
         )
         if ranks.is_main:
             show_candidates(store, rows, experiment)
+        ranks.barrier()  # drawing takes a while
         if not options.dry_run:
             train(store, recipe, experiment, options, device, ranks)
     stop_ranks(ranks)
