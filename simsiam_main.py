@@ -1,9 +1,10 @@
 """Train the embedding: exp/<dataset>/<exp_id>/ gets models, log and options."""
 
+import signal
 import sys
 from dataclasses import asdict
 
-from lib.errors import OptionError, TrainingError, run_script
+from lib.errors import Interrupted, OptionError, run_script
 from opts import PROJECT, run_options, train_options
 
 
@@ -65,6 +66,7 @@ def main():
             )
             start_folder(experiment, trainer, options, ranks)
             show_candidates(store, rows, experiment, ranks)
+            ranks.barrier()  # drawing takes a while
             train(trainer, experiment, ranks)
     stop_ranks(ranks)
 
@@ -267,10 +269,12 @@ def train(trainer, experiment, ranks):
 
     try:
         health = trainer.run(after_epoch=tell)
-    except KeyboardInterrupt:
-        raise TrainingError(
+    except KeyboardInterrupt as stop:
+        raise Interrupted(
             f"interrupted; {trainer.state.epoch} of {epochs} epochs are kept in "
-            f"{experiment.checkpoint('last')}: go on with the same command and --resume"
+            f"{experiment.checkpoint('last')}: go on with the same command and "
+            "--resume",
+            getattr(stop, "number", signal.SIGINT),
         ) from None
     if ranks.is_main:
         print(f"trained {trainer.state.epoch} epochs; {health.message}")

@@ -9,6 +9,8 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+from lib.errors import user_files
+
 PARTIAL = ".partial"
 ABANDONED_SECONDS = 24 * 3600
 LONGEST = 150  # bytes of a name, so that host, process and ending fit into 255
@@ -84,21 +86,27 @@ def whole_file(path, mode="wb"):
         Of a temporary file in the same folder, synchronised before the move.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(
-        dir=path.parent, prefix=partial_prefix(path.name), suffix=PARTIAL
-    )
+    with user_files():
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with user_files(path):
+        handle, partial = tempfile.mkstemp(
+            dir=path.parent, prefix=partial_prefix(path.name), suffix=PARTIAL
+        )
     partial = Path(partial)
     encoding = None if "b" in mode else "utf-8"
     try:
         with os.fdopen(handle, mode, encoding=encoding) as stream:
             yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.chmod(0o666 & ~_umask())
-        partial.replace(path)
-    except BaseException:
+            with user_files(path):
+                stream.flush()
+                os.fsync(stream.fileno())
+        with user_files(path):
+            partial.chmod(0o666 & ~_umask())
+            partial.replace(path)
+    except BaseException as error:
         partial.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a write that fails does not say whereto
         raise
 
 
@@ -117,17 +125,21 @@ def whole_folder(path):
         Of a temporary folder beside `path`.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with user_files():
+        path.parent.mkdir(parents=True, exist_ok=True)
     remove_partial_files(path.parent)
-    prefix = partial_prefix(path.name)
-    partial = Path(tempfile.mkdtemp(dir=path.parent, prefix=prefix, suffix=PARTIAL))
-    outdated = Path(tempfile.mkdtemp(dir=path.parent, prefix=prefix, suffix=PARTIAL))
+    named = {"dir": path.parent, "prefix": partial_prefix(path.name), "suffix": PARTIAL}
+    with user_files(path):
+        partial = Path(tempfile.mkdtemp(**named))
+        outdated = Path(tempfile.mkdtemp(**named))
     try:
-        partial.chmod(0o777 & ~_umask())
+        with user_files(path):
+            partial.chmod(0o777 & ~_umask())
         yield partial
-        if path.exists():
-            path.rename(outdated / path.name)
-        partial.rename(path)
+        with user_files(path):
+            if path.exists():
+                path.rename(outdated / path.name)
+            partial.rename(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(outdated, ignore_errors=True)

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from lib.artifacts import row_record, whole_folder, write_row_record
+from lib.machine import usable_cores
 
 SIGMA = 1.0  # of the Gaussian, for the eye alone [pixels]
 CLIPPED = 0.005
@@ -124,7 +125,8 @@ def _writers(n, workers):
     """Yield an executor; what it has not begun is dropped when the block fails."""
     if workers is None:
         enough = n // LEAST_FOR_PROCESSES
-        workers = min((os.cpu_count() or 1) - 1, MOST_PROCESSES, enough)
+        workers = min(usable_cores() - 1, MOST_PROCESSES, enough)
+    workers = min(workers, -(-n // CHUNK))
     if workers < 1:
         pool = ThreadPoolExecutor(1)
     else:

@@ -6,7 +6,7 @@ import shutil
 from contextlib import contextmanager
 
 from lib.artifacts import remove_partial_files
-from lib.errors import ArtifactError, ResourceError
+from lib.errors import ArtifactError, ResourceError, user_files
 from lib.runtime import ALONE
 
 
@@ -31,8 +31,10 @@ def claimed(experiment, ranks=ALONE):
     if not ranks.is_main:
         yield
         return
-    experiment.root.mkdir(parents=True, exist_ok=True)
-    with experiment.lock.open("a+") as lock:
+    with user_files():
+        experiment.root.mkdir(parents=True, exist_ok=True)
+        lock = experiment.lock.open("a+")
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -80,12 +82,13 @@ def clear_folder(experiment):
     models = sorted(experiment.root.glob("model_*.pth"))
     removed = []
     for path in (*models, *_written_after_training(experiment)):
-        if path.is_dir():
-            shutil.rmtree(path)
-        elif path.exists():
-            path.unlink()
-        else:
+        if not path.exists():
             continue
+        with user_files():
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
         removed.append(path.name)
     return removed
 

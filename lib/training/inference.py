@@ -7,7 +7,7 @@ from dataclasses import asdict
 import numpy as np
 
 from lib.artifacts import EmbeddingTable
-from lib.errors import ArtifactError, warn
+from lib.errors import ArtifactError, user_files, warn
 from lib.patches.options import PatchOptions
 from lib.training.augment import centre_crop
 from lib.training.checkpoints import agree, load_checkpoint, restore_weights
@@ -114,9 +114,11 @@ def embed(run, store, path, *, batch_size, device, precision, ranks, exp_id):
             f"{run.path} gives embeddings that are not finite; name another "
             "--load_model, such as model_best.pth"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The patches of a large data set go through the disk, not through memory.
-    with tempfile.TemporaryFile(dir=path.parent) as scratch:
+    with user_files(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The patches of a large data set go through the disk, not through memory.
+        scratch = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 - closed below
+    with scratch:
         views = _normalised_patches(store, scratch, **normalisation)
         table = EmbeddingTable(
             name=store.names,
