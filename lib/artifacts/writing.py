@@ -1,10 +1,11 @@
 """Files that appear whole or not at all."""
 
+import errno
 import os
 import re
+import secrets
 import shutil
 import socket
-import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from lib.errors import user_files
 PARTIAL = ".partial"
 ABANDONED_SECONDS = 24 * 3600
 LONGEST = 150  # bytes of a name, so that host, process and ending fit into 255
+NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 
 def partial_prefix(name):
@@ -26,6 +28,27 @@ def partial_prefix(name):
     """
     cut = name.encode()[:LONGEST].decode(errors="ignore")
     return f".{cut}.{_host()}-{os.getpid()}-"
+
+
+def partial_path(path):
+    """Return where to write what becomes the file or folder `path`.
+
+    Such files are made with the rights that the user's umask, the group and the access
+    lists of the folder give: tempfile would make them private, and some file systems
+    (CIFS, object stores) refuse every later change of rights.
+    """
+    path = Path(path)
+    return path.with_name(partial_prefix(path.name) + secrets.token_hex(4) + PARTIAL)
+
+
+def synchronize(stream):
+    """Bring a file to its disk, where its file system can be asked to."""
+    stream.flush()
+    try:
+        os.fsync(stream.fileno())
+    except OSError as error:
+        if error.errno not in NO_SYNC:
+            raise
 
 
 def remove_partial_files(folder):
@@ -47,7 +70,7 @@ def remove_partial_files(folder):
 def _is_abandoned(path):
     owner = re.search(r"\.([\w-]+)-(\d+)-[^.]*" + re.escape(PARTIAL) + "$", path.name)
     if owner is not None and owner[1] == _host():
-        return not _runs(int(owner[2]))
+        return not runs(int(owner[2]))
     try:
         return time.time() - path.stat().st_mtime > ABANDONED_SECONDS
     except FileNotFoundError:  # finished, or removed, meanwhile
@@ -58,7 +81,7 @@ def _host():
     return re.sub(r"[^a-zA-Z0-9_-]", "_", socket.gethostname())[:32]
 
 
-def _runs(process):
+def runs(process):
     """Return whether a process of this machine runs, whoever started it."""
     try:
         os.kill(process, 0)
@@ -78,7 +101,7 @@ def whole_file(path, mode="wb"):
     path : path-like
         Where the file shall appear; its folder is made when missing.
     mode : {"wb", "w"}
-        Binary, or UTF-8 text.
+        Binary, or UTF-8 text; bytes of a path that are not UTF-8 stay as they are.
 
     Yields
     ------
@@ -88,20 +111,16 @@ def whole_file(path, mode="wb"):
     path = Path(path)
     with user_files():
         path.parent.mkdir(parents=True, exist_ok=True)
+    partial = partial_path(path)
+    text = {} if "b" in mode else {"encoding": "utf-8", "errors": "surrogateescape"}
     with user_files(path):
-        handle, partial = tempfile.mkstemp(
-            dir=path.parent, prefix=partial_prefix(path.name), suffix=PARTIAL
-        )
-    partial = Path(partial)
-    encoding = None if "b" in mode else "utf-8"
+        opened = partial.open(mode.replace("w", "x"), **text)
     try:
-        with os.fdopen(handle, mode, encoding=encoding) as stream:
+        with opened as stream:
             yield stream
             with user_files(path):
-                stream.flush()
-                os.fsync(stream.fileno())
+                synchronize(stream)
         with user_files(path):
-            partial.chmod(0o666 & ~_umask())
             partial.replace(path)
     except BaseException as error:
         partial.unlink(missing_ok=True)
@@ -128,13 +147,11 @@ def whole_folder(path):
     with user_files():
         path.parent.mkdir(parents=True, exist_ok=True)
     remove_partial_files(path.parent)
-    named = {"dir": path.parent, "prefix": partial_prefix(path.name), "suffix": PARTIAL}
+    partial, outdated = partial_path(path), partial_path(path)
     with user_files(path):
-        partial = Path(tempfile.mkdtemp(**named))
-        outdated = Path(tempfile.mkdtemp(**named))
+        partial.mkdir()
+        outdated.mkdir()
     try:
-        with user_files(path):
-            partial.chmod(0o777 & ~_umask())
         yield partial
         with user_files(path):
             if path.exists():
@@ -143,9 +160,3 @@ def whole_folder(path):
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(outdated, ignore_errors=True)
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
