@@ -1,12 +1,11 @@
 """Claiming an experiment folder: one writer at a time, nothing lost by accident."""
 
-import fcntl
-import os
 import shutil
 from contextlib import contextmanager
 
 from lib.artifacts import remove_partial_files
-from lib.errors import ArtifactError, ResourceError, user_files
+from lib.artifacts.lock import locked
+from lib.errors import ArtifactError, user_files
 from lib.runtime import ALONE
 
 
@@ -14,8 +13,8 @@ from lib.runtime import ALONE
 def claimed(experiment, ranks=ALONE):
     """Hold the lock of an experiment folder while the block runs.
 
-    What a killed process has left half-written there is removed first. The system
-    drops the lock of a process that dies, however it dies.
+    What a killed process has left half-written there is removed first. See
+    `lib.artifacts.lock` for how long a process holds it that dies.
 
     Parameters
     ----------
@@ -33,19 +32,7 @@ def claimed(experiment, ranks=ALONE):
         return
     with user_files():
         experiment.root.mkdir(parents=True, exist_ok=True)
-        lock = experiment.lock.open("a+")
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            lock.seek(0)
-            raise ResourceError(
-                f"{experiment.root} is in use by process {lock.read().strip()}; wait "
-                "for it, or choose another --exp_id"
-            ) from error
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+    with locked(experiment.lock, advice="wait for it, or choose another --exp_id"):
         remove_partial_files(experiment.root)
         yield
 
