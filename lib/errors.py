@@ -8,6 +8,7 @@ traceback; only what no program can bring about, such as a full disk, is told as
 refusal wherever it is met.
 """
 
+import codecs
 import errno
 import functools
 import os
@@ -16,6 +17,8 @@ import signal
 import sys
 from contextlib import contextmanager
 from pathlib import Path
+
+from lib.streams import make_streams_safe
 
 EXIT_REFUSED = 2
 
@@ -105,7 +108,9 @@ def run_script(main):
         Takes no arguments.
     """
     script = Path(sys.argv[0]).name
+    make_streams_safe()
     try:
+        _check_folder()
         main()
     except Refusal as refusal:
         _say(f"{script}: error: {refusal}")
@@ -115,12 +120,23 @@ def run_script(main):
             raise
         _say(f"{script}: error: {_told(error)}")
         sys.exit(EXIT_REFUSED)
+    except ImportError as error:
+        if _package(error) in ("lib", "opts", "__main__"):  # a bug of ours
+            raise
+        _say(f"{script}: error: {_not_imported(error)}")
+        sys.exit(EXIT_REFUSED)
+    except UnicodeEncodeError as error:
+        if not _is_of_the_locale(error):
+            raise
+        _say(f"{script}: error: {_not_encoded(error)}")
+        sys.exit(EXIT_REFUSED)
     except KeyboardInterrupt as stop:
         if str(stop):
             _say(f"{script}: {stop}")
         sys.exit(128 + getattr(stop, "number", signal.SIGINT))
 
 
+_MIXING = ("PYTHONPATH", "LD_LIBRARY_PATH", "PYTHONHOME")
 # Whatever a program does, it cannot bring these about.
 _OF_THE_DISK = {
     errno.ENOSPC: "make room there, or name a larger disk",
@@ -137,6 +153,50 @@ _OF_A_PLACE = {
     errno.EEXIST: "a file is where a folder should be; move it, or name another place",
     errno.ENOTDIR: "a file is where a folder should be; move it, or name another place",
 }
+
+
+def _check_folder():
+    """Refuse to start in a folder that is gone: libraries would die of it later."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise ResourceError(
+            f"the folder this was started in is gone ({error.strerror}): cd to another"
+        ) from error
+
+
+def _package(error):
+    """Return the package that does not load, or in which a module does not."""
+    trace = error.__traceback__
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    name = error.name or trace.tb_frame.f_globals.get("__name__", "")
+    return name.split(".")[0]
+
+
+def _not_imported(error):
+    """Return one line on a package that does not load, as in a mixed environment."""
+    mixing = [name for name in _MIXING if os.environ.get(name)]
+    way_out = f"unset {' and '.join(mixing)}, or " if mixing else ""
+    reason = (str(error).strip() or "no reason given").splitlines()[0]
+    return (
+        f"the package {_package(error)} cannot be imported ({reason}); {way_out}run "
+        "make env, and make doctor to see more"
+    )
+
+
+def _is_of_the_locale(error):
+    """Return whether a letter is missing in what this locale writes file names in."""
+    names = codecs.lookup(sys.getfilesystemencoding()).name
+    return names != "utf-8" and codecs.lookup(error.encoding).name == names
+
+
+def _not_encoded(error):
+    """Return one line on a file name that this locale has no letters for."""
+    return (
+        f"the file name {error.object!r} cannot be written in this locale "
+        f"({error.encoding}): export PYTHONUTF8=1, or LC_ALL=C.UTF-8"
+    )
 
 
 def _errno(error):
