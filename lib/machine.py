@@ -12,13 +12,15 @@ from pathlib import Path, PurePosixPath
 
 import psutil
 
+from lib.launched import whole_number
+
 ROOT = Path("/")
 SLURM_UNIT = 2**20  # bytes; Slurm counts memory in MiB
 
 
 def ranks_here():
     """Return how many ranks of torchrun share this machine."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return whole_number(os.environ.get("LOCAL_WORLD_SIZE", "")) or 1
 
 
 def usable_cores(root=ROOT):

@@ -3,6 +3,7 @@
 import os
 import random
 import signal
+import socket
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -10,10 +11,12 @@ from datetime import timedelta
 
 import numpy as np
 
-from lib.errors import Interrupted, OptionError
+from lib.errors import Interrupted, OptionError, ResourceError
+from lib.launched import find_launch, whole_number
 
 INTERRUPTIONS = (signal.SIGTERM, signal.SIGINT)
 PATIENCE = timedelta(days=7)  # one rank may prepare for so long while others wait
+MEETING = timedelta(minutes=5)  # by then every rank of a launch has come
 
 
 @dataclass(frozen=True)
@@ -78,16 +81,52 @@ def start_ranks(timeout=None):
     -------
     Ranks
     """
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    if world == 1:
+    launch = find_launch()
+    if launch.world == 1:
         return ALONE
     import torch
     import torch.distributed as dist
 
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(backend, timeout=timeout)
+    dist.init_process_group(
+        backend,
+        store=_meet(launch),
+        rank=launch.rank,
+        world_size=launch.world,
+        timeout=timeout,
+    )
     slow = dist.new_group(backend="gloo", timeout=PATIENCE)
-    return Ranks(dist.get_rank(), world, slow)
+    return Ranks(launch.rank, launch.world, slow)
+
+
+def _meet(launch):
+    """Return the store through which the ranks find each other, once all are there."""
+    import torch.distributed as dist
+
+    try:
+        socket.getaddrinfo(launch.host, None)
+    except OSError as error:
+        raise ResourceError(
+            f"the ranks are to meet at {launch.host}, a name that this machine cannot "
+            f"resolve ({error.strerror}): give torchrun --local_addr 127.0.0.1 on one "
+            "machine, or an address that all nodes reach"
+        ) from error
+    if launch.rank == 0 and not launch.by_torchrun:
+        print(
+            f"waiting up to {MEETING.seconds // 60} minutes for {launch.world} "
+            f"processes at {launch.host}, as WORLD_SIZE and MASTER_ADDR say; "
+            "unset WORLD_SIZE to work alone",
+            flush=True,
+        )
+    try:
+        store, _, _ = next(dist.rendezvous("env://", timeout=MEETING))
+    except (dist.DistError, RuntimeError, ValueError) as error:
+        raise ResourceError(
+            f"the {launch.world} processes that WORLD_SIZE promises did not meet at "
+            f"{launch.host} ({str(error).splitlines()[0]}): start all of them "
+            "with torchrun, or unset WORLD_SIZE to work alone"
+        ) from error
+    return dist.PrefixStore("default", store)
 
 
 def stop_ranks(ranks):
@@ -128,7 +167,8 @@ def choose_device(gpus, ranks=ALONE):
     torch.backends.cudnn.allow_tf32 = False  # float32 is to mean float32
     number = numbers[0]
     if ranks.world > 1:
-        local = int(os.environ.get("LOCAL_RANK", ranks.rank))
+        local = whole_number(os.environ.get("LOCAL_RANK", ""))
+        local = ranks.rank if local is None else local
         number = numbers[local] if len(numbers) > local else local
     if number >= torch.cuda.device_count():
         raise OptionError(
