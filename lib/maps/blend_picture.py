@@ -1,11 +1,10 @@
 """A few slices of the painted tomogram, as a picture."""
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from scipy.ndimage import gaussian_filter
 
 from lib.artifacts import whole_file
+from lib.canvas import Figure, FigureCanvasAgg, plain_style
 from lib.maps.colormap import plane_colors
 from lib.maps.heatmap import GREY_PERCENTILES, REACH
 from lib.maps.page import DPI, FAINT, INK, PAPER
@@ -75,6 +74,7 @@ def choose_slices(heights, depth):
     return sorted(set(slices.clip(0, depth - 1).tolist()))
 
 
+@plain_style()
 def draw_blend(
     path, grey_path, color_path, *, heights, weight, voxel_size=None, title=""
 ):

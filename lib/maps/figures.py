@@ -1,8 +1,8 @@
 """The two maps of the embedding, as pictures."""
 
 import numpy as np
-from matplotlib.patheffects import withStroke
 
+from lib.canvas import plain_style, withStroke
 from lib.maps.colormap import plane_colors
 from lib.maps.mapping import unit_rows
 from lib.maps.page import DPI, FAINT, MAP_EDGE, MARGIN, Page
@@ -19,6 +19,7 @@ EASY_LINES, EASY_COLUMNS = 16, 4  # of the gallery, before patches get smaller
 FEW_DOTS = 4
 
 
+@plain_style()
 def draw_map(path, places, grey, *, min_dist, caption):
     """Draw the map with thumbnails of patches.
 
@@ -57,6 +58,7 @@ def draw_map(path, places, grey, *, min_dist, caption):
     return len(shown)
 
 
+@plain_style()
 def draw_label_map(path, places, labels, grey, *, vectors, colors, caption):
     """Draw the map with cluster numbers, and typical patches of every cluster.
 

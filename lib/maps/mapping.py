@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
+from lib.caches import keep_numba_cache
 from lib.maps.clustering import reproducible_threads
 
 N_LEAST_FOR_LAYOUT = 6
@@ -132,6 +133,7 @@ def _umap(vectors, layout, neighbors, labels, start):
     with warnings.catch_warnings():
         # tensorflow is not needed; a map that places no new rows needs no index.
         warnings.simplefilter("ignore")
+        keep_numba_cache()
         import umap
 
         model = umap.UMAP(

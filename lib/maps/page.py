@@ -4,11 +4,10 @@ import textwrap
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image
 
 from lib.artifacts import whole_file
+from lib.canvas import Figure, FigureCanvasAgg
 from lib.maps.colormap import plane_colors
 
 DPI = 150

@@ -1,16 +1,16 @@
 """Candidates drawn over slices of their tomogram, to choose --dog and --bbox by."""
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.patches import Circle, Rectangle
 from scipy.ndimage import gaussian_filter
 
 from lib.artifacts import whole_file
+from lib.canvas import Circle, Figure, Rectangle, plain_style
 
 SLICES = 3
 INK = "#d1495b"
 
 
+@plain_style()
 def draw_candidates(path, volume, coords, *, name, box, diameter, sigmas, z_step=1):
     """Draw three slices with the candidates in and near them.
 

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from lib.caches import keep_numba_cache
 from lib.errors import ResourceError, user_files, warn
 from lib.session.cloud import label_numbers
 
@@ -47,6 +48,7 @@ def set_environment(folder):
     folder : path-like
         Where it may leave files; the caller removes it.
     """
+    keep_numba_cache()  # Phoenix compiles too
     for key in [key for key in os.environ if key.startswith("PHOENIX_")]:
         del os.environ[key]
     os.environ.update(
