@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lib.patches.mapped import map_bytes
+
 
 @dataclass(frozen=True)
 class Shard:
@@ -38,8 +40,7 @@ class Shard:
         shape = (len(coords), *facts["patch_shape"])
         if not len(coords):
             return cls(np.zeros(shape, np.uint8), coords, facts)
-        patches = np.memmap(folder / "patches.u8", np.uint8, mode="r", shape=shape)
-        return cls(patches, coords, facts)
+        return cls(map_bytes(folder / "patches.u8", shape), coords, facts)
 
 
 class PatchStore:
