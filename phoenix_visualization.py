@@ -1,6 +1,6 @@
 """Open the interactive session on the table that plot_2d.py wrote."""
 
-from lib.errors import run_script
+from lib.errors import run_script, warn
 from opts import session_options
 
 
@@ -8,7 +8,17 @@ def main():
     """Show the table in the browser until Ctrl-C."""
     options = session_options()
 
+    from lib.artifacts import ExperimentDir
+    from lib.preflight import look_at_folder
+    from lib.session.export import home_of
     from lib.session.launch import run_session
+
+    exports = ExperimentDir(home_of(options.input)).exports
+    kept = look_at_folder(exports, "a copy of the experiment")
+    if not kept.ok:
+        warn(
+            f"what is picked can be looked at, but not exported: {exports}: {kept.said}"
+        )
 
     run_session(
         options.input,

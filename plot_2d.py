@@ -3,6 +3,8 @@
 from lib.errors import ArtifactError, run_script, warn
 from opts import plot_options
 
+OTHER_FILES = 20  # beside a picture of each candidate
+BLOCK = 4096  # bytes of the disk that a file may leave unused
 # Both maps together, on one core of 2020; t-SNE grows a little faster than this.
 SECONDS_A_ROW = {"umap": 0.004, "tsne": 0.01}
 
@@ -16,10 +18,17 @@ def main():
     from lib.maps.colormap import plane_colors
     from lib.maps.mapping import is_collapsed, unit_rows
     from lib.maps.patch_pictures import grey_levels, writing_patch_pictures
+    from lib.preflight import check_surroundings
 
     table = EmbeddingTable.load(options.input)
     if not len(table):
         raise ArtifactError(f"{options.input} has no candidates; embed again")
+    experiment = ExperimentDir(options.path)
+    check_surroundings(
+        {experiment.root: "--path"},
+        room=table.subvol.size + BLOCK * len(table),
+        files=len(table) + OTHER_FILES,
+    )
     vectors = unit_rows(table.pred)
     alarm = health_alarm(table, is_collapsed(vectors))
     if alarm:
@@ -27,7 +36,6 @@ def main():
     labels = over_cluster(vectors, n_cluster=options.n_cluster, seed=options.seed)
     print(f"{len(table):,} candidates in {labels.max() + 1} clusters")
 
-    experiment = ExperimentDir(options.path)
     fingerprint, grey = table.fingerprint, grey_levels(table.subvol)
     with writing_patch_pictures(
         experiment.patch_pictures,

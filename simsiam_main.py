@@ -7,6 +7,8 @@ from dataclasses import asdict
 from lib.errors import Interrupted, OptionError, run_script
 from opts import PROJECT, run_options, train_options
 
+ROOM = 200_000_000  # bytes; of a few checkpoints
+
 
 def main():
     """Prepare the patches, then train; or stop after the candidates (--dry_run)."""
@@ -14,6 +16,7 @@ def main():
     from lib.artifacts import ExperimentDir
     from lib.inputs.image_list import find_image_list, read_image_list
     from lib.patches.preparation import prepare_store, store_folder
+    from lib.preflight import check_surroundings
     from lib.runtime import (
         choose_device,
         heed_signals,
@@ -39,6 +42,12 @@ def main():
     if options.compile and ranks.world > 1:
         raise OptionError("--compile is for one process; leave it out with several")
     heed_signals(ranks)
+    check_surroundings(
+        {experiment.root: "--exp_dir or --exp_id"},
+        cache=options.cache_dir or options.exp_dir,
+        room=0 if options.dry_run else ROOM,
+        quiet=not ranks.is_main,
+    )
     if ranks.is_main and options.task == "simsiam2d3d":
         check(rows, patching, options)
     device = choose_device(options.gpus, ranks)

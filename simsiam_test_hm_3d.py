@@ -17,6 +17,7 @@ def main(mode):
     from lib.geometry.check import check_geometry
     from lib.inputs.image_list import find_image_list, read_image_list
     from lib.patches.preparation import prepare_store, store_folder
+    from lib.preflight import check_surroundings
     from lib.runtime import choose_device, seed_everything, start_ranks, stop_ranks
     from lib.training.inference import TrainedRun, embed
 
@@ -29,6 +30,13 @@ def main(mode):
         needs_tilts=mode == "simsiam2d3d",
     )
     ranks = start_ranks()
+    experiment = ExperimentDir.of(options.exp_dir, options.dataset, options.exp_id)
+    check_surroundings(
+        {experiment.root: "--exp_dir or --exp_id"},
+        cache=options.cache_dir or options.exp_dir,
+        maps=True,
+        quiet=not ranks.is_main,
+    )
     if ranks.is_main and mode == "simsiam2d3d":
         check_geometry(
             rows,
@@ -40,7 +48,6 @@ def main(mode):
     seed_everything(options.seed)
     if ranks.is_main and run.health.get("verdict", "healthy") != "healthy":
         warn(run.health["message"])
-    experiment = ExperimentDir.of(options.exp_dir, options.dataset, options.exp_id)
     folder = store_folder(
         options.exp_dir,
         cache_dir=options.cache_dir,

@@ -14,6 +14,7 @@ def main():
 
     from lib.artifacts import EmbeddingTable, ExperimentDir
     from lib.maps.painting_plan import check_disk, load_colors, plan_paintings
+    from lib.preflight import check_surroundings
 
     table = EmbeddingTable.load(options.input)
     colors = load_colors(options.color, table, options.input)
@@ -26,6 +27,7 @@ def main():
         only=options.only,
     )
     experiment = ExperimentDir(options.dir_simsiam)
+    check_surroundings({experiment.root: "--dir_simsiam"}, maps=True)
     size = check_disk(paintings, experiment)
     print(
         f"painting {len(paintings)} tomogram(s): {size / 1e9:.2f} GB in "

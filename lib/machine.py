@@ -6,7 +6,9 @@ two versions: every group from that of the process up to the root bounds it. Whe
 are none, as on macOS, the machine's numbers hold.
 """
 
+import functools
 import math
+import multiprocessing
 import os
 from pathlib import Path, PurePosixPath
 
@@ -49,6 +51,20 @@ def usable_threads():
     """
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     return int(first) if first.isdecimal() and int(first) else usable_cores()
+
+
+@functools.cache
+def has_process_pools():
+    """Return whether this process may start a pool of others.
+
+    They share locks, which Linux keeps in /dev/shm; some containers and jails have
+    none that can be written to.
+    """
+    try:
+        multiprocessing.get_context("fork").Lock()
+    except (OSError, ImportError):
+        return False
+    return True
 
 
 def available_memory(root=ROOT):

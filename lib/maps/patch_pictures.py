@@ -11,7 +11,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from lib.artifacts import row_record, whole_folder, write_row_record
-from lib.machine import usable_cores
+from lib.machine import has_process_pools, usable_cores
 
 SIGMA = 1.0  # of the Gaussian, for the eye alone [pixels]
 CLIPPED = 0.005
@@ -127,7 +127,7 @@ def _writers(n, workers):
         enough = n // LEAST_FOR_PROCESSES
         workers = min(usable_cores() - 1, MOST_PROCESSES, enough)
     workers = min(workers, -(-n // CHUNK))
-    if workers < 1:
+    if workers < 1 or not has_process_pools():
         pool = ThreadPoolExecutor(1)
     else:
         # spawned, because a fork copies the threads of numerical libraries half

@@ -4,7 +4,12 @@ from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 
 from lib.errors import ResourceError
-from lib.machine import available_memory, ranks_here, usable_cores
+from lib.machine import (
+    available_memory,
+    has_process_pools,
+    ranks_here,
+    usable_cores,
+)
 
 CONTEXT_BYTES = 600_000_000  # what a process takes of a GPU before it does anything
 GPU_SHARE = 4  # of `need`: what the search holds on the GPU at its peak
@@ -42,7 +47,8 @@ def worker_count(workers, tomograms, need, device="cpu"):
             free, _ = torch.cuda.mem_get_info(device)
             each = (GPU_SHARE * need + CONTEXT_BYTES) * ranks_here()
             workers = min(workers, free // each)
-    return min(workers, tomograms)
+    workers = min(workers, tomograms)
+    return workers if has_process_pools() else min(workers, 1)
 
 
 @contextmanager
