@@ -19,13 +19,14 @@ BENCH =
 DEMO = exp/simsiam2d3d/demo
 DEMO_EPOCHS = $(if $(shell nvidia-smi -L 2>/dev/null | grep '^GPU'),100,10)
 
-.PHONY: help demo env browser test test-long bench lint clean
+.PHONY: help demo env browser test test-long bench doctor lint clean
 
 help:
 	@echo "make demo        train on the sample, draw its map, paint it"
 	@echo "make test        all tests, with the coverage of lib/"
 	@echo "make test-long   the long forms: many kills, many epochs (hours)"
 	@echo "make bench       tables of speed, memory and quality; BENCH=\"stage --device cuda\""
+	@echo "make doctor      all about this machine that a bug report needs"
 	@echo "make lint        ruff: faults and format"
 	@echo "make env         only install into $(VENV)"
 	@echo "make clean       remove $(VENV) and caches, never exp/"
@@ -83,6 +84,9 @@ test-long: env browser
 
 bench: env
 	$(RUN) benchmarks/run.py $(BENCH)
+
+doctor: env
+	@$(RUN) -m lib.doctor
 
 lint: env
 	$(RUN) -m ruff check .
