@@ -8,7 +8,6 @@ import errno
 import mmap
 import os
 import resource
-import shutil
 import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -130,15 +129,16 @@ def look_at_folder(folder, option, *, room=0, files=0, maps=False):
         while not (place.exists() or place.is_symlink()):
             place = place.parent
         said = _try_writing(place, maps)
-        free, nodes = shutil.disk_usage(place).free, os.statvfs(place)
+        disk = os.statvfs(place)
     except OSError as error:
         return Finding(str(folder), _refused(place, error), elsewhere)
+    free = disk.f_bavail * disk.f_frsize
     if free < room:
         said = f"{free / 1e9:.2f} GB free, {room / 1e9:.2f} GB needed"
         return Finding(str(folder), said, f"make room, or {elsewhere}")
     # A file system without a fixed number of files counts none.
-    if nodes.f_files and nodes.f_favail < files:
-        said = f"{nodes.f_favail:,} more files can be made, {files:,} are needed"
+    if disk.f_files and disk.f_favail < files:
+        said = f"{disk.f_favail:,} more files can be made, {files:,} are needed"
         return Finding(str(folder), said, f"remove files, or {elsewhere}")
     return Finding(str(folder), f"writable, {free / 1e9:.1f} GB free{said}")
 
