@@ -632,7 +632,10 @@ def _finish(parser, options):
 
 def _path(text):
     """Take a path as it is, or from the project folder when only that has it."""
-    path = _place(Path(text).expanduser())
+    try:
+        path = _place(Path(text).expanduser())
+    except RuntimeError as error:  # ~ of a user that this machine does not know
+        raise _unfit(text, "a path: write the home folder out") from error
     in_project = PROJECT / path
     return in_project if not path.exists() and in_project.exists() else path
 

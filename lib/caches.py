@@ -80,14 +80,22 @@ def _numba_places():
     if installed := find_spec("umap"):
         yield Path(installed.origin).parent / "__pycache__"
     if sys.platform == "darwin":
-        yield Path("~/Library/Caches").expanduser()
+        yield _home("Library/Caches/numba")
     else:
-        kept = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 - of no home it makes no error
-        yield Path(kept) / "numba"
+        yield Path(os.environ.get("XDG_CACHE_HOME") or _home(".cache")) / "numba"
 
 
 def _matplotlib_place():
     if given := os.environ.get("MPLCONFIGDIR"):
         return Path(given).absolute()
-    kept = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111 - of no home it makes no error
-    return Path(kept) / "matplotlib"
+    if sys.platform == "darwin":
+        return _home(".matplotlib")
+    return Path(os.environ.get("XDG_CONFIG_HOME") or _home(".config")) / "matplotlib"
+
+
+def _home(below):
+    """Return a path in the home folder; one that begins with ~ where there is none."""
+    try:
+        return Path.home() / below
+    except RuntimeError:
+        return Path("~", below)
