@@ -108,8 +108,8 @@ def _refuse_too_few(candidates, smallest, batch_size, world):
         shared = f", shared by {world} processes," if world > 1 else ""
         raise OptionError(
             f"{candidates} candidate(s) in steps of --batch_size {batch_size}{shared} "
-            f"leave {smallest} for a step; batch norm needs 2, and each process 1; raise "
-            "--batch_size, or lower --dog_std_multiplier for more candidates"
+            f"leave {smallest} for a step; batch norm needs 2, and each process 1; "
+            "raise --batch_size, or lower --dog_std_multiplier for more candidates"
         )
 
 
