@@ -440,7 +440,7 @@ def _add_candidates(parser, inherited=False):
         "--dog_std_multiplier",
         0.5,
         "threshold above the mean response, in std; larger keeps fewer candidates",
-        type=_real(-100, 100),
+        type=_real(-(10**9), 10**9),
     )
     add(
         "--tilt_range",

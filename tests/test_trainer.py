@@ -246,6 +246,24 @@ def test_ranks_share_a_batch_without_repeating_and_with_the_same_draws(stores):
             torch.testing.assert_close(part[1], whole[1][mine])
 
 
+@pytest.mark.parametrize(("batch_size", "world"), [(1, 1), (2, 4), (16, 17)])
+def test_step_too_small_for_batch_norm_or_the_ranks_is_refused(
+    stores, batch_size, world
+):
+    store = stores["simsiam3d"]
+    with pytest.raises(OptionError, match=f"--batch_size {batch_size}.*; raise"):
+        PairFeed(
+            store,
+            RECIPES["default"].augmentations["simsiam3d"],
+            batch_size=batch_size,
+            mean=[0.5],
+            std=[0.2],
+            seed=1,
+            device=CPU,
+            ranks=Ranks(0, world),
+        )
+
+
 @pytest.mark.parametrize("disjoint", [False, True])
 def test_pairs_are_taken_from_the_places_of_the_store(
     data_set, tmp_path, monkeypatch, disjoint
