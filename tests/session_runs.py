@@ -6,14 +6,13 @@ import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from lib.artifacts import ExperimentDir, InteractiveTable, write_row_record
+from tests.scripts import PROJECT
 
-PROJECT = Path(__file__).parents[1]
 SCRIPT = PROJECT / "phoenix_visualization.py"
 READY = re.compile(r"open\s+(http://localhost:(\d+)/)")
 

@@ -5,17 +5,16 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import write_data_set
 from torch import nn
 
 from lib.training.distributed import RankBatchNorm, gather_rows
+from tests.data_sets import write_data_set
+from tests.scripts import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[1]
 # With this --dog_boundary there is an even number of candidates: no rank leaves one
 # out, so that both see the same batches.
 OPTIONS = [

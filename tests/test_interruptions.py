@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import write_data_set
-from small_runs import PROJECT, finish, folder_of, start_command, train_command
 
 from lib.training.checkpoints import load_checkpoint
+from tests.data_sets import write_data_set
+from tests.small_runs import PROJECT, finish, folder_of, start_command, train_command
 
 EPOCHS = 4
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small_runs import finish, folder_of, start_command, train_command
+
+from tests.small_runs import finish, folder_of, start_command, train_command
 
 EVERY = 0.1  # seconds between two looks
 SLACK = 1.03  # of memory: the allocator's own coming and going

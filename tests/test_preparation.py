@@ -3,7 +3,6 @@ import shutil
 
 import numpy as np
 import pytest
-from conftest import small_options, write_data_set, write_tomogram
 
 from lib.errors import InputError, OptionError, ResourceError, run_script
 from lib.inputs.image_list import read_image_list
@@ -12,6 +11,7 @@ from lib.patches.preparation import prepare_store, store_folder
 from lib.patches.scenes import load_scene
 from lib.patches.views import cut_views
 from lib.runtime import Ranks
+from tests.data_sets import small_options, write_blobs, write_data_set
 
 
 def rows_of(listed, needs_tilts=False):
@@ -75,7 +75,7 @@ def test_second_preparation_finds_everything(data_set, tmp_path, capsys):
 def test_changed_file_is_prepared_again_and_no_other(tmp_path, capsys):
     listed = write_data_set(tmp_path / "data")
     first = prepare(listed, tmp_path / "cache")
-    write_tomogram(tmp_path / "data" / "tomo2.rec", seed=9)
+    write_blobs(tmp_path / "data" / "tomo2.rec", seed=9)
     os.utime(tmp_path / "data" / "tomo2.rec", ns=(1, 1))
     capsys.readouterr()
     second = prepare(listed, tmp_path / "cache")

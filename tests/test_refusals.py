@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import small_options
 
 from lib import coordinate_formats, coordinates, runtime
 from lib.errors import ArtifactError, InputError, OptionError
 from lib.inputs.plain_text import read_lines
 from lib.training.checkpoints import read_torch_file
+from tests.data_sets import small_options
 
 
 def picks_of(*names):

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet
 import pytest
-from session_runs import SCRIPT, Running, make_table, write_run
 
 from lib.artifacts import ArtifactError, InteractiveTable
 from lib.errors import OptionError, ResourceError
@@ -29,6 +28,7 @@ from lib.session.page import (
     set_environment,
 )
 from lib.session.server import bind, serve, stop_at_signals
+from tests.session_runs import SCRIPT, Running, make_table, write_run
 
 NOON = datetime(2026, 11, 22, 12, 0, 0)
 EXPORT = (

@@ -14,7 +14,8 @@ from urllib.parse import urlparse
 
 import numpy as np
 import pytest
-from session_runs import PROJECT, Running, make_table, write_run
+
+from tests.session_runs import PROJECT, Running, make_table, write_run
 
 PATIENCE = 60
 CHOSEN = 3
