@@ -1,10 +1,23 @@
 """What several test files share and make once."""
 
+import os
+
 import pytest
+from hypothesis import HealthCheck, settings
 
 from lib.inputs.image_list import read_image_list
 from lib.patches.preparation import prepare_store
 from tests.data_sets import small_options, write_data_set
+
+# More threads only wait for each other over arrays as small as these, here and in
+# the processes that are started; OMP_NUM_THREADS=2 make test tries it with two.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A busy machine is slow, not wrong.
+settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

@@ -70,14 +70,14 @@ def _expect(done, code):
 def _own_process(cwd, argv):
     """Give a script what is a process's own, and take it back afterwards."""
     handlers = [signal.getsignal(number) for number in HEEDED]
-    before = Path.cwd(), sys.argv, dict(os.environ)
+    before = Path.cwd(), sys.argv, sys.path[:], dict(os.environ)
     warn_once.cache_clear()
     os.chdir(cwd)
     sys.argv = argv
     try:
         yield
     finally:
-        folder, sys.argv, variables = before
+        folder, sys.argv, sys.path[:], variables = before
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(variables)

@@ -89,7 +89,7 @@ class Running:
                 self._ready.set()
         self._ready.set()
 
-    def wait_ready(self, seconds=120):
+    def wait_ready(self, seconds=600):
         """Return the address of the page once it answers."""
         assert self._ready.wait(seconds), self.text
         found = READY.search(self.text)
@@ -101,7 +101,7 @@ class Running:
     def text(self):
         return "".join(self.lines)
 
-    def stop(self, number=signal.SIGINT, seconds=30):
+    def stop(self, number=signal.SIGINT, seconds=300):
         """Send a signal; return the exit code."""
         self.process.send_signal(number)
         code = self.process.wait(seconds)

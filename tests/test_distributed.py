@@ -53,7 +53,7 @@ def run(script, *arguments, ranks=1):
                 text=True,
             )
         )
-    outputs = [process.communicate(timeout=300)[0] for process in processes]
+    outputs = [process.communicate(timeout=1800)[0] for process in processes]
     assert [process.returncode for process in processes] == [0] * ranks, outputs
     return outputs
 

@@ -1,5 +1,6 @@
 import os
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -115,7 +116,7 @@ def test_compressed_tomogram_has_half_the_depth(data_set, tmp_path):
 def test_full_disk_is_refused_before_anything_is_written(
     data_set, tmp_path, monkeypatch
 ):
-    nearly_full = shutil._ntuple_diskusage(total=10, used=9, free=1)
+    nearly_full = SimpleNamespace(total=10, used=9, free=1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: nearly_full)
     with pytest.raises(ResourceError, match="GB free.*--cache_dir"):
         prepare(data_set, tmp_path / "cache")
