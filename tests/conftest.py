@@ -11,7 +11,11 @@ from tests.data_sets import small_options, write_data_set
 
 # More threads only wait for each other over arrays as small as these, here and in
 # the processes that are started; OMP_NUM_THREADS=2 make test tries it with two.
+# Numba would set those of torch to as many as its own, and training after a map
+# would take ten times as long on a busy machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("NUMBA_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # A busy machine is slow, not wrong.
 settings.register_profile(
