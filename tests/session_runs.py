@@ -7,14 +7,13 @@ import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from lib.artifacts import ExperimentDir, InteractiveTable, write_row_record
+from tests.scripts import PROJECT
 
-PROJECT = Path(__file__).parents[1]
 SCRIPT = PROJECT / "phoenix_visualization.py"
 READY = re.compile(r"open\s+(http://localhost:(\d+)/\S*)")
 
@@ -91,7 +90,7 @@ class Running:
                 self._ready.set()
         self._ready.set()
 
-    def wait_ready(self, seconds=120):
+    def wait_ready(self, seconds=600):
         """Return the link to the page once it answers, and take its cookie."""
         assert self._ready.wait(seconds), self.text
         found = READY.search(self.text)
@@ -107,7 +106,7 @@ class Running:
     def text(self):
         return "".join(self.lines)
 
-    def stop(self, number=signal.SIGINT, seconds=30):
+    def stop(self, number=signal.SIGINT, seconds=300):
         """Send a signal; return the exit code."""
         self.process.send_signal(number)
         code = self.process.wait(seconds)

@@ -10,7 +10,6 @@ import pytest
 import starfile
 from hypothesis import given
 from hypothesis import strategies as st
-from session_runs import PROJECT, make_table
 
 from lib.artifacts import ArtifactError
 from lib.coordinate_formats import choose_format, parse_size, write_coordinates
@@ -26,6 +25,7 @@ from lib.coordinates import (
 )
 from lib.errors import OptionError
 from lib.session.export import write_export
+from tests.session_runs import PROJECT, make_table
 
 SCRIPT = PROJECT / "interactive_to_training_coords.py"
 # one voxel of a tomogram of 100 x 80 x 61 voxels (x, y, z) of 10 A

@@ -7,13 +7,13 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import small_options
 
 from lib import machine
 from lib.inputs.image_list import read_image_list
 from lib.machine import available_memory, usable_cores, usable_threads
 from lib.patches.preparation import prepare_store
 from lib.patches.workers import worker_count
+from tests.data_sets import small_options
 
 PROJECT = Path(__file__).resolve().parents[1]
 GB = 10**9

@@ -1,4 +1,3 @@
-import mrcfile
 import numpy as np
 import pytest
 
@@ -10,23 +9,14 @@ from lib.maps.painting_plan import (
     open_painting,
     plan_paintings,
 )
-from tests.plot_tables import SIZE, make_table
-
-
-def write_tomogram(path, order="xzy"):
-    """Write a tomogram that holds the candidates of `make_table`."""
-    width, height, depth = SIZE.tolist()
-    volume = np.random.default_rng(0).integers(-99, 99, (depth, height, width), np.int8)
-    in_file = volume if order == "zxy" else volume.transpose(1, 0, 2)
-    with mrcfile.new(path, np.ascontiguousarray(in_file)) as mrc:
-        mrc.voxel_size = 10
+from tests.plot_tables import SIZE, make_table, write_shown_tomogram
 
 
 @pytest.fixture
 def folder(tmp_path):
     """Two tomograms with different endings."""
-    write_tomogram(tmp_path / "tomo1.rec")
-    write_tomogram(tmp_path / "tomo2.mrc")
+    write_shown_tomogram(tmp_path / "tomo1.rec")
+    write_shown_tomogram(tmp_path / "tomo2.mrc")
     return tmp_path
 
 
@@ -43,7 +33,7 @@ def test_tomograms_are_found_by_name_and_either_ending(folder):
 
 @pytest.mark.parametrize("ext", [".mrc", "mrc"])
 def test_ending_can_be_chosen(folder, ext):
-    write_tomogram(folder / "tomo1.mrc")
+    write_shown_tomogram(folder / "tomo1.mrc")
     found = plan_paintings(make_table(), rec_dir=folder, ext=ext)
     assert paths(found) == ["tomo1.mrc", "tomo2.mrc"]
 
@@ -78,7 +68,7 @@ def test_names_that_leave_the_folder_are_refused(folder):
     table = make_table()
     table.name[0] = "../x"
     (folder / "sub").mkdir()
-    write_tomogram(folder / "x.rec")
+    write_shown_tomogram(folder / "x.rec")
     with pytest.raises(InputError, match=r"'\.\./x' is no name for a file"):
         plan_paintings(table, rec_dir=folder / "sub")
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import small_options
 
 from lib import coordinate_formats, coordinates, runtime
 from lib.artifacts import whole_file
@@ -21,6 +20,7 @@ from lib.errors import (
 )
 from lib.inputs.plain_text import read_lines
 from lib.training.checkpoints import read_torch_file
+from tests.data_sets import small_options
 
 
 def picks_of(*names):

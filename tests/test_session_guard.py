@@ -4,13 +4,13 @@ import asyncio
 import json
 
 import pytest
-from session_runs import make_table, write_ring
 
 from lib.errors import ArtifactError
 from lib.session.cloud import Superseded
 from lib.session.door import Door
 from lib.session.export import write_export
 from lib.session.guard import Guard, picked_rows
+from tests.session_runs import make_table, write_ring
 
 EXPORT = "mutation ($rows: [ID!]!) { exportEvents(eventIds: $rows) { fileName } }"
 CLOUD = "query ($n: Int!) { node(id: 1) { UMAPPoints(nSamples: $n) { id } } }"
