@@ -121,7 +121,8 @@ def test_group_that_is_over_its_limit_has_nothing(write_groups):
     "own", ["4:memory:/docker/0123\n", "4:memory:/../../elsewhere\n"]
 )
 def test_container_that_sees_only_its_own_part(write_groups, own):
-    root = write_groups(own, **{"memory/": version_1(8 * GB, GB)})
+    outside = {"../elsewhere": version_1(GB, GB)}
+    root = write_groups(own, **{"memory/": version_1(8 * GB, GB)}, **outside)
     assert available_memory(root) == 7 * GB
 
 
