@@ -26,7 +26,7 @@ from lib.patches.cost import announce
 from lib.patches.scenes import load_scene
 from lib.patches.store import PatchStore, Shard
 from lib.patches.views import cut_views
-from lib.patches.workers import cores, enough_memory, worker_count
+from lib.patches.workers import cores, within_memory, worker_count
 from lib.runtime import ALONE
 
 STORE_SCHEMA = 3
@@ -113,12 +113,12 @@ def _prepare_all(missing, options, *, workers, device):
     bar = tqdm(total=len(missing), desc="tomograms", unit="tomogram", disable=None)
     if workers <= 1:
         for row, folder in missing:
-            with enough_memory(1):
+            with within_memory(1):
                 _prepare(row, folder, options, device, threads)
             bar.update()
     else:
         with (
-            enough_memory(workers),
+            within_memory(workers),
             ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool,
         ):
             futures = [
