@@ -11,6 +11,7 @@ from lib.errors import OptionError
 
 PROJECT = Path(__file__).resolve().parent
 MODES = ("simsiam2d3d", "simsiam3d")
+ORDERS = ("xzy", "zxy", "xyz", "yxz", "auto")
 ARCHITECTURES = {
     "simsiam2d3d": ("simsiam2d3d_18", "simsiam2d3d_34", "simsiam2d3d_50"),
     "simsiam3d": ("simsiam2d_18", "simsiam2d_34", "simsiam2d_50"),
@@ -134,7 +135,7 @@ def heatmap_options(arguments=None):
     )
     add(
         "--order",
-        choices=("xzy", "zxy", "xyz", "yxz", "auto"),
+        choices=ORDERS,
         help="axes of the tomogram files (default: as the run read them, else xzy)",
     )
     add(
@@ -347,10 +348,13 @@ def _add_candidates(parser, inherited=False):
     )
     add(
         "--order",
-        "xzy",
-        "axes of the tomogram file: xzy as IMOD's tilt writes it, zxy after "
-        "trimvol -rx and from AreTomo, Warp, RELION; auto goes by the shapes",
-        choices=("xzy", "zxy", "xyz", "yxz", "auto"),
+        None,
+        "axes of the tomogram file: xzy as IMOD's tilt and AreTomo write it by "
+        "themselves, zxy after trimvol -rx, from AreTomo with -FlipVol, and from Warp "
+        "and RELION; auto goes by the shapes. What you type is believed, but for tilt "
+        "images that prove it wrong"
+        + ("" if inherited else " (default: xzy, where z is then the shortest axis)"),
+        choices=ORDERS,
     )
     add(
         "--compress",

@@ -10,6 +10,7 @@ def main():
     """Prepare the patches, then train; or stop after the candidates (--dry_run)."""
     options = train_options()
     from lib.artifacts import ExperimentDir
+    from lib.inputs.axis_order import check_orders
     from lib.inputs.image_list import find_image_list, read_image_list
     from lib.patches.options import PatchOptions
     from lib.patches.preparation import prepare_store, store_folder
@@ -31,15 +32,16 @@ def main():
         project=PROJECT,
         needs_tilts=options.task == "simsiam2d3d",
     )
+    check_orders(rows, patching.order, told=options.order is not None)
     if options.check_geometry:
-        check(rows, options)
+        check(rows, patching, options)
         return
     ranks = start_ranks()
     if options.compile and ranks.world > 1:
         raise OptionError("--compile is for one process; leave it out with several")
     heed_signals(ranks)
     if ranks.is_main and options.task == "simsiam2d3d":
-        check(rows, options)
+        check(rows, patching, options)
     device = choose_device(options.gpus, ranks)
     seed_everything(options.seed)
     experiment = ExperimentDir.of(options.exp_dir, options.dataset, options.exp_id)
@@ -72,7 +74,7 @@ def main():
     stop_ranks(ranks)
 
 
-def check(rows, options):
+def check(rows, patching, options):
     """Refuse tomograms and tilt series that do not show the same."""
     from lib.geometry.check import check_geometry
 
@@ -83,8 +85,8 @@ def check(rows, options):
         )
     check_geometry(
         rows,
-        order=options.order,
-        flip_tilt_angles=options.flip_tilt_angles,
+        order=patching.order,
+        flip_tilt_angles=patching.flip_tilt_angles,
         force=options.force,
     )
 
@@ -102,8 +104,8 @@ def show_candidates(store, rows, experiment):
     )
     patching = store.options
     for shard in store.shards:
-        name, shape = shard.facts["name"], shard.facts["shape"]
-        volume = open_tomogram(shard.facts["rec_path"], shard.facts["order"], shape)
+        name = shard.facts["name"]
+        volume = open_tomogram(shard.facts["rec_path"], shard.facts["order"])
         draw_candidates(
             experiment.candidate_picture(name),
             volume.array,
@@ -142,6 +144,7 @@ def train(store, recipe, experiment, options, device, ranks):
     memory = {
         "seed": options.seed,
         "normalisation": {"mean": mean, "std": std},
+        "orders": sorted({shard.facts["order"] for shard in store.shards}),
         "options": {
             **asdict(store.options),
             "arch": options.arch,
@@ -152,6 +155,7 @@ def train(store, recipe, experiment, options, device, ranks):
     }
     if ranks.is_main:
         facts = {"device": device, "start": start, "candidates": len(store)}
+        facts["order"] = ",".join(memory["orders"])
         facts |= {k: getattr(store.options, k) for k in recipe.patching[options.task]}
         write_options(experiment.options, vars(options), facts)
     trainer = Trainer(

@@ -95,7 +95,7 @@ def open_tomogram(path, order, tilt_shape=None):
     Raises
     ------
     InputError
-        When the file cannot be read, or the order does not fit its shape.
+        When the file cannot be read, or the order does not fit the tilt series.
     """
     return _open(inspect_mrc(path), order, tilt_shape)
 

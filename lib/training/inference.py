@@ -54,7 +54,10 @@ class TrainedRun:
             k: remembered[k] for k in ("recipe", "exp_id") if k in remembered
         }
         self.epoch = content.get("epoch")
-        self.patching = _patch_options(mode, given, remembered, path)
+        # Of a checkpoint that does not say, the order is a mere default.
+        self.order_was_told = bool(given.get("order") or remembered.get("order"))
+        comparable = _with_comparable_orders(given, remembered, content)
+        self.patching = _patch_options(mode, *comparable, path)
         arch = agree({"arch": arch}, remembered, path)["arch"]
         self.arch = arch or {"simsiam2d3d": "simsiam2d3d_18"}.get(mode, "simsiam2d_18")
         weights = content["state_dict"]
@@ -72,6 +75,25 @@ class TrainedRun:
             mean, std = store.normalisation()
             return {"mean": mean, "std": std}
         return self.normalisation
+
+
+def _with_comparable_orders(given, remembered, content):
+    """Return the options as given, and as in training, without an ``auto`` in one.
+
+    It names no order. When it is given, what the run noted stands above a guess; when
+    it was used in training, what came of it is in the ``orders`` of the checkpoint
+    (not in older ones: there the given order is believed).
+    """
+    order, noted = given.get("order"), remembered.get("order")
+    if order is None or noted is None or order == noted:
+        return given, remembered
+    if order == "auto":
+        return {**given, "order": None}, remembered
+    if noted == "auto":
+        found = content.get("orders") or [order]
+        agreed = order if order in found else " or ".join(found)
+        return given, {**remembered, "order": agreed}
+    return given, remembered
 
 
 def _patch_options(mode, given, remembered, path):
