@@ -196,7 +196,9 @@ def coordinate_options(arguments=None):
     add(
         "--if_double",
         action="store_true",
-        help="double z: for tomograms that were read with --compress",
+        help="double z in txt and csv: for tomograms that were read with --compress. "
+        "The other formats undo --compress by themselves where the run knows of it; "
+        "for exports that say nothing, give this",
     )
     add("--labels", help="only these clusters, such as 3,7-9")
     add("--exclude_labels", help="all but these clusters, such as 0,12-15")
@@ -207,10 +209,28 @@ def coordinate_options(arguments=None):
         "imod: for point2model; ndjson: CryoET portal (default: by --output's "
         "ending, else txt)",
     )
-    add("--voxel_size", type=float, help="Angstrom (default: what the run knows)")
+    add(
+        "--order",
+        choices=ORDERS[:-1],
+        help="axes of the tomogram files, for star, star5, imod and ndjson (default: "
+        "as the run read them)",
+    )
+    add(
+        "--z_axis",
+        choices=("relion", "reversed"),
+        help="for star and star5: z of the tomograms runs as in RELION and after "
+        "trimvol -rx, or the other way, as in the output of IMOD's tilt and with "
+        "AreTomo's -FlipVol 1 (default: reversed for --order xzy, relion for zxy)",
+    )
+    add(
+        "--voxel_size",
+        type=float,
+        help="Angstrom, for star5 (default: what the run knows)",
+    )
     add(
         "--tomo_size",
-        help="x,y,z of the tomograms in voxels, for star5 (default: the run knows)",
+        help="x,y,z of the tomograms in voxels, for star5 and where z is mirrored "
+        "(default: what the run knows)",
     )
     add(
         "--bin",

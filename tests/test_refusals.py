@@ -7,7 +7,7 @@ import pytest
 import torch
 from conftest import small_options
 
-from lib import coordinate_formats, coordinates, runtime
+from lib import coordinate_formats, coordinate_labels, coordinates, runtime
 from lib.errors import ArtifactError, InputError, OptionError
 from lib.inputs.plain_text import read_lines
 from lib.training.checkpoints import read_torch_file
@@ -28,7 +28,7 @@ def test_checkpoint_of_another_kind(tmp_path):
 def test_two_tomograms_whose_names_become_one_file(tmp_path):
     with pytest.raises(OptionError, match=r"would share a file \(a b, a:b\)"):
         coordinate_formats.write_coordinates(
-            tmp_path / "c.mod.txt", picks_of("a b", "a:b"), kind="imod"
+            tmp_path / "c.mod.txt", picks_of("a b", "a:b"), kind="imod", order="zxy"
         )
     assert not list(tmp_path.iterdir())
 
@@ -43,7 +43,7 @@ def test_name_that_would_break_the_table(tmp_path):
 
 def test_labels_of_picks_without_any():
     with pytest.raises(ArtifactError, match="hold no label"):
-        coordinates.select_labels(picks_of("a"), labels="1", exclude=None)
+        coordinate_labels.select_labels(picks_of("a"), labels="1", exclude=None)
 
 
 @pytest.mark.parametrize("change", [{"dog_diameter": 0}, {"dog_boundary": -1}])
