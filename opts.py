@@ -416,7 +416,8 @@ def _add_candidates(parser, inherited=False):
     add(
         "--flip_tilt_angles",
         False if not inherited else None,
-        "2d3d: the angle file has the opposite sign (AreTomo, Warp)",
+        "2d3d: the angle file has the opposite sign (Warp), or the tomogram is a "
+        "mirror image (AreTomo's -FlipVol 1), which looks the same in projection",
         action=argparse.BooleanOptionalAction,
     )
 
