@@ -96,8 +96,8 @@ def file_orders(picks, given, kind):
     for name, order in orders.items():
         if order and given and order != given:
             raise OptionError(
-                f"--order {given} given, but the run read {name} as {order}; leave "
-                "--order out"
+                f"--order {given} given, but the run read {name} as {order}; leave it "
+                "out, or convert exports of which nothing is known apart"
             )
     orders = {name: order or given for name, order in orders.items()}
     if unknown := [name for name, order in orders.items() if order not in ORDERS]:

@@ -2,12 +2,14 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import starfile
+from conftest import small_options
 from hypothesis import given
 from hypothesis import strategies as st
 from session_runs import PROJECT, make_table
@@ -111,7 +113,7 @@ def test_tomograms_of_one_name_from_other_files_are_not_joined(tmp_path):
 
 def test_flipped_angles_of_one_run_stay_in_doubt_for_the_joined_picks(tmp_path):
     for number, mode in enumerate(("simsiam3d", "simsiam2d3d")):
-        options = {"mode": mode, "flip_tilt_angles": True, "compress": False}
+        options = asdict(small_options(mode, flip_tilt_angles=True))
         provenance = {"options": options, "tomograms": {"tomo1": KNOWN}}
         make_table(provenance=provenance).save(tmp_path / f"{number}.parquet")
     plain, flipped = find_exports([tmp_path])
