@@ -9,15 +9,15 @@ SHAPE = (24, 72, 72)  # (Z, Y, X)
 ANGLES = np.arange(-30, 31, 10.0)
 
 
-def write_blobs(path, seed, shape=SHAPE):
-    """Write a tomogram of noise with dark blobs, as float32 in the order zxy."""
+def write_blobs(path, seed, shape=SHAPE, order="zxy"):
+    """Write a tomogram of noise with dark blobs, as float32 in the order given."""
     rng = np.random.default_rng(seed)
     volume = rng.normal(size=shape).astype(np.float32)
     z, y, x = np.indices(shape)
     for _ in range(12):
         cz, cy, cx = rng.integers(6, np.array(shape) - 6)
         volume[(z - cz) ** 2 + (y - cy) ** 2 + (x - cx) ** 2 <= 9] -= 4
-    write_mrc(path, volume)
+    write_mrc(path, volume, order=order)
 
 
 def write_tilts(path, seed, shape=SHAPE):

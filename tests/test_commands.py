@@ -115,6 +115,7 @@ def test_training_leaves_the_documented_files(pipeline):
     for name in ("1", "2", "last", "best"):
         content = torch.load(folder / f"model_{name}.pth", weights_only=True)
         assert {"epoch", "state_dict", "optimizer"} <= set(content)
+        assert content["orders"] == ["xzy"]  # what came of --order
     options = (folder / "opts.txt").read_text()
     for word in ("command:", "torch: 2", "bbox: 36", "dog: 3,5", "seed: 42"):
         assert word in options

@@ -88,6 +88,36 @@ def test_option_given_otherwise_is_refused_with_both_values(checkpoints, given, 
         TrainedRun(checkpoints["simsiam3d"], mode="simsiam3d", given=given)
 
 
+def orders_agreed(path, folder, given, noted, **outcome):
+    """Return the run when training noted one order, and another is given."""
+    content = load_checkpoint(path)
+    content["options"] = {**content["options"], "order": noted}
+    if noted is None:
+        del content["options"]["order"]
+    save_checkpoint(folder / "model.pth", {**content, **outcome})
+    given = {"order": given} if given else {}
+    return TrainedRun(folder / "model.pth", mode="simsiam3d", given=given)
+
+
+def test_auto_agrees_with_the_order_it_stands_for(checkpoints, tmp_path):
+    path = checkpoints["simsiam3d"]
+    for outcome in ({"orders": ["xzy"]}, {"orders": ["xzy", "zxy"]}, {}):
+        run = orders_agreed(path, tmp_path, "xzy", "auto", **outcome)
+        assert run.patching.order == "xzy"
+    # Retyped auto is a guess: what the run noted stands above it.
+    assert orders_agreed(path, tmp_path, "auto", "xzy").patching.order == "xzy"
+    assert orders_agreed(path, tmp_path, None, "auto").patching.order == "auto"
+    with pytest.raises(OptionError, match="--order xyz given, xzy or zxy in training"):
+        orders_agreed(path, tmp_path, "xyz", "auto", orders=["xzy", "zxy"])
+
+
+def test_only_an_order_that_nobody_noted_or_typed_is_a_default(checkpoints, tmp_path):
+    path = checkpoints["simsiam3d"]
+    assert orders_agreed(path, tmp_path, None, "xzy").order_was_told
+    assert orders_agreed(path, tmp_path, "zxy", None).order_was_told
+    assert not orders_agreed(path, tmp_path, None, None).order_was_told
+
+
 def test_checkpoint_of_the_other_mode_is_refused(checkpoints):
     with pytest.raises(ArtifactError, match="trained in mode simsiam3d"):
         TrainedRun(checkpoints["simsiam3d"], mode="simsiam2d3d", given={})

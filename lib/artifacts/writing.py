@@ -6,10 +6,10 @@ import shutil
 import socket
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lib.errors import user_files
+from lib.errors import errno_of, user_files
 
 PARTIAL = ".partial"
 ABANDONED_SECONDS = 24 * 3600
@@ -89,6 +89,8 @@ def whole_file(path, mode="wb"):
     with user_files():
         path.parent.mkdir(parents=True, exist_ok=True)
     with user_files(path):
+        with suppress(FileNotFoundError):
+            os.lstat(path)  # a name that the file system cannot bear fails here
         handle, partial = tempfile.mkstemp(
             dir=path.parent, prefix=partial_prefix(path.name), suffix=PARTIAL
         )
@@ -105,7 +107,7 @@ def whole_file(path, mode="wb"):
             partial.replace(path)
     except BaseException as error:
         partial.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
+        if isinstance(error, OSError) and errno_of(error) and not error.filename:
             error.filename = str(path)  # a write that fails does not say whereto
         raise
 
