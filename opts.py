@@ -5,16 +5,46 @@ Only this module knows the command line. It imports nothing heavy, so that
 """
 
 import argparse
+import math
+import re
 from pathlib import Path
 
-from lib.errors import OptionError
+from lib import __version__
 
 PROJECT = Path(__file__).resolve().parent
+MOST = 1_000_000  # of what has no natural end, such as epochs
 MODES = ("simsiam2d3d", "simsiam3d")
 ARCHITECTURES = {
     "simsiam2d3d": ("simsiam2d3d_18", "simsiam2d3d_34", "simsiam2d3d_50"),
     "simsiam3d": ("simsiam2d_18", "simsiam2d_34", "simsiam2d_50"),
 }
+# What decides the patches, by its name in the library.
+PATCH_OPTIONS = {
+    "box": "bbox",
+    "sigmas": "dog",
+    "gauss": "gauss",
+    "order": "order",
+    "compress": "compress",
+    "bright": "bright",
+    "dog_diameter": "dog_diameter",
+    "dog_boundary": "dog_boundary",
+    "dog_std_multiplier": "dog_std_multiplier",
+    "tilt_range": "tilt_range",
+    "flip_tilt_angles": "flip_tilt_angles",
+}
+RUN_OPTIONS = (
+    "arch",
+    "head_conv",
+    "pretrained_model",
+    "recipe",
+    "num_epochs",
+    "batch_size",
+    "lr",
+    "val_intervals",
+    "save_all",
+    "precision",
+    "seed",
+)
 
 
 def train_options(arguments=None):
@@ -27,8 +57,14 @@ def train_options(arguments=None):
     _add_candidates(parser)
     _add_model(parser)
     _add_training(parser)
-    options = parser.parse_args(arguments)
-    return _finish(parser, options)
+    options = _finish(parser, parser.parse_args(arguments))
+    options.arch = options.arch or ARCHITECTURES[options.task][0]
+    options.typed = _typed(parser, arguments, options)
+    if options.resume and options.overwrite:
+        parser.error("--resume goes on with a run, --overwrite replaces it: give one")
+    if options.resume and options.load_model is not None:
+        parser.error("--resume goes on from model_last.pth; leave --load_model out")
+    return options
 
 
 def embed_options(mode, arguments=None):
@@ -43,7 +79,7 @@ def embed_options(mode, arguments=None):
     _add_force(parser)
     parser.add_argument(
         "--batch_size",
-        type=int,
+        type=_whole(1, MOST),
         default=256,
         help="patches at once; more only uses more memory (default: %(default)s)",
     )
@@ -71,41 +107,45 @@ def plot_options(arguments=None):
     )
     add(
         "--n_cluster",
-        type=_positive,
+        type=_whole(1, MOST),
         default=48,
         help="clusters to over-cluster into: several for each molecule you expect, "
         "people join them later (default: %(default)s)",
     )
     add(
         "--num_neighbor",
-        type=_positive,
+        type=_whole(2, MOST),
         default=40,
         help="neighbours a point is placed by; smaller shows finer groups, larger "
         "the whole; t-SNE's perplexity is a third of it (default: %(default)s)",
     )
     add(
         "--min_dist_umap",
-        type=float,
+        type=_real(0, 1),
         default=0.5,
         help="least distance of points in UMAP, 0 to 1; smaller packs groups "
         "tighter (default: %(default)s)",
     )
     add(
         "--min_dist_vis",
-        type=float,
+        type=_real(0, 2),
         default=1.3e-3,
         help="least squared distance of two thumbnails on the unit map; larger "
         "shows fewer (default: %(default)s)",
     )
     add(
         "--host",
-        type=int,
+        type=_whole(1, 65535),
         default=7000,
         help="port of the image links in the table, for those who serve imgs/ "
         "themselves; the interactive session needs none (default: %(default)s)",
     )
     _add_seed(parser)
-    _add_workers(parser)
+    _add_workers(
+        parser,
+        help="processes that write the patches in imgs/; 0 for none but this one "
+        "(default: all usable cores but one, at most 8, and 0 below 2000 patches)",
+    )
     options = parser.parse_args(arguments)
     options.path = options.path or options.input.parent
     return options
@@ -124,7 +164,7 @@ def heatmap_options(arguments=None):
         help="folder of the tomograms, named <tomo><--ext> (default: where the run "
         "found them)",
     )
-    add("--image_txt", type=Path, help="image list that names the tomograms instead")
+    add("--image_txt", type=_place, help="image list that names the tomograms instead")
     add("--ext", help="ending of the tomograms in --rec_dir (default: .rec, then .mrc)")
     add(
         "--only",
@@ -139,14 +179,14 @@ def heatmap_options(arguments=None):
     )
     add(
         "--blend",
-        type=_fraction,
+        type=_real(0, 1),
         default=0.6,
         help="weight w of the grey tomogram in w x grey + (1 - w) x colours of the "
         "picture (default: %(default)s)",
     )
     add(
         "--radius",
-        type=_positive,
+        type=_whole(1, 1000),
         default=12,
         help="radius of a disc in voxels: about that of the particle "
         "(default: %(default)s)",
@@ -162,7 +202,11 @@ def session_options(arguments=None):
     parser = _parser("Open the interactive session; it stays until Ctrl-C.")
     add = parser.add_argument
     add("--input", required=True, type=_path, help="interactive_info_parquet.gzip")
-    add("--port", type=int, help="port of the page (default: first free from 6006 on)")
+    add(
+        "--port",
+        type=_whole(1, 65535),
+        help="port of the page (default: first free from 6006 on)",
+    )
     add(
         "--host",
         default="127.0.0.1",
@@ -191,14 +235,20 @@ def coordinate_options(arguments=None):
         help="exports of the session, or folders of them, or "
         "interactive_info_parquet.gzip with --labels",
     )
-    add("--output", required=True, type=Path, help="file of the coordinates")
+    add("--output", required=True, type=_place, help="file of the coordinates")
     add(
         "--if_double",
         action="store_true",
         help="double z: for tomograms that were read with --compress",
     )
-    add("--labels", help="only these clusters, such as 3,7-9")
-    add("--exclude_labels", help="all but these clusters, such as 0,12-15")
+    add(
+        "--labels", type=_as_typed(_clusters), help="only these clusters, such as 3,7-9"
+    )
+    add(
+        "--exclude_labels",
+        type=_as_typed(_clusters),
+        help="all but these clusters, such as 0,12-15",
+    )
     add(
         "--format",
         choices=("txt", "star", "star5", "csv", "imod", "ndjson"),
@@ -206,14 +256,19 @@ def coordinate_options(arguments=None):
         "imod: for point2model; ndjson: CryoET portal (default: by --output's "
         "ending, else txt)",
     )
-    add("--voxel_size", type=float, help="Angstrom (default: what the run knows)")
+    add(
+        "--voxel_size",
+        type=_real(0, 10_000, above=True),
+        help="Angstrom (default: what the run knows)",
+    )
     add(
         "--tomo_size",
+        type=_as_typed(_size),
         help="x,y,z of the tomograms in voxels, for star5 (default: the run knows)",
     )
     add(
         "--bin",
-        type=float,
+        type=_real(0, 1000, above=True),
         default=1.0,
         help="how many times the tomogram is binned against the tilt series of "
         "RELION (default: %(default)s)",
@@ -252,6 +307,7 @@ def _add_runtime(parser):
     add = group.add_argument
     add(
         "--gpus",
+        type=_as_typed(_gpus),
         default="0",
         help="GPU to use; -1 for the CPU; with torchrun each process takes its own "
         "(default: %(default)s)",
@@ -260,8 +316,8 @@ def _add_runtime(parser):
         "--precision",
         choices=("auto", "fp32", "bf16"),
         default="auto",
-        help="auto: train in bf16 where the GPU has it, embed in fp32 "
-        "(default: %(default)s)",
+        help="auto: train in bf16 where the GPU, or the processor (AMX), multiplies in "
+        "it, embed in fp32 (default: %(default)s)",
     )
     _add_seed(group)
     _add_workers(group)
@@ -270,18 +326,21 @@ def _add_runtime(parser):
 def _add_seed(group):
     group.add_argument(
         "--seed",
-        type=int,
+        type=_whole(0, 2**32 - 1),
         default=42,
         help="the one seed of everything random (default: %(default)s)",
     )
 
 
-def _add_workers(group):
+def _add_workers(group, help=None):
     group.add_argument(
         "--num_workers",
-        type=_count,
+        type=_whole(0, 1024),
         default=None,
-        help="processes that prepare data (default: as many as cores and 4 GB allow)",
+        help=help
+        or "processes that prepare tomograms; 0 for none but this one (default: as "
+        "many as the cores and half of the free memory hold, of the machine or of what "
+        "your job or container may use of it)",
     )
 
 
@@ -292,7 +351,7 @@ def _add_data(parser, *names):
         *dict.fromkeys(names),
         dest="img_txt",
         required=True,
-        type=Path,
+        type=_place,
         help="image list, by name in data/ or by path",
     )
     add(
@@ -328,7 +387,7 @@ def _add_candidates(parser, inherited=False):
         "--bbox",
         36,
         "edge of a patch in voxels, even; 1.5 to 2 times the particle",
-        type=int,
+        type=_whole(8, 1024, even=True),
     )
     add(
         "--dog",
@@ -337,13 +396,14 @@ def _add_candidates(parser, inherited=False):
         "best around r / 1.7. Four or more, such as 2,3,4.5,7,10: small, large and "
         "hollow particles side by side, one candidate at the centre of each; lower "
         "--dog_std_multiplier then, to -0.2",
+        type=_as_typed(parse_sigmas),
     )
     add(
         "--gauss",
         0.8,
         "sigma in voxels of the Gaussian that denoises tomogram and tilt images; "
         "above 1.5 small particles fade",
-        type=float,
+        type=_real(0, 50),
     )
     add(
         "--order",
@@ -368,26 +428,26 @@ def _add_candidates(parser, inherited=False):
         "--dog_diameter",
         14,
         "candidates keep this distance: diameter in voxels",
-        type=int,
+        type=_whole(1, 10_000),
     )
     add(
         "--dog_boundary",
         30,
         "margin in x and y that has no candidates, voxels",
-        type=int,
+        type=_whole(0, 10_000),
     )
     add(
         "--dog_std_multiplier",
         0.5,
         "threshold above the mean response, in std; larger keeps fewer candidates",
-        type=float,
+        type=_real(-(10**9), 10**9),
     )
     add(
         "--tilt_range",
         None,
         "2d3d: tilts within +- this many degrees make the tilt view (default: 40, and "
-        "20 with --recipe milopyp)",
-        type=float,
+        "20 with --recipe simsiam)",
+        type=_real(0, 90),
     )
     add(
         "--flip_tilt_angles",
@@ -403,21 +463,29 @@ def _add_model(parser, inherited=False):
     add(
         "--arch",
         help="backbone: simsiam2d3d_18 or simsiam2d_18 (34 and 50 too: slower, "
-        "rarely better on patches this small)",
+        "rarely better on patches this small); "
+        + ("read from the checkpoint" if inherited else "by default 18 layers"),
     )
-    add("--load_model", type=_path, help="checkpoint to start from")
     if inherited:
+        add("--load_model", type=_path, help="checkpoint to embed with")
         return
     add(
+        "--load_model",
+        type=_path,
+        help="checkpoint whose weights a new run starts from",
+    )
+    add(
         "--head_conv",
-        type=_positive,
+        type=_whole(2, 4096),
         default=128,
         help="length of the embedding (default: %(default)s)",
     )
     add(
         "--pretrained_model",
-        default="imagenet",
-        help="imagenet, none, or path of a ResNet checkpoint (default: %(default)s)",
+        default="none",
+        help="what the trunk starts from: none for random weights, imagenet "
+        "(downloaded by torchvision; never measured here), or the path of a ResNet "
+        "checkpoint (default: %(default)s)",
     )
 
 
@@ -426,34 +494,39 @@ def _add_training(parser):
     add = group.add_argument
     add(
         "--recipe",
-        choices=("default", "milopyp"),
-        default="default",
-        help="milopyp: plain SGD and initial weights as MiLoPYP's, to compare with "
-        "(default: %(default)s)",
+        choices=("contrastive", "simsiam", "default", "milopyp"),
+        default="contrastive",
+        help="contrastive (alias default): NT-Xent loss with a tenth of SimSiam's, "
+        "AdamW, cosine schedule. simsiam (alias milopyp): SimSiam's loss alone, SGD "
+        "with steps, small initial weights, and MiLoPYP's own transforms, tilt range "
+        "and pairs, to compare with (default: %(default)s)",
     )
     add(
         "--num_epochs",
-        type=_positive,
+        type=_whole(1, MOST),
         default=100,
         help="passes over all candidates; 100 to 300, below 20 the map says little "
         "(default: %(default)s)",
     )
     add(
         "--batch_size",
-        type=_positive,
+        # Batches are equal within one candidate: three candidates in batches of two
+        # are two and one, and batch norm cannot do with one.
+        type=_whole(3, MOST),
         default=256,
         help="candidates a step, over all GPUs; below 64 batch norm gets noisy "
         "(default: %(default)s)",
     )
     add(
         "--lr",
-        type=float,
+        type=_real(0, 1000, above=True),
         default=1e-3,
-        help="learning rate for a batch of 256; scaled by batch / 256 "
+        help="learning rate, taken as it is: not scaled by the batch size "
         "(default: %(default)s)",
     )
     add(
         "--lr_step",
+        type=_as_typed(parse_epochs),
         help="epochs at which the rate falls to a tenth, such as 200,400,600 "
         "(default: by the recipe)",
     )
@@ -471,13 +544,22 @@ def _add_training(parser):
     )
     add(
         "--val_intervals",
-        type=_positive,
+        type=_whole(1, MOST),
         default=20,
         help="epochs between two kept models and health checks (default: %(default)s)",
     )
     add("--save_all", action="store_true", help="keep model_N.pth at each interval")
-    add("--resume", action="store_true", help="go on from model_last.pth")
-    add("--overwrite", action="store_true", help="replace an existing experiment")
+    add(
+        "--resume",
+        action="store_true",
+        help="go on from model_last.pth with the options of its run; those given again "
+        "must agree, except --num_epochs, --val_intervals and --save_all",
+    )
+    add(
+        "--overwrite",
+        action="store_true",
+        help="replace an existing experiment, once the new one is ready to start",
+    )
     add(
         "--dry_run",
         action="store_true",
@@ -508,11 +590,26 @@ def _add_force(group):
 
 
 def _parser(description):
-    return argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
         description=description,
         allow_abbrev=False,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"%(prog)s {__version__}",
+        help="show the version and exit",
+    )
+    return parser
+
+
+def _typed(parser, arguments, options):
+    """Return the names of the options that stand on the command line."""
+    untouched = object()
+    blank = argparse.Namespace(**dict.fromkeys(vars(options), untouched))
+    given = vars(parser.parse_args(arguments, blank))
+    return {name for name, value in given.items() if value is not untouched}
 
 
 def _finish(parser, options):
@@ -523,8 +620,7 @@ def _finish(parser, options):
             "both name the same thing"
         )
     choices = ARCHITECTURES[options.task]
-    options.arch = options.arch or choices[0]
-    if options.arch not in choices:
+    if options.arch is not None and options.arch not in choices:
         parser.error(
             f"--arch {options.arch} does not fit {options.task}; "
             f"choose from {', '.join(choices)}"
@@ -536,30 +632,90 @@ def _finish(parser, options):
 
 def _path(text):
     """Take a path as it is, or from the project folder when only that has it."""
-    path = Path(text).expanduser()
+    path = _place(Path(text).expanduser())
     in_project = PROJECT / path
     return in_project if not path.exists() and in_project.exists() else path
 
 
-def _positive(text):
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-    return value
+def _place(text):
+    """Take a path that may be looked at, whether or not something is there."""
+    path = Path(text)
+    try:
+        path.exists()
+    except (OSError, ValueError) as error:  # forbidden, too long, or with a NUL
+        reason = getattr(error, "strerror", None) or error
+        raise _unfit(text, f"a path: {reason}") from error
+    return path
 
 
-def _count(text):
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"{text} is negative")
-    return value
+def _whole(low, high, *, even=False):
+    """Return a converter for argparse: a whole number from `low` to `high`."""
+    expected = f"{'an even' if even else 'a whole'} number from {low:,} to {high:,}"
+
+    def convert(text):
+        try:
+            value = int(text)
+        except ValueError:
+            value = None
+        if value is None or not low <= value <= high or (even and value % 2):
+            raise _unfit(text, expected)
+        return value
+
+    return convert
 
 
-def _fraction(text):
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value
+def _real(low, high, *, above=False):
+    """Return a converter for argparse: a number from `low`, or above it, to `high`."""
+    start = f"above {low:,}, at most" if above else f"from {low:,} to"
+    expected = f"a number {start} {high:,}"
+
+    def convert(text):
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not low <= value <= high or (above and value == low):  # nan is neither
+            raise _unfit(text, expected)
+        return value
+
+    return convert
+
+
+def _unfit(text, expected):
+    """Return the error for a value; argparse names the option before it."""
+    text = str(text)
+    shown = text if len(text) <= 40 else f"{text[:40]}..."
+    return argparse.ArgumentTypeError(f"{shown!r} given, expected {expected}")
+
+
+def _as_typed(parse):
+    """Return a converter that refuses what `parse` does, and keeps the text.
+
+    opts.txt then shows a list as it is typed again.
+    """
+
+    def convert(text):
+        parse(text)
+        return text
+
+    return convert
+
+
+def _gpus(text):
+    return [_whole(-1, 1023)(part) for part in text.split(",")]
+
+
+def _size(text):
+    sizes = [_whole(1, 999_999)(part) for part in text.split(",")]
+    if len(sizes) != 3:
+        raise _unfit(text, "x,y,z such as 960,928,300")
+    return sizes
+
+
+def _clusters(text):
+    for part in text.split(","):
+        if not re.fullmatch(r"\s*\d{1,9}\s*(-\s*\d{1,9}\s*)?", part):
+            raise _unfit(text, "clusters and ranges of them, such as 3,7-9")
 
 
 def patch_options(options):
@@ -568,49 +724,53 @@ def patch_options(options):
     Values that were not given are left out.
     """
     sigmas = None if options.dog is None else parse_sigmas(options.dog)
-    named = {
-        "box": options.bbox,
-        "sigmas": sigmas,
-        "gauss": options.gauss,
-        "order": options.order,
-        "compress": options.compress,
-        "bright": options.bright,
-        "dog_diameter": options.dog_diameter,
-        "dog_boundary": options.dog_boundary,
-        "dog_std_multiplier": options.dog_std_multiplier,
-        "tilt_range": options.tilt_range,
-        "flip_tilt_angles": options.flip_tilt_angles,
-    }
+    named = {name: getattr(options, option) for name, option in PATCH_OPTIONS.items()}
+    named["sigmas"] = sigmas
     return {key: value for key, value in named.items() if value is not None}
+
+
+def run_options(options):
+    """Return how a run is trained, as the keys that its checkpoint remembers.
+
+    Returns
+    -------
+    chosen : dict
+        Every option, with defaults.
+    typed : dict
+        Those that stand on the command line.
+    """
+    named = {name: getattr(options, name) for name in RUN_OPTIONS}
+    chosen = {**named, **recipe_changes(options), **patch_options(options)}
+    spelled = {**PATCH_OPTIONS, "steps": "lr_step"}
+    typed = {
+        key: value
+        for key, value in chosen.items()
+        if spelled.get(key, key) in options.typed
+    }
+    return chosen, typed
 
 
 def parse_sigmas(text):
     """Return the sigmas of ``--dog``: at least two numbers, positive, ascending."""
-    try:
-        sigmas = tuple(float(part) for part in text.split(","))
-    except ValueError as error:
-        raise OptionError(
-            f"--dog {text!r} is not a list of numbers; expected such as 3,5"
-        ) from error
+    sigmas = tuple(_real(0.1, 200)(part) for part in text.split(","))
     if len(sigmas) < 2:
-        raise OptionError(
-            f"--dog {text!r} has one sigma; a difference of Gaussians needs two or more"
+        raise _unfit(
+            text,
+            "two or more sigmas, such as 3,5: candidates come from a difference of "
+            "Gaussians",
         )
-    ascending = all(a < b for a, b in zip(sigmas, sigmas[1:], strict=False))
-    if not (ascending and sigmas[0] > 0 and sigmas[-1] < float("inf")):
-        raise OptionError(f"--dog {text!r} must be positive and ascending, such as 3,5")
+    if any(a >= b for a, b in zip(sigmas, sigmas[1:], strict=False)):
+        raise _unfit(text, "ascending sigmas, such as 3,5")
     return sigmas
+
+
+def parse_epochs(text):
+    """Return the epochs of ``--lr_step``."""
+    return tuple(_whole(1, MOST)(part) for part in text.split(","))
 
 
 def recipe_changes(options):
     """Return what the user wants otherwise than the recipe, as keywords."""
-    steps = None
-    if options.lr_step is not None:
-        try:
-            steps = tuple(int(part) for part in options.lr_step.split(","))
-        except ValueError as error:
-            raise OptionError(
-                f"--lr_step {options.lr_step!r} is not a list of epochs such as 200,400"
-            ) from error
+    steps = None if options.lr_step is None else parse_epochs(options.lr_step)
     warm = None if options.warm is None else 0.05 * options.warm
     return {"cosine": options.cosine, "steps": steps, "warm": warm}

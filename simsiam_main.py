@@ -1,9 +1,11 @@
 """Train the embedding: exp/<dataset>/<exp_id>/ gets models, log and options."""
 
+import signal
+import sys
 from dataclasses import asdict
 
-from lib.errors import OptionError, TrainingError, run_script
-from opts import PROJECT, patch_options, recipe_changes, train_options
+from lib.errors import Interrupted, OptionError, run_script
+from opts import PROJECT, run_options, train_options
 
 
 def main():
@@ -11,7 +13,6 @@ def main():
     options = train_options()
     from lib.artifacts import ExperimentDir
     from lib.inputs.image_list import find_image_list, read_image_list
-    from lib.patches.options import PatchOptions
     from lib.patches.preparation import prepare_store, store_folder
     from lib.runtime import (
         choose_device,
@@ -20,29 +21,28 @@ def main():
         start_ranks,
         stop_ranks,
     )
-    from lib.training.experiment import claimed, prepare_folder
-    from lib.training.recipes import RECIPES
+    from lib.training.experiment import check_folder, claimed
 
-    recipe = RECIPES[options.recipe].adapted(**recipe_changes(options))
-    needed = {**recipe.patching[options.task], **patch_options(options)}
-    patching = PatchOptions(mode=options.task, **needed)
+    experiment = ExperimentDir.of(options.exp_dir, options.dataset, options.exp_id)
+    if not (options.resume or options.dry_run or options.check_geometry):
+        check_folder(experiment, overwrite=options.overwrite)
+    run, recipe, patching, content = settings(options, experiment)
     rows = read_image_list(
         find_image_list(options.img_txt, PROJECT),
         project=PROJECT,
         needs_tilts=options.task == "simsiam2d3d",
     )
     if options.check_geometry:
-        check(rows, options)
+        check(rows, patching, options)
         return
     ranks = start_ranks()
     if options.compile and ranks.world > 1:
         raise OptionError("--compile is for one process; leave it out with several")
     heed_signals(ranks)
     if ranks.is_main and options.task == "simsiam2d3d":
-        check(rows, options)
+        check(rows, patching, options)
     device = choose_device(options.gpus, ranks)
-    seed_everything(options.seed)
-    experiment = ExperimentDir.of(options.exp_dir, options.dataset, options.exp_id)
+    seed_everything(run["seed"])
     folder = store_folder(
         options.exp_dir,
         cache_dir=options.cache_dir,
@@ -50,13 +50,6 @@ def main():
         ranks=ranks,
     )
     with claimed(experiment, ranks), folder as cache:
-        if not options.dry_run:
-            prepare_folder(
-                experiment,
-                resume=options.resume,
-                overwrite=options.overwrite,
-                ranks=ranks,
-            )
         store = prepare_store(
             rows,
             patching,
@@ -65,14 +58,53 @@ def main():
             device=device,
             ranks=ranks,
         )
-        if ranks.is_main:
-            show_candidates(store, rows, experiment)
-        if not options.dry_run:
-            train(store, recipe, experiment, options, device, ranks)
+        if options.dry_run:
+            show_candidates(store, rows, experiment, ranks)
+        else:
+            trainer = make_trainer(
+                store, run, recipe, content, experiment, options, device, ranks
+            )
+            start_folder(experiment, trainer, options, ranks)
+            show_candidates(store, rows, experiment, ranks)
+            ranks.barrier()  # drawing takes a while
+            train(trainer, experiment, ranks)
     stop_ranks(ranks)
 
 
-def check(rows, options):
+def settings(options, experiment):
+    """Return what the run is trained with: as typed, or as its checkpoint remembers.
+
+    Returns
+    -------
+    run : dict
+        The options that a checkpoint remembers, by their keys there.
+    recipe : lib.training.recipes.Recipe
+    patching : lib.patches.options.PatchOptions
+    content : dict or None
+        The checkpoint that is resumed.
+    """
+    from lib.patches.options import PatchOptions
+    from lib.training.recipes import find_recipe
+    from lib.training.resume import load_run, resumed_options
+
+    run, typed = run_options(options)
+    content = None
+    if options.resume:
+        path = experiment.checkpoint("last")
+        content = load_run(path)
+        run = resumed_options(content, path, chosen=run, typed=typed)
+    recipe = find_recipe(run["recipe"]).adapted(
+        **{key: run.get(key) for key in ("cosine", "steps", "warm")}
+    )
+    wanted = {**recipe.patching[options.task], **run}
+    fields = PatchOptions.__dataclass_fields__.keys() - {"mode"}
+    patching = PatchOptions(
+        mode=options.task, **{key: wanted[key] for key in fields if key in wanted}
+    )
+    return run, recipe, patching, content
+
+
+def check(rows, patching, options):
     """Refuse tomograms and tilt series that do not show the same."""
     from lib.geometry.check import check_geometry
 
@@ -83,14 +115,16 @@ def check(rows, options):
         )
     check_geometry(
         rows,
-        order=options.order,
-        flip_tilt_angles=options.flip_tilt_angles,
+        order=patching.order,
+        flip_tilt_angles=patching.flip_tilt_angles,
         force=options.force,
     )
 
 
-def show_candidates(store, rows, experiment):
+def show_candidates(store, rows, experiment, ranks):
     """Say how many candidates there are, and draw them over their tomograms."""
+    if not ranks.is_main:
+        return
     from lib.inputs.tomo_io import open_tomogram
     from lib.patches.candidate_picture import draw_candidates
 
@@ -117,76 +151,130 @@ def show_candidates(store, rows, experiment):
     print(f"candidates drawn in {experiment.candidate_picture('*')}")
 
 
-def train(store, recipe, experiment, options, device, ranks):
-    """Train on the patches of a store and say how it went."""
-    from lib.training.checkpoints import load_checkpoint, restore_weights
-    from lib.training.logger import write_options
-    from lib.training.models import build_model, init_small, load_pretrained_trunk
+def make_trainer(store, run, recipe, content, experiment, options, device, ranks):
+    """Return what trains the network, new or as the checkpoint `content` left it."""
+    from lib.runtime import choose_precision
+    from lib.training.resume import check_same_data, data_of
     from lib.training.schedule import Schedule
     from lib.training.trainer import Trainer
 
-    model = build_model(options.arch, mode=options.task, dim=options.head_conv)
-    if recipe.small_init:
-        init_small(model)
-    if options.load_model is not None:
-        start = str(options.load_model)
-        restore_weights(model, load_checkpoint(start)["state_dict"], start)
-    elif not options.resume:
-        start = load_pretrained_trunk(model, options.pretrained_model)
-    else:
-        start = str(experiment.checkpoint("last"))
-    batch_size = min(options.batch_size, len(store))
-    if batch_size < options.batch_size and ranks.is_main:
-        print(f"only {len(store)} candidates: --batch_size shrinks to {batch_size}")
-    mean, std = store.normalisation()
-    memory = {
-        "seed": options.seed,
-        "normalisation": {"mean": mean, "std": std},
-        "options": {
-            **asdict(store.options),
-            "arch": options.arch,
-            "head_conv": options.head_conv,
-            "recipe": options.recipe,
-            "exp_id": options.exp_id,
-        },
-    }
+    precision = choose_precision(run["precision"], device)
+    batch_size = min(run["batch_size"], len(store))
     if ranks.is_main:
-        facts = {"device": device, "start": start, "candidates": len(store)}
-        facts |= {k: getattr(store.options, k) for k in recipe.patching[options.task]}
-        write_options(experiment.options, vars(options), facts)
+        print(f"training in {precision} on {device}")
+        if batch_size < run["batch_size"]:
+            print(f"only {len(store)} candidates: --batch_size shrinks to {batch_size}")
+    if content is not None:
+        check_same_data(content, experiment.checkpoint("last"), store)
+        normalisation = content["normalisation"]
+    else:
+        mean, std = store.normalisation()
+        normalisation = {"mean": mean, "std": std}
+    model, start = new_model(run, recipe, options)
+    remembered = {
+        **run,
+        **{key: getattr(recipe, key) for key in ("cosine", "steps", "warm")},
+        **asdict(store.options),
+        "recipe": recipe.name,
+        "precision": precision,
+        "exp_id": options.exp_id,
+    }
+    memory = {
+        "seed": run["seed"],
+        "normalisation": normalisation,
+        "start": start if content is None else content.get("start", "not noted"),
+        "data": data_of(store),
+        "options": remembered,
+    }
     trainer = Trainer(
         model,
         store,
         recipe,
         Schedule(
-            epochs=options.num_epochs,
+            epochs=run["num_epochs"],
             batch_size=batch_size,
-            lr=options.lr,
-            keep_every=options.val_intervals,
-            keep_all=options.save_all,
+            lr=run["lr"],
+            keep_every=run["val_intervals"],
+            keep_all=run["save_all"],
         ),
         experiment,
         memory,
         device=device,
-        precision=options.precision,
+        precision=precision,
         ranks=ranks,
         compiled=options.compile,
     )
-    if model.recompute and ranks.is_main:
+    if trainer.model.recompute and ranks.is_main:
         print(
             f"a step of --batch_size {batch_size} would keep "
             f"{trainer.step_bytes / 1e9:.1f} GB: the first layers are computed twice "
             "instead, to the same result; a smaller batch is faster"
         )
-    if options.resume:
+    if content is not None:
         trainer.resume()
+    return trainer
+
+
+def new_model(run, recipe, options):
+    """Return the network and, in words, the weights that its run starts from."""
+    from lib.training.checkpoints import load_checkpoint, restore_weights
+    from lib.training.models import build_model, init_small, load_pretrained_trunk
+
+    model = build_model(run["arch"], mode=options.task, dim=run["head_conv"])
+    if recipe.small_init:
+        init_small(model)
+    if options.load_model is not None:
+        weights = load_checkpoint(options.load_model)["state_dict"]
+        restore_weights(model, weights, options.load_model)
+        return model, str(options.load_model)
+    if options.resume:
+        return model, "its checkpoint"
+    return model, load_pretrained_trunk(model, run["pretrained_model"])
+
+
+def start_folder(experiment, trainer, options, ranks):
+    """Make room for the run, now that it can start, and note what it is."""
+    from lib.training.experiment import clear_folder
+    from lib.training.logger import note_resumption, write_options
+
+    if not ranks.is_main:
+        return
+    if options.resume:
+        note_resumption(experiment.options, trainer.state.epoch)
+        return
+    if options.overwrite and (removed := clear_folder(experiment)):
+        print(f"--overwrite removed from {experiment.root}: {', '.join(removed)}")
+    found = {
+        "device": trainer.device,
+        "precision": trainer.precision,
+        "start": trainer.record.memory["start"],
+        "candidates": len(trainer.store),
+        "tilt_range": trainer.store.options.tilt_range,
+        "disjoint_tilts": trainer.store.options.disjoint_tilts,
+    }
+    typed = {key: value for key, value in vars(options).items() if key != "typed"}
+    write_options(experiment.options, typed, found)
+
+
+def train(trainer, experiment, ranks):
+    """Train and say how it went; a line an epoch where no progress bar is seen."""
+    from lib.training.logger import epoch_line
+
+    epochs = trainer.schedule.epochs
+    watched = sys.stdout.isatty() and sys.stderr.isatty()
+
+    def tell(entry):
+        if ranks.is_main and not watched:
+            print(epoch_line(entry, epochs), flush=True)
+
     try:
-        health = trainer.run()
-    except KeyboardInterrupt:
-        raise TrainingError(
-            f"interrupted; {trainer.state.epoch} of {options.num_epochs} epochs are "
-            f"kept in {experiment.checkpoint('last')}: go on with the same command "
-            "and --resume"
+        health = trainer.run(after_epoch=tell)
+    except KeyboardInterrupt as stop:
+        raise Interrupted(
+            f"interrupted; {trainer.state.epoch} of {epochs} epochs are kept in "
+            f"{experiment.checkpoint('last')}: go on with the same command and "
+            "--resume",
+            getattr(stop, "number", signal.SIGINT),
         ) from None
     if ranks.is_main:
         print(f"trained {trainer.state.epoch} epochs; {health.message}")

@@ -8,7 +8,6 @@ ratio holds on a noisy machine, a time does not: quote ratios.
 """
 
 import argparse
-import os
 import platform
 import sys
 from datetime import date
@@ -55,7 +54,9 @@ def machine(device):
     """Say on what this ran."""
     import torch
 
-    cores = f"{len(os.sched_getaffinity(0))} cores {platform.machine()}"
+    from lib.machine import usable_cores
+
+    cores = f"{usable_cores()} cores {platform.machine()}"
     if device == "cuda":
         cores += f", {torch.cuda.get_device_name()}"
     return f"{cores}, Python {platform.python_version()}, torch {torch.__version__}"

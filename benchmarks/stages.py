@@ -374,7 +374,7 @@ def small_trainer(device, count):
     from lib.patches.options import PatchOptions
     from lib.patches.store import PatchStore, Shard
     from lib.training.models import build_model
-    from lib.training.recipes import RECIPES
+    from lib.training.recipes import CONTRASTIVE
     from lib.training.schedule import Schedule
     from lib.training.trainer import Trainer
 
@@ -391,7 +391,7 @@ def small_trainer(device, count):
     trainer = Trainer(
         model,
         PatchStore([shard], options),
-        RECIPES["default"],
+        CONTRASTIVE,
         Schedule(1, 256 if device != "cpu" else min(count, 128), 1e-3),
         ExperimentDir(Path(tempfile.gettempdir())),
         {"seed": 0, "normalisation": {"mean": [0.5, 0.5], "std": [0.2, 0.2]}},

@@ -2,14 +2,19 @@
 
 Everything that can be wrong with a file, an option or an earlier artifact is
 raised as a `Refusal` at the boundary, in the user's words: which file or option,
-what was found, what was expected, what to do. Anything else is a bug of ours and
-keeps its traceback.
+what was found, what was expected, what to do. What the system says of a file of the
+user's becomes one in `user_files`. Anything else is a bug of ours and keeps its
+traceback; only what no program can bring about, such as a full disk, is told as a
+refusal wherever it is met.
 """
 
 import errno
 import functools
+import os
+import re
 import signal
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 EXIT_REFUSED = 2
@@ -40,7 +45,23 @@ class ResourceError(Refusal):
 
 
 class TrainingError(Refusal):
-    """Training cannot go on: the loss is not finite, or it was interrupted."""
+    """Training cannot go on, or not from this checkpoint."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """A signal asked the run to stop, and it did so in order.
+
+    Parameters
+    ----------
+    message : str
+        What is kept, and how to go on.
+    number : int
+        Of the signal.
+    """
+
+    def __init__(self, message="", number=signal.SIGINT):
+        super().__init__(message)
+        self.number = number
 
 
 def warn(message):
@@ -51,8 +72,32 @@ def warn(message):
 warn_once = functools.cache(warn)  # for what several stages come across
 
 
+@contextmanager
+def user_files(path=None):
+    """Turn what the system says of a file of the user's into a refusal.
+
+    Only around what opens, makes, moves or removes such a file or folder, not around
+    what is computed meanwhile: there the same error would be a bug of ours.
+
+    Parameters
+    ----------
+    path : path-like, optional
+        Named in the refusal; what the system names by default.
+
+    Raises
+    ------
+    ResourceError
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ResourceError(_told(error, path)) from error
+
+
 def run_script(main):
     """Run a script's ``main``; refusals become one message and exit code 2.
+
+    One that a signal stopped exits as shells expect: with 128 and its number.
 
     Parameters
     ----------
@@ -63,31 +108,53 @@ def run_script(main):
     try:
         main()
     except Refusal as refusal:
-        sys.exit(_say(script, refusal))
+        _say(f"{script}: error: {refusal}")
+        sys.exit(EXIT_REFUSED)
     except OSError as error:
-        if error.errno not in _OF_THE_DISK:
+        if _errno(error) not in _OF_THE_DISK:
             raise
-        place = f"{error.filename}: " if error.filename else ""
-        sys.exit(_say(script, f"{place}{error.strerror}; nothing was half-written"))
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+        _say(f"{script}: error: {_told(error)}")
+        sys.exit(EXIT_REFUSED)
+    except KeyboardInterrupt as stop:
+        if str(stop):
+            _say(f"{script}: {stop}")
+        sys.exit(128 + getattr(stop, "number", signal.SIGINT))
 
 
+# Whatever a program does, it cannot bring these about.
 _OF_THE_DISK = {
-    errno.ENOENT,  # inputs are looked for before: this one vanished meanwhile
-    errno.ESTALE,
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EEXIST,
-    errno.ENOTDIR,
-    errno.EFBIG,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EROFS,
-    errno.EIO,
+    errno.ENOSPC: "make room there, or name a larger disk",
+    errno.EDQUOT: "make room there, or name another disk",
+    errno.EFBIG: "the file system or a limit of this account forbids such a size",
+    errno.EROFS: "name a place that can be written",
+    errno.EIO: "the disk, or the way to it, is faulty",
+    errno.ESTALE: "the file server has lost it; try again",
+}
+_OF_A_PLACE = {
+    errno.EACCES: "give yourself the right, or name another place",
+    errno.EPERM: "give yourself the right, or name another place",
+    errno.ENOENT: "it was moved or removed meanwhile, or never there",
+    errno.EEXIST: "a file is where a folder should be; move it, or name another place",
+    errno.ENOTDIR: "a file is where a folder should be; move it, or name another place",
 }
 
 
-def _say(script, message):
-    print(f"{script}: error: {message}", file=sys.stderr, flush=True)
-    return EXIT_REFUSED
+def _errno(error):
+    """Return the number of an error; NumPy tells a full disk in words alone."""
+    if error.errno is None and error.args:
+        short = re.match(r"\d+ requested and \d+ written", str(error.args[0]))
+        return errno.ENOSPC if short else None
+    return error.errno
+
+
+def _told(error, path=None):
+    """Return one line of a system's error: the place, the fault, what to do."""
+    place, number = path or error.filename, _errno(error)
+    advice = {**_OF_THE_DISK, **_OF_A_PLACE}.get(number)
+    fault = error.strerror or (os.strerror(number) if number else str(error))
+    said = f"{place}: {fault}" if place else fault
+    return f"{said}; {advice}" if advice else said
+
+
+def _say(line):
+    print(line, file=sys.stderr, flush=True)

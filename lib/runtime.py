@@ -5,14 +5,15 @@ import random
 import signal
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import numpy as np
 
-from lib.errors import OptionError
+from lib.errors import Interrupted, OptionError
 
 INTERRUPTIONS = (signal.SIGTERM, signal.SIGINT)
+PATIENCE = timedelta(days=7)  # one rank may prepare for so long while others wait
 
 
 @dataclass(frozen=True)
@@ -23,10 +24,13 @@ class Ranks:
     ----------
     rank, world : int
         Number of this process, and how many there are.
+    slow : object, optional
+        Group of all ranks that `barrier` waits in.
     """
 
     rank: int = 0
     world: int = 1
+    slow: object = field(default=None, repr=False, compare=False)
 
     @property
     def is_main(self):
@@ -38,11 +42,16 @@ class Ranks:
         return range(self.rank, count, self.world)
 
     def barrier(self):
-        """Wait for all ranks."""
+        """Wait for all ranks, as long as preparing and drawing may take.
+
+        Where their work is uneven, this goes before the first collective: all others
+        give up after the minutes that PyTorch allows, so that a hung step does not hold
+        a node until its time is over. A rank that dies ends the wait.
+        """
         if self.world > 1:
             import torch.distributed as dist
 
-            dist.barrier()
+            dist.barrier(group=self.slow)
 
     def mean(self, values):
         """Return the mean over the ranks of a float64 tensor."""
@@ -57,8 +66,13 @@ class Ranks:
 ALONE = Ranks()
 
 
-def start_ranks():
+def start_ranks(timeout=None):
     """Join the processes that torchrun started, if it did.
+
+    Parameters
+    ----------
+    timeout : timedelta, optional
+        Of every collective but `Ranks.barrier`; PyTorch's by default.
 
     Returns
     -------
@@ -71,10 +85,9 @@ def start_ranks():
     import torch.distributed as dist
 
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    # One rank may prepare for hours while the others wait; torchrun ends them all when
-    # one dies.
-    dist.init_process_group(backend, timeout=timedelta(days=7))
-    return Ranks(dist.get_rank(), world)
+    dist.init_process_group(backend, timeout=timeout)
+    slow = dist.new_group(backend="gloo", timeout=PATIENCE)
+    return Ranks(dist.get_rank(), world, slow)
 
 
 def stop_ranks(ranks):
@@ -130,10 +143,14 @@ def heed_signals(ranks):
 
     The others go on serving its collectives until it has written what it has.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _terminate)
     if not ranks.is_main:
         for number in INTERRUPTIONS:
             signal.signal(number, signal.SIG_IGN)
+
+
+def _terminate(number, _frame):
+    raise Interrupted(number=number)
 
 
 @contextmanager
@@ -159,21 +176,51 @@ def seed_everything(seed):
     torch.manual_seed(seed)
 
 
+def choose_precision(wanted, device):
+    """Return the precision in which the network runs on a device.
+
+    Parameters
+    ----------
+    wanted : {"auto", "fp32", "bf16"}
+        auto: bf16 where the hardware multiplies in it, see `multiplies_in_bf16`.
+    device : torch.device
+
+    Returns
+    -------
+    {"fp32", "bf16"}
+    """
+    if wanted != "auto":
+        return wanted
+    return "bf16" if multiplies_in_bf16(device) else "fp32"
+
+
+def multiplies_in_bf16(device):
+    """Return whether bf16 is faster than float32 on a device, never emulated.
+
+    Of processors those with AMX: there a training step took a third of its time in
+    float32. With AVX-512 alone it took longer, with its bf16 instructions too
+    (benchmarks/RESULTS.md).
+    """
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # What oneDNN was told to leave unused counts as missing.
+    allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() or "DEFAULT"
+    if allowed not in ("DEFAULT", "ALL") and "AMX" not in allowed:
+        return False
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("amx_bf16", False))
+
+
 def autocast(device, precision):
     """Return the context in which the network runs.
 
     Parameters
     ----------
     device : torch.device
-    precision : {"auto", "fp32", "bf16"}
-        auto: bf16 on a GPU that has it.
+    precision : {"fp32", "bf16"}
     """
     import torch
 
-    if precision == "auto":
-        half = device.type == "cuda" and torch.cuda.is_bf16_supported(
-            including_emulation=False
-        )
-    else:
-        half = precision == "bf16"
-    return torch.autocast(device.type, torch.bfloat16, enabled=half)
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")

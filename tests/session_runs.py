@@ -1,5 +1,6 @@
 """A table to show, and a session running on it, for the tests of the session."""
 
+import http.client
 import os
 import re
 import signal
@@ -14,7 +15,7 @@ from lib.artifacts import ExperimentDir, InteractiveTable, write_row_record
 from tests.scripts import PROJECT
 
 SCRIPT = PROJECT / "phoenix_visualization.py"
-READY = re.compile(r"open\s+(http://localhost:(\d+)/)")
+READY = re.compile(r"open\s+(http://localhost:(\d+)/\S*)")
 
 
 def make_table(rows=12, clusters=3, dim=16, seed=0, **changed):
@@ -90,12 +91,16 @@ class Running:
         self._ready.set()
 
     def wait_ready(self, seconds=600):
-        """Return the address of the page once it answers."""
+        """Return the link to the page once it answers, and take its cookie."""
         assert self._ready.wait(seconds), self.text
         found = READY.search(self.text)
         assert found, self.text
-        self.port = int(found.group(2))
-        return found.group(1)
+        link, self.port = found.group(1), int(found.group(2))
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection.request("GET", link.removeprefix(f"http://localhost:{self.port}"))
+        self.cookie = connection.getresponse().getheader("set-cookie").split(";")[0]
+        connection.close()
+        return link
 
     @property
     def text(self):

@@ -4,6 +4,9 @@ import io
 import json
 import os
 import pickle
+import socket
+import subprocess
+import sys
 import zipfile
 from dataclasses import replace
 
@@ -23,9 +26,11 @@ from lib.artifacts import (
     fingerprint_rows,
     parse_coordinates,
     read_parquet,
+    remove_partial_files,
     require_columns,
     row_record,
     whole_file,
+    whole_folder,
     write_row_record,
 )
 from lib.errors import ArtifactError
@@ -499,3 +504,60 @@ def test_damaged_record_is_refused(tmp_path, text):
     record.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(ArtifactError, match="cannot be read"):
         check_row_record(record, fingerprint="f", rows=4, of="e.npz")
+
+
+def partial_of(folder, name, *, host=None, process):
+    host = host or socket.gethostname()
+    return folder / f".{name}.{host}-{process}-x1y2z3.partial"
+
+
+def test_only_what_nobody_writes_any_more_is_removed(tmp_path):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    alive = os.getpid()
+    stays = [
+        partial_of(tmp_path, "all_output_info.npz", process=alive),
+        partial_of(tmp_path, "model_1.pth", host="node7", process=ended.pid),
+        tmp_path / "notes.partial",
+    ]
+    goes = [
+        partial_of(tmp_path, "model_last.pth", process=ended.pid),
+        partial_of(tmp_path, "model_2.pth", host="node7", process=alive),
+        tmp_path / ".of_an_earlier_version.partial",
+    ]
+    for path in (*stays, *goes):
+        path.write_bytes(b"half")
+    for path in goes[1:]:
+        os.utime(path, (0, 0))
+    folder = partial_of(tmp_path, "imgs", process=ended.pid)
+    folder.mkdir()
+    (folder / "0.png").write_bytes(b"half")
+    remove_partial_files(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(stays)
+
+
+@pytest.mark.parametrize("write", [whole_file, whole_folder])
+def test_what_is_being_written_is_seen_as_such(tmp_path, write):
+    with write(tmp_path / "a"):
+        remove_partial_files(tmp_path)
+        assert any(path.name.endswith(".partial") for path in tmp_path.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_folder_is_replaced_whole_or_not_at_all(tmp_path):
+    for content in ("first", "second"):
+        with whole_folder(tmp_path / "imgs") as folder:
+            (folder / content).touch()
+    assert [path.name for path in (tmp_path / "imgs").iterdir()] == ["second"]
+    with pytest.raises(ValueError), whole_folder(tmp_path / "imgs") as folder:
+        (folder / "third").touch()
+        raise ValueError
+    assert [path.name for path in (tmp_path / "imgs").iterdir()] == ["second"]
+    assert [path.name for path in tmp_path.iterdir()] == ["imgs"]
+
+
+def test_name_of_any_length_can_be_written(tmp_path):
+    longest = "\u00b5" * 100 + "_" * 55  # 255 bytes
+    with whole_file(tmp_path / longest, "w") as stream:
+        stream.write("x")
+    assert (tmp_path / longest).read_text() == "x"

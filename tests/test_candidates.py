@@ -104,6 +104,15 @@ def test_torch_gaussian_equals_scipys():
     np.testing.assert_allclose(filtered, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("sigmas", [(1, 2), (1, 1.5, 2, 3)])
+def test_threads_do_not_change_the_candidates(sigmas):
+    volume = np.random.default_rng(4).integers(0, 256, (30, 60, 60), dtype=np.uint8)
+    one = find_candidates(volume, sigmas, threads=1, **SMALL)
+    many = find_candidates(volume, sigmas, threads=5, **SMALL)
+    np.testing.assert_array_equal(one.coords, many.coords)
+    np.testing.assert_array_equal(one.scores, many.scores)
+
+
 def test_candidates_keep_their_distance_and_the_strongest_stays():
     volume = np.random.default_rng(3).integers(0, 256, (30, 60, 60), dtype=np.uint8)
     found = find_candidates(volume, (1, 2), diameter=10, **SMALL)

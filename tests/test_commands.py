@@ -223,9 +223,9 @@ def test_real_sample_runs_with_one_epoch(tmp_path):
 
 
 REFUSALS = {
-    "odd box": ("--bbox 35", "--bbox 35 must be even"),
+    "odd box": ("--bbox 35", "expected an even number from 8"),
     "large box": ("--bbox 120", "no room for patches of --bbox 120"),
-    "one sigma": ("--dog 3", "has one sigma"),
+    "one sigma": ("--dog 3", "expected two or more sigmas"),
     "descending": ("--dog 5,3", "ascending"),
     "unknown arch": ("--arch simsiam2d3d_19", "choose from simsiam2d3d_18"),
     "no list": ("--train_img_txt nowhere.txt", "nowhere.txt"),

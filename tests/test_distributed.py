@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from tests.scripts import PROJECT
 OPTIONS = [
     *("--num_epochs", "2", "--bbox", "8", "--dog", "1.5,3", "--order", "zxy"),
     *("--dog_boundary", "6", "--dog_diameter", "8", "--batch_size", "64"),
-    *("--pretrained_model", "none", "--gpus", "-1"),
+    *("--gpus", "-1", "--precision", "fp32"),  # bf16 rounds away what is compared
 ]
 
 
@@ -30,8 +31,11 @@ def free_port():
         return str(probe.getsockname()[1])
 
 
-def run(script, *arguments, ranks=1):
-    """Run a script alone or as several ranks, as torchrun starts them."""
+def start_ranks_of(script, *arguments, ranks):
+    """Run a script as several ranks, as torchrun starts them, or alone.
+
+    Returns what each exits with, and what it says.
+    """
     port = free_port()
     processes = []
     for rank in range(ranks):
@@ -54,8 +58,15 @@ def run(script, *arguments, ranks=1):
             )
         )
     outputs = [process.communicate(timeout=1800)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0] * ranks, outputs
-    return outputs
+    codes = [process.returncode for process in processes]
+    return list(zip(codes, outputs, strict=True))
+
+
+def run(script, *arguments, ranks=1):
+    """Run a script that ends well; return what each rank says."""
+    ended = start_ranks_of(script, *arguments, ranks=ranks)
+    assert [code for code, _ in ended] == [0] * ranks, ended
+    return [said for _, said in ended]
 
 
 @pytest.fixture(scope="module")
@@ -141,3 +152,56 @@ def test_checkpoint_of_two_ranks_has_the_names_of_one(experiments):
         for n in (1, 2)
     ]
     assert names[0] == names[1], json.dumps(names)
+
+
+WAITING = """
+import os, sys, time
+from datetime import timedelta
+import torch
+import torch.distributed as dist
+from lib.runtime import start_ranks, stop_ranks
+
+ranks = start_ranks(timedelta(seconds=2) if "short" in sys.argv else None)
+if "defaults" in sys.argv:
+    group = dist.group.WORLD._get_backend(torch.device("cpu"))
+    print("collectives", group.options._timeout.total_seconds())
+    print("barrier", ranks.slow._get_backend(torch.device("cpu")).options._timeout)
+if "slow" in sys.argv and not ranks.is_main:
+    time.sleep(5)
+if "dies" in sys.argv and not ranks.is_main:
+    time.sleep(1)
+    os._exit(3)
+if "collective" in sys.argv:
+    ranks.mean(torch.ones(1, dtype=torch.float64))
+else:
+    ranks.barrier()
+print("together")
+stop_ranks(ranks)
+"""
+
+
+def wait_as(tmp_path, *words):
+    """Run two ranks that do as the words say; return what each exits with and says."""
+    script = tmp_path / "waiting.py"
+    script.write_text(f"import sys; sys.path.insert(0, {str(PROJECT)!r})\n{WAITING}")
+    return start_ranks_of(script, *words, ranks=2)
+
+
+def test_uneven_work_is_waited_for_longer_than_a_collective_may_take(tmp_path):
+    assert [code for code, _ in wait_as(tmp_path, "short", "slow")] == [0, 0]
+
+
+def test_collective_that_hangs_ends_the_run_in_minutes(tmp_path):
+    (code, said), _ = wait_as(tmp_path, "short", "slow", "collective")
+    assert code != 0
+    assert "together" not in said
+    (_, said), _ = wait_as(tmp_path, "defaults")
+    assert 60 <= float(re.search(r"collectives (\S+)", said)[1]) <= 3600
+    assert re.search(r"barrier \d+ days", said)
+
+
+def test_rank_that_dies_ends_the_wait_for_it(tmp_path):
+    (code, said), (died, _) = wait_as(tmp_path, "dies")
+    assert died == 3
+    assert code not in (0, 3)
+    assert "together" not in said

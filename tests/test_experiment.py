@@ -7,7 +7,7 @@ import pytest
 
 from lib.artifacts import ExperimentDir
 from lib.errors import ArtifactError, ResourceError
-from lib.training.experiment import claimed, prepare_folder
+from lib.training.experiment import check_folder, claimed, clear_folder
 from tests.scripts import PROJECT
 
 HOLD = """
@@ -40,19 +40,15 @@ def test_second_writer_is_refused_until_the_first_dies(tmp_path):
 
 def test_trained_experiment_is_not_overwritten_by_accident(tmp_path):
     experiment = ExperimentDir(tmp_path)
+    check_folder(experiment, overwrite=False)
     experiment.checkpoint("last").write_bytes(b"model")
     with pytest.raises(ArtifactError, match="--resume.*--overwrite.*--exp_id"):
-        prepare_folder(experiment, resume=False, overwrite=False)
-    prepare_folder(experiment, resume=True, overwrite=False)
+        check_folder(experiment, overwrite=False)
+    check_folder(experiment, overwrite=True)
     assert experiment.checkpoint("last").exists()
 
 
-def test_resume_without_a_finished_epoch_is_refused(tmp_path):
-    with pytest.raises(ArtifactError, match=r"model_last\.pth does not exist"):
-        prepare_folder(ExperimentDir(tmp_path), resume=True, overwrite=False)
-
-
-def test_overwriting_removes_what_the_old_model_made_and_no_exports(tmp_path):
+def test_clearing_removes_what_the_old_model_made_and_no_exports(tmp_path):
     experiment = ExperimentDir(tmp_path)
     old = [
         experiment.checkpoint("last"),
@@ -66,6 +62,7 @@ def test_overwriting_removes_what_the_old_model_made_and_no_exports(tmp_path):
     for path in (*old, *mine):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"x")
-    prepare_folder(experiment, resume=False, overwrite=True)
+    removed = clear_folder(experiment)
+    assert sorted(removed) == sorted([*(path.name for path in old[:-1]), "imgs"])
     assert not any(path.exists() for path in old)
     assert all(path.exists() for path in mine)

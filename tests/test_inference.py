@@ -34,7 +34,7 @@ def trained(store, folder, epochs=1):
 
 
 def embed_all(run, store, path, **kwargs):
-    options = {"batch_size": 16, "device": CPU, "precision": "auto", "ranks": ALONE}
+    options = {"batch_size": 16, "device": CPU, "precision": "fp32", "ranks": ALONE}
     return embed(run, store, path, exp_id="t", **{**options, **kwargs})
 
 

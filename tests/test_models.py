@@ -3,14 +3,13 @@ import torch
 from torch.nn import functional as F
 
 from lib.errors import ArtifactError, OptionError
+from lib.training.losses import negative_cosine, simsiam_loss
 from lib.training.models import (
     build_model,
     effective_rank,
     init_small,
     load_pretrained_trunk,
-    negative_cosine,
     output_std,
-    simsiam_loss,
 )
 
 WEIGHT = ("weight",)

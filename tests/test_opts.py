@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+import lib
 import opts
-from lib.errors import OptionError
 
 ROOT = Path(__file__).parents[1]
 PARSERS = {
@@ -193,8 +193,13 @@ def read_by(script):
             continue
         if node.module == "opts":
             helpers = {alias.name for alias in node.names} - PARSING | {"_finish"}
+            helpers |= {"recipe_changes"} if "run_options" in helpers else set()
             text = (ROOT / "opts.py").read_text(encoding="utf-8")
             found |= options_read("options", ast.parse(text), helpers)
+            if "run_options" in helpers:  # reads what its tables name
+                found |= {*opts.RUN_OPTIONS, *opts.PATCH_OPTIONS.values()}
+            if "patch_options" in helpers:
+                found |= set(opts.PATCH_OPTIONS.values())
         elif f"{node.module}.py" in PARSERS:
             found |= read_by(f"{node.module}.py")
     return found
@@ -202,7 +207,8 @@ def read_by(script):
 
 @pytest.mark.parametrize("script", PARSERS)
 def test_no_option_that_nothing_reads(script, parser_of):
-    defined = {action.dest for action in parser_of(script)._actions} - {"help"}
+    actions = parser_of(script)._actions
+    defined = {action.dest for action in actions} - {"help", "version"}
     assert sorted(defined - read_by(script)) == []
 
 
@@ -225,17 +231,23 @@ def test_no_option_that_nothing_reads(script, parser_of):
             "simsiam_main.py simsiam3d --exp_id ../up --train_img_txt l",
             "plain folder name",
         ),
-        ("simsiam_main.py simsiam3d --num_epochs 0 --train_img_txt l", "0 is not"),
+        (
+            "simsiam_main.py simsiam3d --num_epochs 0 --train_img_txt l",
+            "--num_epochs: '0'",
+        ),
         ("simsiam_main.py simsiam3d --num_workers -1 --train_img_txt l", "-1"),
         ("simsiam_main.py simsiam3d --train_img l", "--train_img"),
         ("simsiam_test_hm_3d.py simsiam3d --test_img_txt l", "--load_model is missing"),
         ("simsiam_test_hm_3d.py simsiam2d3d --test_img_txt l", "simsiam3d"),
         ("simsiam_test_hm_2d3d.py simsiam3d --test_img_txt l", "simsiam2d3d"),
         ("plot_2d.py", "--input"),
-        ("plot_2d.py --input e.npz --n_cluster 0", "0 is not a positive number"),
+        ("plot_2d.py --input e.npz --n_cluster 0", "a whole number from 1"),
         ("plot_2d.py --input e.npz --mode pca", "pca"),
         ("visualize_3dhm.py --rec_dir .", "--input"),
-        ("visualize_3dhm.py --input e.npz --rec_dir . --blend 2", "between 0 and 1"),
+        (
+            "visualize_3dhm.py --input e.npz --rec_dir . --blend 2",
+            "a number from 0 to 1",
+        ),
         ("interactive_to_training_coords.py --input .", "--output"),
     ],
 )
@@ -256,13 +268,13 @@ def test_paths_are_found_from_any_folder(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("text", ["3", "5,3", "3,3", "0,3", "-1,2", "3,inf", "nan,3"])
 def test_sigmas_that_make_no_pyramid_are_refused(text):
-    with pytest.raises(OptionError, match="--dog"):
+    with pytest.raises(argparse.ArgumentTypeError, match="given, expected"):
         opts.parse_sigmas(text)
 
 
 @pytest.mark.parametrize("text", ["a,b", "3;5", "", "3,,5"])
 def test_sigmas_that_are_no_numbers_are_refused(text):
-    with pytest.raises(OptionError, match="not a list of numbers"):
+    with pytest.raises(argparse.ArgumentTypeError, match="expected a number"):
         opts.parse_sigmas(text)
 
 
@@ -276,5 +288,20 @@ def test_what_is_not_given_at_inference_is_left_to_the_checkpoint():
 def test_steps_of_the_rate_are_epochs():
     training = "simsiam_main.py simsiam3d --train_img_txt l --lr_step"
     assert opts.recipe_changes(parse(f"{training} 200,400"))["steps"] == (200, 400)
-    with pytest.raises(OptionError, match="--lr_step"):
-        opts.recipe_changes(parse(f"{training} soon"))
+    assert opts.recipe_changes(parse(f"{training} 200"))["steps"] == (200,)
+
+
+@pytest.mark.parametrize("script", PARSERS)
+def test_every_script_tells_its_version(script, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        parse(f"{script} --version")
+    assert stopped.value.code == 0
+    assert capsys.readouterr().out.split()[-1] == lib.__version__
+
+
+def test_what_was_typed_is_told_from_what_was_not():
+    options = parse("simsiam_main.py simsiam3d --train_img_txt l --bbox 36 --lr 1e-3")
+    chosen, typed = opts.run_options(options)
+    assert typed == {"box": 36, "lr": 1e-3}
+    assert chosen["sigmas"] == (3.0, 5.0)
+    assert chosen["batch_size"] == 256

@@ -1,5 +1,8 @@
 import io
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,6 +11,8 @@ from PIL import Image
 from lib.artifacts import check_row_record, row_record
 from lib.errors import ArtifactError
 from lib.maps.patch_pictures import encode_png, grey_levels, writing_patch_pictures
+
+PROJECT = Path(__file__).resolve().parents[1]
 
 
 def patches(rows=7):
@@ -85,8 +90,12 @@ def test_earlier_pictures_stay_when_the_block_fails(tmp_path):
 
 
 def test_what_a_killed_run_left_is_swept(tmp_path):
-    (tmp_path / ".imgs.partial").mkdir()
-    (tmp_path / ".imgs.partial/0.png").write_bytes(b"half")
+    killed = "import sys; from lib.artifacts import whole_folder; import os, signal\n"
+    killed += "with whole_folder(sys.argv[1]) as folder:\n"
+    killed += "    (folder / '0.png').touch()\n    os.kill(os.getpid(), signal.SIGKILL)"
+    command = [sys.executable, "-c", killed, str(tmp_path / "imgs")]
+    subprocess.run(command, cwd=PROJECT, check=False)
+    assert names(tmp_path) != {"imgs"}
     write(tmp_path / "imgs", grey_levels(patches(1)))
     assert names(tmp_path) == {"imgs"}
 

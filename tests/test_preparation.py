@@ -1,5 +1,6 @@
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import numpy as np
@@ -105,6 +106,30 @@ def test_several_processes_give_the_same_store(data_set, stores, tmp_path):
         both.gather(everything, 0 * everything),
         alone.gather(everything, 0 * everything),
     )
+
+
+def test_preparation_leaves_the_environment_alone(data_set, tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    before = dict(os.environ)
+    prepare(data_set, tmp_path)
+    assert dict(os.environ) == before
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_one_process_filters_on_all_cores(data_set, tmp_path, monkeypatch, workers):
+    used = []
+
+    def note(threads):
+        used.append(threads)
+        return ThreadPoolExecutor(threads)
+
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    monkeypatch.setattr("lib.patches.preparation.cores", lambda: 6)
+    for module in ("filtering", "candidates"):
+        monkeypatch.setattr(f"lib.patches.{module}.ThreadPoolExecutor", note)
+    options = small_options()
+    prepare_store(rows_of(data_set), options, cache=tmp_path, workers=workers)
+    assert set(used) == {6}
 
 
 def test_compressed_tomogram_has_half_the_depth(data_set, tmp_path):

@@ -1,5 +1,8 @@
 """Refusals that no other test comes by, with the words a user needs."""
 
+import importlib
+import re
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +10,14 @@ import pytest
 import torch
 
 from lib import coordinate_formats, coordinates, runtime
-from lib.errors import ArtifactError, InputError, OptionError
+from lib.artifacts import whole_file
+from lib.errors import (
+    ArtifactError,
+    InputError,
+    OptionError,
+    ResourceError,
+    run_script,
+)
 from lib.inputs.plain_text import read_lines
 from lib.training.checkpoints import read_torch_file
 from tests.data_sets import small_options
@@ -73,3 +83,79 @@ def test_text_that_may_not_be_read(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "open", forbidden)
     with pytest.raises(InputError, match="list.txt cannot be read: Permission denied"):
         read_lines(path, "an image list")
+
+
+@pytest.fixture
+def small_files():
+    """Let no file grow beyond 4 KiB, as on a disk that is full."""
+    resource = pytest.importorskip("resource")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda stream: stream.write(bytes(10**6)),
+        # NumPy says in words, without a number, that the disk took no more
+        lambda stream: np.save(stream, np.zeros(10**6)),
+        lambda stream: np.savez(stream, zeros=np.zeros(10**6)),
+    ],
+    ids=["bytes", "npy", "npz"],
+)
+def test_disk_that_takes_no_more_names_the_file(small_files, write, tmp_path, capsys):
+    def main():
+        with whole_file(tmp_path / "a.out") as stream:
+            write(stream)
+
+    with pytest.raises(SystemExit) as stopped:
+        run_script(main)
+    assert stopped.value.code == 2
+    assert f"error: {tmp_path / 'a.out'}: " in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("place", ["file/a.npz", "file/deeper/a.npz", "a" * 300])
+def test_place_that_cannot_be_written_is_named(tmp_path, place):
+    (tmp_path / "file").write_text("in the way")
+    with (
+        pytest.raises(ResourceError, match=f"^{re.escape(str(tmp_path))}"),
+        whole_file(tmp_path / place),
+    ):
+        pytest.fail("it was opened")
+
+
+def test_fault_of_ours_while_a_file_is_written_is_no_refusal(tmp_path):
+    with pytest.raises(FileNotFoundError), whole_file(tmp_path / "a.txt", "w"):
+        Path("/nowhere/at/all").read_text()
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "simsiam_main simsiam3d --train_img_txt {}",
+        "simsiam_main simsiam3d --train_img_txt l --exp_dir {}",
+        "plot_2d --input {}",
+        "interactive_to_training_coords --input . --output {}",
+    ],
+)
+def test_path_that_may_not_be_looked_at_is_refused_at_the_door(
+    command, monkeypatch, capsys
+):
+    script, *words = command.format("locked/a").split()
+    looked = Path.exists
+
+    def exists(path, **more):
+        if "locked" in path.parts:
+            raise PermissionError(13, "Permission denied", str(path))
+        return looked(path, **more)
+
+    monkeypatch.setattr(Path, "exists", exists)
+    monkeypatch.setattr(sys, "argv", [script, *words])
+    with pytest.raises(SystemExit) as stopped:
+        run_script(importlib.import_module(script).main)
+    assert stopped.value.code == 2
+    assert "'locked/a' given, expected a path: Permission" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from datetime import datetime
 from pathlib import Path
@@ -17,7 +18,7 @@ import pytest
 
 from lib.artifacts import ArtifactError, InteractiveTable
 from lib.errors import OptionError, ResourceError
-from lib.session.cloud import Cloud, label_numbers, lay_out, nearest
+from lib.session.cloud import Cloud, Superseded, label_numbers, lay_out, nearest
 from lib.session.export import find_export, home_of, write_export
 from lib.session.launch import open_table
 from lib.session.page import (
@@ -221,6 +222,62 @@ def test_a_layout_that_fails_says_so_to_who_asked():
     assert any("failed" in line for line in said)
 
 
+class Layouts:
+    """Layouts that take as long as they are let."""
+
+    def __init__(self, monkeypatch):
+        self.done, self.begun = [], threading.Event()
+        self.may_go_on = threading.Semaphore(0)
+        monkeypatch.setattr("lib.session.cloud.lay_out", self)
+
+    def __call__(self, embeddings, *, n_neighbors, **_):
+        self.begun.set()
+        assert self.may_go_on.acquire(timeout=20)
+        self.done.append(n_neighbors)
+        return np.zeros((len(embeddings), 3))
+
+
+def test_of_many_requests_the_newest_is_computed_next(monkeypatch):
+    layouts = Layouts(monkeypatch)
+    cloud = Cloud(np.zeros((50, 4), "f4"), np.zeros(50, int), say=lambda _: None)
+    first = cloud.start(50, 10, 0.1)
+    assert layouts.begun.wait(20)
+    *passed_over, newest = (cloud.start(50, n, 0.1) for n in (20, 30, 40))
+    assert cloud.start(50, 10, 0.1) is first
+    assert cloud.start(50, 40, 0.1) is newest
+    for future in passed_over:
+        with pytest.raises(Superseded):
+            future.result(20)
+    layouts.may_go_on.release(2)
+    first.result(20), newest.result(20)
+    assert layouts.done == [10, 40]
+    again = cloud.start(50, 20, 0.1)
+    layouts.may_go_on.release()
+    again.result(20)
+    assert layouts.done == [10, 40, 20]
+    assert cloud.start(50, 40, 0.1) is newest
+
+
+def test_layout_goes_on_after_one_that_failed(monkeypatch):
+    def fail_once(embeddings, *, n_neighbors, **_):
+        if n_neighbors == 10:
+            raise ArithmeticError("no")
+        return np.zeros((len(embeddings), 3))
+
+    monkeypatch.setattr("lib.session.cloud.lay_out", fail_once)
+    cloud = Cloud(np.zeros((50, 4), "f4"), np.zeros(50, int), say=lambda _: None)
+    with pytest.raises(ArithmeticError):
+        cloud.start(50, 10, 0.1).result(20)
+    assert cloud.start(50, 20, 0.1).result(20).shape == (50, 3)
+
+
+def test_cloud_looks_the_same_each_time():
+    points = make_table(300, clusters=4).embeddings
+    settings = {"n_neighbors": 15, "min_dist": 0.1, "n_components": 3}
+    one, two = lay_out(points, **settings), lay_out(points, **settings)
+    np.testing.assert_array_equal(one, two)
+
+
 # --- the port ------------------------------------------------------------------
 
 
@@ -265,8 +322,8 @@ def request(session, method, path, body=None, **headers):
     connection = http.client.HTTPConnection("127.0.0.1", session.port, timeout=300)
     connection.putrequest(method, path, skip_host="host" in headers)
     content = b"" if body is None else json.dumps(body).encode()
-    headers = {"content-type": "application/json", **headers}
-    for key, value in headers.items():
+    usual = {"content-type": "application/json", "cookie": session.cookie}
+    for key, value in {**usual, **headers}.items():
         connection.putheader(key.replace("_", "-"), value)
     connection.putheader("content-length", str(len(content)))
     connection.endheaders(content)
@@ -291,6 +348,22 @@ def test_it_says_where_it_is_and_how_to_get_there(session):
     assert "10 candidates of 2 tomogram(s) in 4 clusters" in session.text
     for word in ("label", "coord", "embeddings", "/imgs/0.png"):
         assert word in session.text
+
+
+def test_only_who_saw_the_terminal_comes_in(session):
+    link = re.search(r"open +http://localhost:\d+(/\?token=\S+)", session.text)[1]
+    before = sorted(session.folder.rglob("*"))
+    for path in ("/", "/imgs/1.png", "/exports", "/model", "/assets/index.js"):
+        status, _, body = request(session, "GET", path, cookie="")
+        assert (status, b"open the link" in body) == (403, True)
+    query = {"query": EXPORT, "variables": {"eventIds": events(1)}}
+    assert request(session, "POST", "/graphql", query, cookie="")[0] == 403
+    assert sorted(session.folder.rglob("*")) == before
+    status, headers, _ = request(session, "GET", link, cookie="")
+    assert (status, headers["location"]) == (303, "/")
+    cookie = headers["set-cookie"].split(";")[0]
+    assert request(session, "GET", "/imgs/1.png", cookie=cookie)[0] == 200
+    assert session.text.count(link) == 2  # here, and through the tunnel
 
 
 def listening(pid):

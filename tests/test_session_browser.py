@@ -218,6 +218,11 @@ def test_a_cluster_goes_from_the_cloud_to_training_coordinates(run, page, tmp_pa
     assert coords == run.table.coord[chosen].tolist()
 
 
+def test_the_address_shows_no_token(run, page):
+    assert "?token=" in run.address
+    assert "token" not in page.driver.current_url
+
+
 def test_the_browser_asks_nobody_else(page):
     asked = {urlparse(url) for url in page.requests()}
     outside = [url.geturl() for url in asked if url.scheme not in ("data", "blob")]

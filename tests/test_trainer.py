@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from lib.artifacts import ExperimentDir
-from lib.errors import ResourceError, TrainingError
+from lib.errors import OptionError, ResourceError, TrainingError
 from lib.inputs.image_list import read_image_list
 from lib.patches.preparation import prepare_store
 from lib.runtime import Ranks, seed_everything, undisturbed
 from lib.training.checkpoints import load_checkpoint
-from lib.training.contrast import contrastive_loss
 from lib.training.feed import PairFeed
+from lib.training.losses import nt_xent_loss
 from lib.training.models import build_model
-from lib.training.recipes import RECIPES
+from lib.training.recipes import CONTRASTIVE, SIMSIAM, find_recipe
 from lib.training.schedule import Schedule, learning_rate
 from lib.training.trainer import Trainer
 from tests.data_sets import small_options
@@ -23,7 +23,7 @@ from tests.data_sets import small_options
 CPU = torch.device("cpu")
 
 
-def make_trainer(store, folder, epochs=3, seed=5, recipe="default", **schedule):
+def make_trainer(store, folder, epochs=3, seed=5, recipe=CONTRASTIVE, **schedule):
     seed_everything(seed)
     mode = store.options.mode
     arch = {"simsiam2d3d": "simsiam2d3d_18", "simsiam3d": "simsiam2d_18"}[mode]
@@ -31,7 +31,7 @@ def make_trainer(store, folder, epochs=3, seed=5, recipe="default", **schedule):
     return Trainer(
         build_model(arch, mode=mode, dim=16),
         store,
-        RECIPES[recipe],
+        recipe,
         Schedule(epochs, batch_size=16, lr=1e-3, **schedule),
         ExperimentDir(folder),
         {"seed": seed, "normalisation": {"mean": mean, "std": std}, "options": {}},
@@ -78,7 +78,7 @@ def test_training_makes_two_views_of_a_candidate_alike(stores, tmp_path, monkeyp
         views = trainer.views(rows), trainer.views(rows, place=1)
         batches = [(*views, rows)] * trainer.feed.steps
         monkeypatch.setattr(trainer.feed, "epoch", lambda _: iter(batches))
-        trainer.recipe = replace(trainer.recipe, temperature=0, warm=0)
+        trainer.recipe = replace(trainer.recipe, loss="simsiam", warm=0)
         trainer.schedule = replace(trainer.schedule, lr=lr)
         trainer.run()
         losses = [entry["cosine_loss"] for entry in trainer.state.history]
@@ -96,16 +96,13 @@ def test_resumed_run_equals_an_uninterrupted_one(stores, tmp_path):
     whole.run()
 
     cut = make_trainer(store, tmp_path / "cut", epochs=3)
-    finish = cut._finish
 
     def interrupt_after_two(entry):
-        finish(entry)
         if entry["epoch"] == 2:
             raise KeyboardInterrupt
 
-    cut._finish = interrupt_after_two
     with pytest.raises(KeyboardInterrupt):
-        cut.run()
+        cut.run(after_epoch=interrupt_after_two)
     assert load_checkpoint(tmp_path / "cut" / "model_last.pth")["epoch"] == 2
 
     again = make_trainer(store, tmp_path / "cut", epochs=3)
@@ -132,14 +129,12 @@ def test_same_seed_same_weights_and_other_seed_others(stores, tmp_path):
 
 def test_interrupt_within_an_epoch_keeps_the_finished_one(stores, tmp_path):
     trainer = make_trainer(stores["simsiam3d"], tmp_path, epochs=5)
-    losses = trainer._losses
 
-    def interrupt_in_second_epoch(*outputs):
+    def interrupt_in_second_epoch(*_):
         if trainer.state.epoch == 1:
             raise KeyboardInterrupt
-        return losses(*outputs)
 
-    trainer._losses = interrupt_in_second_epoch
+    trainer.model.register_forward_pre_hook(interrupt_in_second_epoch)
     with pytest.raises(KeyboardInterrupt):
         trainer.run()
     assert load_checkpoint(tmp_path / "model_last.pth")["epoch"] == 1
@@ -148,13 +143,13 @@ def test_interrupt_within_an_epoch_keeps_the_finished_one(stores, tmp_path):
 
 def test_loss_that_is_not_finite_stops_with_epoch_and_tomograms(stores, tmp_path):
     trainer = make_trainer(stores["simsiam3d"], tmp_path, epochs=5)
-    losses = trainer._losses
 
-    def diverge(*outputs):
-        loss, cosine = losses(*outputs)
-        return (loss * math.nan if trainer.state.epoch == 1 else loss), cosine
+    def diverge(_, __, outputs):
+        if trainer.state.epoch == 1:
+            return [output * math.nan for output in outputs]
+        return outputs
 
-    trainer._losses = diverge
+    trainer.model.register_forward_hook(diverge)
     with pytest.raises(TrainingError, match="epoch 2, step 1, with patches of tomo1"):
         trainer.run()
     kept = load_checkpoint(tmp_path / "model_last.pth")
@@ -162,13 +157,13 @@ def test_loss_that_is_not_finite_stops_with_epoch_and_tomograms(stores, tmp_path
     assert all(v.isfinite().all() for v in kept["state_dict"].values())
 
 
-def test_too_little_memory_names_the_batch(stores, tmp_path, monkeypatch):
+def test_too_little_memory_names_the_batch(stores, tmp_path):
     trainer = make_trainer(stores["simsiam3d"], tmp_path, epochs=1)
 
     def full(*_):
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(trainer, "network", full)
+    trainer.model.register_forward_pre_hook(full)
     with pytest.raises(ResourceError, match="too little memory for --batch_size 16"):
         trainer.run()
 
@@ -225,7 +220,7 @@ def test_epoch_sees_each_candidate_once_in_even_batches(stores):
     mean, std = store.normalisation()
     feed = PairFeed(
         store,
-        RECIPES["default"].augmentations["simsiam3d"],
+        CONTRASTIVE.augmentations["simsiam3d"],
         batch_size=16,
         mean=mean,
         std=std,
@@ -246,7 +241,7 @@ def test_ranks_share_a_batch_without_repeating_and_with_the_same_draws(stores):
     store = stores["simsiam2d3d"]
     mean, std = store.normalisation()
     common = {"batch_size": 16, "mean": mean, "std": std, "seed": 1, "device": CPU}
-    augmentations = RECIPES["default"].augmentations["simsiam2d3d"]
+    augmentations = CONTRASTIVE.augmentations["simsiam2d3d"]
     alone = list(PairFeed(store, augmentations, **common).epoch(3))
     parts = [
         list(PairFeed(store, augmentations, ranks=Ranks(r, 2), **common).epoch(3))
@@ -261,6 +256,24 @@ def test_ranks_share_a_batch_without_repeating_and_with_the_same_draws(stores):
             torch.testing.assert_close(part[1], whole[1][mine])
 
 
+@pytest.mark.parametrize(("batch_size", "world"), [(1, 1), (2, 4), (16, 17)])
+def test_step_too_small_for_batch_norm_or_the_ranks_is_refused(
+    stores, batch_size, world
+):
+    store = stores["simsiam3d"]
+    with pytest.raises(OptionError, match=f"--batch_size {batch_size}.*; raise"):
+        PairFeed(
+            store,
+            CONTRASTIVE.augmentations["simsiam3d"],
+            batch_size=batch_size,
+            mean=[0.5],
+            std=[0.2],
+            seed=1,
+            device=CPU,
+            ranks=Ranks(0, world),
+        )
+
+
 @pytest.mark.parametrize("disjoint", [False, True])
 def test_pairs_are_taken_from_the_places_of_the_store(
     data_set, tmp_path, monkeypatch, disjoint
@@ -271,7 +284,7 @@ def test_pairs_are_taken_from_the_places_of_the_store(
     asked = []
     gather = store.gather
     monkeypatch.setattr(store, "gather", lambda r, p: asked.append(p) or gather(r, p))
-    recipe, (mean, std) = RECIPES["default"], store.normalisation()
+    recipe, (mean, std) = CONTRASTIVE, store.normalisation()
     list(
         PairFeed(
             store,
@@ -288,24 +301,22 @@ def test_pairs_are_taken_from_the_places_of_the_store(
     assert set(np.concatenate(second)) == set(options.pairing.second)
 
 
-def test_only_the_default_recipe_parts_the_tilts():
-    parted = {name: recipe.patching["simsiam2d3d"] for name, recipe in RECIPES.items()}
-    assert parted["milopyp"] == {}
-    assert small_options("simsiam2d3d", **parted["default"]).disjoint_tilts
-    assert RECIPES["default"].patching["simsiam3d"] == {}
+def test_recipes_go_by_their_content_and_by_the_old_names():
+    assert find_recipe("default") is find_recipe("contrastive")
+    assert find_recipe("milopyp") is find_recipe("simsiam")
+    with pytest.raises(OptionError, match="--recipe byol: expected contrastive, sim"):
+        find_recipe("byol")
 
 
-def test_milopyp_recipe_is_plain_sgd_in_steps():
-    recipe = RECIPES["milopyp"]
-    assert (recipe.optimizer, recipe.momentum, recipe.weight_decay) == ("sgd", 0, 0)
-    assert recipe.temperature == 0
+def test_rate_of_the_simsiam_recipe_falls_in_steps():
+    recipe = SIMSIAM
     schedule = Schedule(700, 256, 1e-3)
     rates = [learning_rate(1e-3, e, recipe, schedule) for e in (0, 199, 200, 400, 600)]
     assert rates == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5, 1e-6])
 
 
 def test_rate_warms_up_then_falls_along_a_cosine():
-    recipe = replace(RECIPES["default"], warm=0.1, cosine=True)
+    recipe = replace(CONTRASTIVE, warm=0.1, cosine=True)
     schedule = Schedule(100, 256, 1e-3)
     rates = [learning_rate(1e-3, e, recipe, schedule) for e in range(101)]
     assert rates[0] < 1e-5
@@ -316,10 +327,10 @@ def test_rate_warms_up_then_falls_along_a_cosine():
 
 
 def test_user_may_change_the_schedule_of_a_recipe():
-    changed = RECIPES["default"].adapted(cosine=False, steps=(3,), warm=0.0)
+    changed = CONTRASTIVE.adapted(cosine=False, steps=(3,), warm=0.0)
     assert learning_rate(1.0, 2.9, changed, Schedule(10, 1, 1)) == 1.0
     assert learning_rate(1.0, 3.0, changed, Schedule(10, 1, 1)) == pytest.approx(0.1)
-    assert RECIPES["default"].adapted() == RECIPES["default"]
+    assert CONTRASTIVE.adapted() == CONTRASTIVE
 
 
 def test_contrast_is_the_papers_formula():
@@ -331,14 +342,12 @@ def test_contrast_is_the_papers_formula():
         similarity = torch.exp(views @ views[i] / 0.2)
         others = similarity.sum() - similarity[i]
         losses.append(-torch.log(similarity[(i + 5) % 10] / others))
-    torch.testing.assert_close(
-        contrastive_loss(z1, z2, 0.2), torch.stack(losses).mean()
-    )
+    torch.testing.assert_close(nt_xent_loss(z1, z2, 0.2), torch.stack(losses).mean())
 
 
 def test_contrast_prefers_distinct_candidates_to_a_collapse():
     torch.manual_seed(0)
     distinct = torch.randn(32, 16)
     constant = torch.ones(32, 16)
-    assert contrastive_loss(distinct, distinct, 0.2) < 1
-    assert contrastive_loss(constant, constant, 0.2) == pytest.approx(math.log(63))
+    assert nt_xent_loss(distinct, distinct, 0.2) < 1
+    assert nt_xent_loss(constant, constant, 0.2) == pytest.approx(math.log(63))

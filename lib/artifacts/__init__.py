@@ -21,7 +21,7 @@ from lib.artifacts.rows import (
     row_record,
     write_row_record,
 )
-from lib.artifacts.writing import remove_partial_files, whole_file
+from lib.artifacts.writing import remove_partial_files, whole_file, whole_folder
 from lib.errors import ArtifactError
 
 __all__ = [
@@ -41,5 +41,6 @@ __all__ = [
     "require_finite",
     "row_record",
     "whole_file",
+    "whole_folder",
     "write_row_record",
 ]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.artifacts.writing import whole_file
-from lib.errors import ArtifactError
+from lib.errors import ArtifactError, user_files
 
 
 def fingerprint_rows(names, coords, pred):
@@ -75,7 +75,9 @@ def check_row_record(record, *, fingerprint, rows, of):
     if not record.is_file():
         return
     try:
-        noted = json.loads(record.read_text(encoding="utf-8"))
+        with user_files(record):
+            text = record.read_text(encoding="utf-8")
+        noted = json.loads(text)
         same = (noted["fingerprint"], noted["rows"]) == (fingerprint, rows)
     except (ValueError, KeyError, TypeError) as error:
         raise ArtifactError(

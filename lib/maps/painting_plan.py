@@ -7,7 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from lib.artifacts import check_row_record, row_record
-from lib.errors import ArtifactError, InputError, OptionError, ResourceError
+from lib.errors import (
+    ArtifactError,
+    InputError,
+    OptionError,
+    ResourceError,
+    user_files,
+)
 from lib.inputs.tomo_io import inspect_mrc, open_tomogram
 from lib.maps.heatmap import bytes_needed
 
@@ -119,7 +125,8 @@ def plan_paintings(
     for name in only or names:
         facts = known.get(name, {})
         places = _places(name, facts.get("rec_path"), rec_dir, listed, ext)
-        path = next((place for place in places if place.is_file()), None)
+        with user_files():
+            path = next((place for place in places if place.is_file()), None)
         if Path(name).name != name:
             faults.append(f"{name!r} is no name for a file")
         elif path is None:
@@ -188,8 +195,9 @@ def check_disk(paintings, experiment):
     )
     # an old file goes only when its successor is whole
     needed = max(sum(sizes) - sum(present), max(sizes))
-    experiment.root.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(experiment.root).free
+    with user_files():
+        experiment.root.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(experiment.root).free
     if needed > free:
         raise ResourceError(
             f"painting takes {needed / 1e9:.1f} GB in {experiment.root}, where "

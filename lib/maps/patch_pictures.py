@@ -2,17 +2,16 @@
 
 import multiprocessing
 import os
-import shutil
 import struct
 import zlib
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from lib.artifacts import row_record, write_row_record
+from lib.artifacts import row_record, whole_folder, write_row_record
+from lib.machine import usable_cores
 
 SIGMA = 1.0  # of the Gaussian, for the eye alone [pixels]
 CLIPPED = 0.005
@@ -109,29 +108,16 @@ def writing_patch_pictures(folder, grey, *, fingerprint, workers=None):
         Processes; 0 writes in this one. The default is all cores but one, where
         there are enough rows.
     """
-    folder = Path(folder)
-    partial = folder.with_name(f".{folder.name}.partial")
-    outdated = folder.with_name(f".{folder.name}.outdated")
-    for leftover in (partial, outdated):
-        shutil.rmtree(leftover, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        with _writers(len(grey), workers) as pool:
-            jobs = [
-                pool.submit(_write_rows, partial, start, grey[start : start + CHUNK])
-                for start in range(0, len(grey), CHUNK)
-            ]
-            yield
-            for job in jobs:
-                job.result()
+    with whole_folder(folder) as partial, _writers(len(grey), workers) as pool:
+        jobs = [
+            pool.submit(_write_rows, partial, start, grey[start : start + CHUNK])
+            for start in range(0, len(grey), CHUNK)
+        ]
+        yield
+        for job in jobs:
+            job.result()
         record = partial / row_record(folder).name
         write_row_record(record, fingerprint=fingerprint, rows=len(grey))
-        if folder.exists():
-            folder.rename(outdated)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(outdated, ignore_errors=True)
 
 
 @contextmanager
@@ -139,7 +125,8 @@ def _writers(n, workers):
     """Yield an executor; what it has not begun is dropped when the block fails."""
     if workers is None:
         enough = n // LEAST_FOR_PROCESSES
-        workers = min((os.cpu_count() or 1) - 1, MOST_PROCESSES, enough)
+        workers = min(usable_cores() - 1, MOST_PROCESSES, enough)
+    workers = min(workers, -(-n // CHUNK))
     if workers < 1:
         pool = ThreadPoolExecutor(1)
     else:

@@ -12,7 +12,8 @@ import numpy as np
 from scipy.ndimage import maximum_filter
 
 from lib.errors import InputError
-from lib.patches.filtering import gaussian_volume, gaussian_volume_torch, threads
+from lib.machine import usable_threads
+from lib.patches.filtering import gaussian_volume, gaussian_volume_torch
 from lib.patches.size_levels import BLOB_RADIUS, BY_SIZE, SHELL_RADIUS, find_by_size
 from lib.patches.suppression import suppress
 
@@ -95,6 +96,7 @@ def find_candidates(
     std_multiplier=0.5,
     bright=False,
     device="cpu",
+    threads=None,
 ):
     """Find blobs that are darker than their surroundings.
 
@@ -118,6 +120,8 @@ def find_candidates(
         Look for bright blobs instead.
     device : str
         ``"cpu"``, or a torch device for filters and maxima.
+    threads : int, optional
+        On a CPU; by default those of `lib.machine.usable_threads`.
 
     Returns
     -------
@@ -138,10 +142,14 @@ def find_candidates(
             std_multiplier=std_multiplier,
             bright=bright,
             device=device,
+            threads=threads,
         )
         return Candidates(positions, scores)
-    find_maxima = _maxima_cpu if str(device) == "cpu" else _maxima_torch
-    found = list(find_maxima(volume, sigmas, inner, bright, device))
+    if str(device) == "cpu":
+        threads = threads or usable_threads()
+        found = list(_maxima_cpu(volume, sigmas, inner, bright, threads))
+    else:
+        found = list(_maxima_torch(volume, sigmas, inner, bright, device))
     index, score = _strongest_level(found)
     if len(index):
         threshold = score.mean() + std_multiplier * score.std()
@@ -169,12 +177,12 @@ def _inner(shape, *, boundary, box):
     return inner
 
 
-def _maxima_cpu(volume, sigmas, inner, bright, _device):
+def _maxima_cpu(volume, sigmas, inner, bright, threads):
     """Yield flat positions and values of the in-slice maxima of each level."""
-    narrow = gaussian_volume(volume, sigmas[0])
+    narrow = gaussian_volume(volume, sigmas[0], threads=threads)
     buffer = np.empty_like(narrow)
     for sigma in sigmas[1:]:
-        wide = gaussian_volume(volume, sigma, out=buffer)
+        wide = gaussian_volume(volume, sigma, out=buffer, threads=threads)
         level = np.subtract(wide, narrow, out=narrow)
         if bright:
             np.negative(level, out=level)
@@ -188,7 +196,7 @@ def _maxima_cpu(volume, sigmas, inner, bright, _device):
             flat = np.ravel_multi_index((np.full_like(y, z), y, x), volume.shape)
             return flat, section[y, x]
 
-        with ThreadPoolExecutor(threads()) as pool:
+        with ThreadPoolExecutor(threads) as pool:
             yield from pool.map(in_section, range(inner[0].start, inner[0].stop))
         narrow, buffer = wide, level
 

@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 
-from lib.errors import ResourceError
+from lib.errors import ResourceError, user_files
 from lib.inputs.tomo_io import ORDERS, inspect_mrc, resolve_order
 from lib.patches.candidates import expected_count
 from lib.patches.size_levels import BY_SIZE
@@ -41,8 +41,9 @@ def announce(missing, options, cache, total, quiet=False):
             f"{memory / 1e9:.1f} GB of memory for each at work",
             flush=True,
         )
-    existing = next(p for p in (cache, *cache.absolute().parents) if p.exists())
-    free = shutil.disk_usage(existing).free
+    with user_files(cache):
+        existing = next(p for p in (cache, *cache.absolute().parents) if p.exists())
+        free = shutil.disk_usage(existing).free
     if disk > free:
         raise ResourceError(
             f"{cache} has {free / 1e9:.2f} GB free, the patches need about "

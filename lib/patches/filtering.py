@@ -1,20 +1,16 @@
 """Gaussian filters of volumes and images, on all cores or on the GPU."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from lib.machine import usable_threads
+
 TRUNCATE = 4.0  # scipy's default: kernels end at four standard deviations
 
 
-def threads():
-    """Return how many threads this process may use."""
-    return int(os.environ.get("OMP_NUM_THREADS", 0)) or len(os.sched_getaffinity(0))
-
-
-def gaussian_volume(volume, sigma, out=None):
+def gaussian_volume(volume, sigma, out=None, *, threads=None):
     """Filter a volume with an isotropic Gaussian, mirrored at the borders.
 
     Parameters
@@ -24,6 +20,8 @@ def gaussian_volume(volume, sigma, out=None):
         Standard deviation [voxels]; 0 only copies.
     out : ndarray of float32, shape (Z, Y, X), optional
         May be `volume` itself, so that no second copy is needed.
+    threads : int, optional
+        By default those of `lib.machine.usable_threads`.
 
     Returns
     -------
@@ -34,6 +32,7 @@ def gaussian_volume(volume, sigma, out=None):
     if sigma <= 0:
         out[...] = volume
         return out
+    threads = threads or usable_threads()
 
     def in_slices(slab):
         for axis, source in ((2, volume), (1, out)):
@@ -42,9 +41,9 @@ def gaussian_volume(volume, sigma, out=None):
     def along_z(slab):
         gaussian_filter1d(out[:, slab], sigma, 0, output=out[:, slab])
 
-    with ThreadPoolExecutor(threads()) as pool:
-        list(pool.map(in_slices, _slabs(volume.shape[0])))
-        list(pool.map(along_z, _slabs(volume.shape[1])))
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(in_slices, _slabs(volume.shape[0], threads)))
+        list(pool.map(along_z, _slabs(volume.shape[1], threads)))
     return out
 
 
@@ -88,6 +87,6 @@ def _mirror(size, radius, device):
     return torch.where(index < size, index, 2 * size - 1 - index)
 
 
-def _slabs(size):
-    step = max(1, -(-size // (4 * threads())))
+def _slabs(size, threads):
+    step = max(1, -(-size // (4 * threads)))
     return [slice(start, min(start + step, size)) for start in range(0, size, step)]

@@ -63,7 +63,7 @@ class PatchOptions:
                 f"--bbox {self.box} must be even and at least 8: the candidate sits "
                 "on its centre pixel"
             )
-        if not 0 <= self.gauss < 50:
+        if not 0 <= self.gauss <= 50:
             raise OptionError(f"--gauss {self.gauss} must be 0 (off) to 50 voxels")
         if not 0 <= self.tilt_range <= 90:
             raise OptionError(f"--tilt_range {self.tilt_range} must be 0 to 90 degrees")

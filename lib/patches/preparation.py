@@ -20,13 +20,13 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from lib.errors import InputError, OptionError, ResourceError, warn
+from lib.errors import InputError, OptionError, ResourceError, user_files, warn
 from lib.patches.candidates import find_candidates
 from lib.patches.cost import announce
 from lib.patches.scenes import load_scene
 from lib.patches.store import PatchStore, Shard
 from lib.patches.views import cut_views
-from lib.patches.workers import cores, worker_count
+from lib.patches.workers import cores, within_memory, worker_count
 from lib.runtime import ALONE
 
 STORE_SCHEMA = 3
@@ -47,8 +47,10 @@ def store_folder(exp_dir, *, cache_dir=None, no_cache=False, ranks=ALONE):
     if not no_cache:
         yield folder
         return
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix="once-") as once:
+    with user_files(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = tempfile.TemporaryDirectory(dir=folder, prefix="once-")
+    with temporary as once:
         yield Path(once)
 
 
@@ -62,7 +64,7 @@ def prepare_store(rows, options, *, cache, workers=None, device="cpu", ranks=ALO
     cache : path-like
         Folder of the shards.
     workers : int, optional
-        Processes; by default as many as cores and memory allow.
+        Processes; by default as `lib.patches.workers.worker_count` says.
     device : str
         Where candidates are searched.
     ranks : lib.runtime.Ranks
@@ -107,16 +109,20 @@ def prepare_store(rows, options, *, cache, workers=None, device="cpu", ranks=ALO
 
 
 def _prepare_all(missing, options, *, workers, device):
-    os_threads = max(1, cores() // max(workers, 1))
+    threads = max(1, cores() // max(workers, 1))
     bar = tqdm(total=len(missing), desc="tomograms", unit="tomogram", disable=None)
     if workers <= 1:
         for row, folder in missing:
-            _prepare(row, folder, options, device, os_threads)
+            with within_memory(1):
+                _prepare(row, folder, options, device, threads)
             bar.update()
     else:
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        with (
+            within_memory(workers),
+            ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool,
+        ):
             futures = [
-                pool.submit(_prepare, row, folder, options, device, os_threads)
+                pool.submit(_prepare, row, folder, options, device, threads)
                 for row, folder in missing
             ]
             try:
@@ -129,14 +135,15 @@ def _prepare_all(missing, options, *, workers, device):
     bar.close()
 
 
-def _prepare(row, folder, options, device, os_threads):
+def _prepare(row, folder, options, device, threads):
     """Write the shard of one tomogram; it appears whole or not at all."""
-    os.environ["OMP_NUM_THREADS"] = str(os_threads)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    _remove_abandoned(folder.parent)
-    partial = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".partial-"))
+    cache = folder.parent
+    with user_files(cache):
+        cache.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(dir=cache, prefix=".partial-"))
+    _remove_abandoned(cache)
     try:
-        scene, volume = load_scene(row, options)
+        scene, volume = load_scene(row, options, threads=threads)
         found = find_candidates(
             scene.volume,
             options.sigmas,
@@ -146,6 +153,7 @@ def _prepare(row, folder, options, device, os_threads):
             std_multiplier=options.dog_std_multiplier,
             bright=options.bright,
             device=device,
+            threads=threads,
         )
         facts = {
             "name": row.name,
@@ -211,7 +219,8 @@ def _key(row, options):
     paths = (row.rec_path,)
     if options.mode == "simsiam2d3d":
         paths += (row.tilt_path, row.angle_path)
-    stats = [(str(path.resolve()), path.stat()) for path in paths]
+    with user_files():
+        stats = [(str(path.resolve()), path.stat()) for path in paths]
     files = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
     content = json.dumps([STORE_SCHEMA, row.name, files, asdict(options)])
     return hashlib.sha256(content.encode()).hexdigest()[:24]

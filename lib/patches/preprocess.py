@@ -12,7 +12,7 @@ TOMOGRAM_CLIP = (-3.0, 3.0)
 TILT_CLIP = (-2.5, 2.0)
 
 
-def preprocess_tomogram(volume, gauss):
+def preprocess_tomogram(volume, gauss, *, threads=None):
     """Denoise, standardise, clip at three standard deviations and quantise.
 
     Parameters
@@ -21,13 +21,15 @@ def preprocess_tomogram(volume, gauss):
         Overwritten, so that no second copy is needed.
     gauss : float
         Standard deviation of the Gaussian [voxels].
+    threads : int, optional
+        By default those of `lib.machine.usable_threads`.
 
     Returns
     -------
     ndarray of uint8, shape (Z, Y, X)
         0 is three standard deviations below the mean, 255 three above.
     """
-    gaussian_volume(volume, gauss, out=volume)
+    gaussian_volume(volume, gauss, out=volume, threads=threads)
     mean, std = _mean_and_std(volume)
     quantised = np.empty(volume.shape, np.uint8)
     for target, section in zip(quantised, volume, strict=True):

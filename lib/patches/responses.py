@@ -1,11 +1,13 @@
 """What a volume answers to Gaussians of several sizes, and where it answers most."""
 
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 from scipy.ndimage import maximum_filter
 
-from lib.patches.filtering import gaussian_volume, gaussian_volume_torch, threads
+from lib.machine import usable_threads
+from lib.patches.filtering import gaussian_volume, gaussian_volume_torch
 
 SLAB = 16  # sections in which a thread looks for maxima at once
 
@@ -44,8 +46,9 @@ def _difference(wide, narrow, sign):
     return narrow
 
 
-def on_cpu():
+def on_cpu(threads=None):
     """Return the functions `smooth(volume, sigma)` and `maxima(level, inner)`."""
+    threads = threads or usable_threads()
 
     def maxima(level, inner):
         def in_slab(start):
@@ -55,12 +58,12 @@ def on_cpu():
             z, y, x = np.nonzero(peak[1:-1, inner[1], inner[2]])
             return z + start, y + inner[1].start, x + inner[2].start
 
-        with ThreadPoolExecutor(threads()) as pool:
+        with ThreadPoolExecutor(threads) as pool:
             found = pool.map(in_slab, range(inner[0].start, inner[0].stop, SLAB))
             z, y, x = map(np.concatenate, zip(*found, strict=True))
         return np.ravel_multi_index((z, y, x), level.shape), level[z, y, x]
 
-    return gaussian_volume, maxima
+    return partial(gaussian_volume, threads=threads), maxima
 
 
 def on_gpu(device):

@@ -6,13 +6,15 @@ from lib.patches.preprocess import preprocess_tilt_images, preprocess_tomogram
 from lib.patches.views import Scene
 
 
-def load_scene(row, options):
+def load_scene(row, options, *, threads=None):
     """Read and preprocess what shows the candidates of one tomogram.
 
     Parameters
     ----------
     row : lib.inputs.image_list.ImageRow
     options : PatchOptions
+    threads : int, optional
+        By default those of `lib.machine.usable_threads`.
 
     Returns
     -------
@@ -23,7 +25,7 @@ def load_scene(row, options):
     raw, volume = read_tomogram(
         row.rec_path, options.order, compress=options.compress, tilt_shape=tilt_shape
     )
-    data = preprocess_tomogram(raw, options.gauss)
+    data = preprocess_tomogram(raw, options.gauss, threads=threads)
     del raw
     depth = volume.array.shape[0]
     if not tilted:

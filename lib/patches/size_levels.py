@@ -61,7 +61,15 @@ class Level:
 
 
 def find_by_size(
-    volume, sigmas, inner, *, diameter, std_multiplier, bright=False, device="cpu"
+    volume,
+    sigmas,
+    inner,
+    *,
+    diameter,
+    std_multiplier,
+    bright=False,
+    device="cpu",
+    threads=None,
 ):
     """Find dark blobs and shells of several sizes.
 
@@ -79,6 +87,8 @@ def find_by_size(
         Threshold of each level: mean + this many std of its maxima.
     bright : bool
     device : str or torch.device
+    threads : int, optional
+        On a CPU; by default those of `lib.machine.usable_threads`.
 
     Returns
     -------
@@ -87,7 +97,7 @@ def find_by_size(
     scores : ndarray of float32, shape (N,)
         Std above the mean of the level's maxima.
     """
-    smooth, maxima = on_cpu() if str(device) == "cpu" else on_gpu(device)
+    smooth, maxima = on_cpu(threads) if str(device) == "cpu" else on_gpu(device)
 
     def search(response):
         kind, sigma, next_sigma, level, matter = response

@@ -1,18 +1,21 @@
 """How many processes may prepare tomograms at once."""
 
-import os
-from pathlib import Path
+from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
 
-import psutil
+from lib.errors import ResourceError
+from lib.machine import available_memory, ranks_here, usable_cores
 
 CONTEXT_BYTES = 600_000_000  # what a process takes of a GPU before it does anything
-DEFAULT_BYTES = 3_500_000_000  # for all of them, unless the user says how many
 GPU_SHARE = 4  # of `need`: what the search holds on the GPU at its peak
+# The rest is for what `need` leaves out, which is libraries and the buffers of the
+# files, and for others on the machine.
+MEMORY_SHARE = 0.5
 
 
 def cores():
     """Return the cores that this rank may use: its share of the machine's."""
-    return max(1, len(os.sched_getaffinity(0)) // _ranks_here())
+    return max(1, usable_cores() // ranks_here())
 
 
 def worker_count(workers, tomograms, need, device="cpu"):
@@ -21,8 +24,8 @@ def worker_count(workers, tomograms, need, device="cpu"):
     Parameters
     ----------
     workers : int or None
-        As the user wants it; None for as many as cores, free memory and
-        `DEFAULT_BYTES` allow.
+        As the user wants it; None for as many as cores and half of the free memory
+        allow.
     tomograms : int
         To prepare.
     need : int
@@ -31,29 +34,34 @@ def worker_count(workers, tomograms, need, device="cpu"):
         Where candidates are searched.
     """
     if workers is None:
-        each = max(need, 1) * _ranks_here()
-        memory = min(memory_available() // 2, DEFAULT_BYTES)
-        workers = min(cores(), memory // each)
+        each = max(need, 1) * ranks_here()
+        workers = min(cores(), int(MEMORY_SHARE * available_memory()) // each)
         if str(device).startswith("cuda"):
             import torch
 
             free, _ = torch.cuda.mem_get_info(device)
-            each = (GPU_SHARE * need + CONTEXT_BYTES) * _ranks_here()
+            each = (GPU_SHARE * need + CONTEXT_BYTES) * ranks_here()
             workers = min(workers, free // each)
     return min(workers, tomograms)
 
 
-def memory_available(control_group=Path("/sys/fs/cgroup")):
-    """Return the memory that may still be taken: the machine's, or a job's [bytes]."""
-    available = psutil.virtual_memory().available
+@contextmanager
+def within_memory(workers):
+    """Say what to do where the block runs out of memory, or a process of it is killed.
+
+    Parameters
+    ----------
+    workers : int
+        Processes at work.
+    """
     try:
-        limit = int((control_group / "memory.max").read_text())
-        used = int((control_group / "memory.current").read_text())
-    except (OSError, ValueError):  # no such group, or "max"
-        return available
-    return min(available, limit - used)
-
-
-def _ranks_here():
-    """Return how many ranks share this machine."""
-    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+        yield
+    except (MemoryError, BrokenExecutor) as error:
+        fewer = f"fewer than {workers} processes with --num_workers, or " * (
+            workers > 1
+        )
+        raise ResourceError(
+            "the memory did not suffice to prepare the tomograms (the system ended a "
+            f"process, or gave it no more); take {fewer}smaller tomograms, or ask for "
+            "more memory"
+        ) from error

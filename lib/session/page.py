@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from lib.errors import ResourceError, warn
+from lib.errors import ResourceError, user_files, warn
 from lib.session.cloud import label_numbers
 
 PHOENIX_VERSION = "13.2.0"
@@ -78,7 +78,10 @@ def picture_links(image, pictures):
         if dropped := links.count(None):
             warn(f"{dropped:,} links do not lead to localhost and are left out")
         return links
-    there = {entry.name for entry in os.scandir(pictures)} if pictures.is_dir() else ()
+    there = ()
+    with user_files(pictures):
+        if pictures.is_dir():
+            there = {entry.name for entry in os.scandir(pictures)}
     names = [link.rsplit("/", 1)[-1] for link in image]
     links = [f"/imgs/{name}" if name in there else None for name in names]
     if missing := links.count(None):

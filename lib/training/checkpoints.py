@@ -13,10 +13,8 @@ import torch
 from lib.artifacts import SCHEMA_VERSION, whole_file
 from lib.errors import ArtifactError, OptionError
 
-AS_OPTION = {
-    "box": "bbox",
-    "sigmas": "dog",
-}  # where the command line names it otherwise
+# Where the command line names it otherwise.
+AS_OPTION = {"box": "bbox", "sigmas": "dog", "steps": "lr_step"}
 
 
 def save_checkpoint(path, content):
@@ -107,7 +105,7 @@ def restore_weights(model, state_dict, path):
     model.load_state_dict({**own, **state_dict})
 
 
-def agree(given, remembered, path):
+def agree(given, remembered, path, advice="name another --load_model"):
     """Return the options of the run, refusing any that was given otherwise.
 
     Parameters
@@ -118,6 +116,8 @@ def agree(given, remembered, path):
         Of the checkpoint; empty in a peer's.
     path : path-like
         Named in the refusal.
+    advice : str
+        What else the user can do, for the refusal.
 
     Returns
     -------
@@ -133,7 +133,7 @@ def agree(given, remembered, path):
     if differing:
         raise OptionError(
             f"{path} was trained otherwise: {'; '.join(differing)}. Leave the option "
-            "out, or name another --load_model"
+            f"out, or {advice}"
         )
     return {key: remembered.get(key, value) for key, value in given.items()}
 

@@ -115,6 +115,7 @@ def _collect(mine, ranks):
         return mine
     import torch.distributed as dist
 
+    ranks.barrier()  # one may be slower than the others by more than a timeout
     everyones = [None] * ranks.world if ranks.is_main else None
     dist.gather_object(mine, everyones)
     if not ranks.is_main:

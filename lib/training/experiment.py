@@ -6,7 +6,7 @@ import shutil
 from contextlib import contextmanager
 
 from lib.artifacts import remove_partial_files
-from lib.errors import ArtifactError, ResourceError
+from lib.errors import ArtifactError, ResourceError, user_files
 from lib.runtime import ALONE
 
 
@@ -14,9 +14,8 @@ from lib.runtime import ALONE
 def claimed(experiment, ranks=ALONE):
     """Hold the lock of an experiment folder while the block runs.
 
-    What a killed process has left half-written there goes first.
-
-    The system drops the lock of a process that dies, however it dies.
+    What a killed process has left half-written there is removed first. The system
+    drops the lock of a process that dies, however it dies.
 
     Parameters
     ----------
@@ -32,8 +31,10 @@ def claimed(experiment, ranks=ALONE):
     if not ranks.is_main:
         yield
         return
-    experiment.root.mkdir(parents=True, exist_ok=True)
-    with experiment.lock.open("a+") as lock:
+    with user_files():
+        experiment.root.mkdir(parents=True, exist_ok=True)
+        lock = experiment.lock.open("a+")
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -49,38 +50,47 @@ def claimed(experiment, ranks=ALONE):
         yield
 
 
-def prepare_folder(experiment, *, resume, overwrite, ranks=ALONE):
-    """Refuse to train over an experiment, unless asked to.
+def check_folder(experiment, *, overwrite):
+    """Refuse to train over an experiment that holds a model, unless asked to.
 
     Parameters
     ----------
     experiment : lib.artifacts.ExperimentDir
-    resume : bool
-        Go on from model_last.pth, which must be there.
     overwrite : bool
-        Remove what an earlier training and the steps after it have written.
     """
-    last = experiment.checkpoint("last")
-    if resume:
-        if not last.is_file():
-            raise ArtifactError(
-                f"--resume: {last} does not exist; no epoch was finished. Start "
-                "without --resume"
-            )
-        return
     models = list(experiment.root.glob("model_*.pth"))
     if models and not overwrite:
         raise ArtifactError(
             f"{experiment.root} holds a trained model ({models[0].name}): go on with "
             "--resume, replace it with --overwrite, or choose another --exp_id"
         )
-    ranks.barrier()
-    if overwrite and ranks.is_main:
-        for path in (*models, *_written_after_training(experiment)):
+
+
+def clear_folder(experiment):
+    """Remove what an earlier training, and the steps after it, have written.
+
+    Parameters
+    ----------
+    experiment : lib.artifacts.ExperimentDir
+        Exports, and files that no script of ours writes, stay.
+
+    Returns
+    -------
+    list of str
+        Names of what was removed.
+    """
+    models = sorted(experiment.root.glob("model_*.pth"))
+    removed = []
+    for path in (*models, *_written_after_training(experiment)):
+        if not path.exists():
+            continue
+        with user_files():
             if path.is_dir():
                 shutil.rmtree(path)
             else:
                 path.unlink(missing_ok=True)
+        removed.append(path.name)
+    return removed
 
 
 def _written_after_training(experiment):

@@ -7,12 +7,12 @@ from dataclasses import asdict
 import numpy as np
 
 from lib.artifacts import EmbeddingTable
-from lib.errors import ArtifactError, warn
+from lib.errors import ArtifactError, user_files, warn
 from lib.patches.options import PatchOptions
 from lib.training.augment import centre_crop
 from lib.training.checkpoints import agree, load_checkpoint, restore_weights
 from lib.training.embedding import embed_store
-from lib.training.models import build_model
+from lib.training.models import arch_of, build_model
 
 ROWS_AT_ONCE = 1024
 
@@ -55,9 +55,9 @@ class TrainedRun:
         }
         self.epoch = content.get("epoch")
         self.patching = _patch_options(mode, given, remembered, path)
-        arch = agree({"arch": arch}, remembered, path)["arch"]
-        self.arch = arch or {"simsiam2d3d": "simsiam2d3d_18"}.get(mode, "simsiam2d_18")
         weights = content["state_dict"]
+        known = {"arch": remembered.get("arch") or arch_of(weights, mode)}
+        self.arch = agree({"arch": arch}, known, path)["arch"]
         dim = len(weights["fc.bias"]) if "fc.bias" in weights else 128
         self.model = build_model(self.arch, mode=mode, dim=dim)
         restore_weights(self.model, weights, path)
@@ -114,9 +114,11 @@ def embed(run, store, path, *, batch_size, device, precision, ranks, exp_id):
             f"{run.path} gives embeddings that are not finite; name another "
             "--load_model, such as model_best.pth"
         )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # The patches of a large data set go through the disk, not through memory.
-    with tempfile.TemporaryFile(dir=path.parent) as scratch:
+    with user_files(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The patches of a large data set go through the disk, not through memory.
+        scratch = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 - closed below
+    with scratch:
         views = _normalised_patches(store, scratch, **normalisation)
         table = EmbeddingTable(
             name=store.names,

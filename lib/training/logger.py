@@ -1,11 +1,13 @@
-"""What a run says about itself: opts.txt and log.txt."""
+"""What a run says about itself: opts.txt, log.txt, and a line an epoch."""
 
 import platform
 import shlex
 import sys
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
+from lib import __version__
 from lib.artifacts import whole_file
 
 LIBRARIES = ("torch", "numpy", "scipy", "mrcfile", "scikit-learn", "umap-learn")
@@ -31,8 +33,9 @@ def write_options(path, options, facts):
         What the run found out: device, start of the trunk, number of candidates.
     """
     with whole_file(path, "w") as stream:
-        print(f"# {datetime.now():%Y-%m-%d %H:%M:%S} on {platform.node()}", file=stream)
-        print(f"command: {shlex.join([sys.executable, *sys.argv])}", file=stream)
+        for line in _session():
+            print(line, file=stream)
+        print(f"version: {__version__}", file=stream)
         print(f"python: {platform.python_version()}", file=stream)
         for library in LIBRARIES:
             print(f"{library}: {_version(library)}", file=stream)
@@ -40,6 +43,29 @@ def write_options(path, options, facts):
             print(f"\n==> {group}", file=stream)
             for key, value in sorted(content.items()):
                 print(f"{key}: {value}", file=stream)
+
+
+def note_resumption(path, epoch):
+    """Add to opts.txt that the run was resumed; what it says already stays.
+
+    Parameters
+    ----------
+    path : path-like
+    epoch : int
+        Finished epochs.
+    """
+    path = Path(path)
+    before = path.read_text(encoding="utf-8") if path.is_file() else ""
+    with whole_file(path, "w") as stream:
+        stream.write(before)
+        print(f"\n==> resumed after epoch {epoch}", file=stream)
+        for line in _session():
+            print(line, file=stream)
+
+
+def _session():
+    yield f"# {datetime.now():%Y-%m-%d %H:%M:%S} on {platform.node()}"
+    yield f"command: {shlex.join([sys.executable, *sys.argv])}"
 
 
 def write_log(path, history):
@@ -60,6 +86,28 @@ def write_log(path, history):
                 " | ".join(f"{key} {entry[key]:{form}}" for key, form in COLUMNS),
                 file=stream,
             )
+
+
+def epoch_line(entry, epochs):
+    """Return one line on a finished epoch, for logs that show no progress bar.
+
+    Parameters
+    ----------
+    entry : dict
+        With the keys of `COLUMNS`.
+    epochs : int
+        Of the whole run.
+
+    Returns
+    -------
+    str
+        Epoch, loss, learning rate, seconds, and the time left at this pace.
+    """
+    left = round(entry["time"] * (epochs - entry["epoch"]))
+    return (
+        f"epoch {entry['epoch']}/{epochs}  loss {entry['loss']:.4f}  "
+        f"rate {entry['lr']:.2e}  {entry['time']:.1f} s  left {timedelta(seconds=left)}"
+    )
 
 
 def _version(library):

@@ -1,6 +1,8 @@
-"""SimSiam (Chen & He 2021) over the views of a candidate, on a small ResNet.
+"""The network: a small ResNet over the views of a candidate, projector and predictor.
 
-Names of parameters are those of MiLoPYP's checkpoints, so that they load here.
+The architecture is that of SimSiam (Chen & He 2021) as MiLoPYP uses it; the losses
+are in `lib.training.losses`. Names of parameters are those of MiLoPYP's
+checkpoints, so that they load here.
 """
 
 import re
@@ -14,6 +16,8 @@ from lib.errors import ArtifactError, OptionError, warn
 from lib.training.vision import blocks_of, imagenet_weights
 
 STAGES = ((64, 1), (128, 2), (256, 2))  # width and stride of layer1, 2, 3
+
+ARCH_STEMS = {"simsiam2d3d": "simsiam2d3d", "simsiam3d": "simsiam2d"}  # of --arch
 
 # What the backward pass needs, in maps of the full resolution and first width.
 KEPT_MAPS = {18: 17, 34: 29, 50: 88}
@@ -112,16 +116,6 @@ class SimSiam(nn.Module):
         return p1, p2, z1, z2
 
 
-def negative_cosine(p, z):
-    """Return D(p, stopgrad(z)), averaged over the batch (Chen & He 2021, eq. 1)."""
-    return -F.cosine_similarity(p.float(), z.detach().float(), dim=1).mean()
-
-
-def simsiam_loss(p1, p2, z1, z2):
-    """Return the symmetrised loss (Chen & He 2021, eq. 2 to 4); -1 is perfect."""
-    return negative_cosine(p1, z2) / 2 + negative_cosine(p2, z1) / 2
-
-
 def build_model(arch, *, mode, dim=128):
     """Return the untrained network of ``--arch``.
 
@@ -133,7 +127,7 @@ def build_model(arch, *, mode, dim=128):
     dim : int
         Length of the embedding.
     """
-    stem = {"simsiam2d3d": "simsiam2d3d", "simsiam3d": "simsiam2d"}[mode]
+    stem = ARCH_STEMS[mode]
     match = re.fullmatch(rf"{stem}_(18|34|50)", arch)
     if match is None:
         raise OptionError(f"--arch {arch} is not {stem}_18, {stem}_34 or {stem}_50")
@@ -141,6 +135,27 @@ def build_model(arch, *, mode, dim=128):
     return SimSiam(
         int(match[1]), views=2 if tilted else 1, dim=dim, shortcut_norm=tilted
     )
+
+
+def arch_of(state_dict, mode):
+    """Return the ``--arch`` whose blocks a state dict has, for peers' checkpoints.
+
+    Parameters
+    ----------
+    state_dict : dict of str to Tensor
+    mode : {"simsiam2d3d", "simsiam3d"}
+
+    Returns
+    -------
+    str
+        With 18 layers where the names tell nothing.
+    """
+    depth = 18
+    if "layer1.0.conv3.weight" in state_dict:  # three convolutions a block
+        depth = 50
+    elif "layer1.2.conv1.weight" in state_dict:  # three blocks
+        depth = 34
+    return f"{ARCH_STEMS[mode]}_{depth}"
 
 
 def init_small(model, std=0.001):

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 import torch
 
 from lib.errors import TrainingError
-from lib.training.checkpoints import load_checkpoint, save_checkpoint
+from lib.training.checkpoints import save_checkpoint
 from lib.training.logger import write_log
+from lib.training.resume import load_run
 
 SAVE_SECONDS = 20  # short epochs share a checkpoint; an interrupt writes the newest
 
@@ -66,16 +67,12 @@ class Record:
 
         Raises
         ------
-        TrainingError
-            When it does not remember its run, or was trained with another seed.
+        ArtifactError, TrainingError
+            When there is none, it does not remember its run, or it was trained with
+            another seed.
         """
         path = self.experiment.checkpoint("last")
-        content = load_checkpoint(path)
-        if "history" not in content:
-            raise TrainingError(
-                f"{path} does not remember its run, so that none can be resumed from "
-                "it; start from its weights with --load_model"
-            )
+        content = load_run(path)
         if content.get("seed") != self.memory["seed"]:
             raise TrainingError(
                 f"{path} was trained with --seed {content.get('seed')}, not "

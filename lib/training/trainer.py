@@ -1,4 +1,4 @@
-"""The epoch: batches, losses, and what is taken stock of after it."""
+"""The epoch: batches, loss, step; then evaluation and checkpoints."""
 
 import time
 
@@ -8,12 +8,11 @@ from tqdm import tqdm
 from lib.errors import ResourceError, TrainingError, warn
 from lib.runtime import ALONE, autocast, undisturbed
 from lib.training.checkpoints import restore_weights
-from lib.training.contrast import contrastive_loss
 from lib.training.distributed import synchronise_batch_norm
 from lib.training.embedding import PlainViews, recalibrate
 from lib.training.feed import PairFeed
 from lib.training.health import check_health, collapsed, sample_rows
-from lib.training.models import simsiam_loss
+from lib.training.losses import training_loss
 from lib.training.monitor import Monitor
 from lib.training.record import Record
 from lib.training.schedule import learning_rate
@@ -36,7 +35,8 @@ class Trainer:
         What the checkpoint remembers of the run: ``options``, ``normalisation``
         with ``mean`` and ``std``, ``seed``.
     device : torch.device
-    precision : {"auto", "fp32", "bf16"}
+    precision : {"fp32", "bf16"}
+        Of the network; see `lib.runtime.choose_precision`.
     ranks : lib.runtime.Ranks
     compiled : bool
         Compile the network.
@@ -52,7 +52,7 @@ class Trainer:
         memory,
         *,
         device,
-        precision="auto",
+        precision="fp32",
         ranks=ALONE,
         compiled=False,
     ):
@@ -61,6 +61,7 @@ class Trainer:
         self.ranks, self.seed = ranks, memory["seed"]
         self.record = Record(experiment, memory, ranks=ranks)
         self.verdict = None
+        self.lap_at = time.monotonic()
         model = model.to(device, memory_format=torch.channels_last)
         self.step_bytes = model.activation_bytes(
             schedule.batch_size // ranks.world, store.options.views, store.options.box
@@ -97,8 +98,14 @@ class Trainer:
         restore_weights(self.model, content["state_dict"], path)
         self.optimizer.load_state_dict(content["optimizer"])
 
-    def run(self):
+    def run(self, after_epoch=None):
         """Train to the last epoch.
+
+        Parameters
+        ----------
+        after_epoch : callable, optional
+            Called with the line of the log of each epoch, once its checkpoint is due
+            or written; an exception from it ends the run as Ctrl-C does.
 
         Returns
         -------
@@ -112,6 +119,7 @@ class Trainer:
             as it is after KeyboardInterrupt.
         """
         steps = self.feed.steps
+        self.lap_at = time.monotonic()
         bar = tqdm(
             total=steps * self.schedule.epochs,
             initial=steps * self.state.epoch,
@@ -123,6 +131,8 @@ class Trainer:
             while self.state.epoch < self.schedule.epochs:
                 entry = self._epoch(self.state.epoch + 1, bar)
                 self._finish(entry)
+                if after_epoch is not None:
+                    after_epoch(entry)
         except torch.OutOfMemoryError as error:
             raise ResourceError(
                 f"{self.device} has too little memory for --batch_size "
@@ -136,7 +146,6 @@ class Trainer:
 
     def _epoch(self, number, bar):
         """Train one epoch; return its line of the log."""
-        began = time.monotonic()
         self.model.train()
         monitor = Monitor(self.feed.steps, self.device)
         for step, (views1, views2, rows) in enumerate(self.feed.epoch(number)):
@@ -146,7 +155,15 @@ class Trainer:
                 group["lr"] = rate
             with autocast(self.device, self.precision):
                 p1, p2, z1, z2 = self.network(views1, views2)
-            loss, cosine = self._losses(p1, p2, z1, z2)
+            loss, cosine = training_loss(
+                p1,
+                p2,
+                z1,
+                z2,
+                loss=self.recipe.loss,
+                temperature=self.recipe.temperature,
+                simsiam_weight=self.recipe.simsiam_weight,
+            )
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()
@@ -157,16 +174,17 @@ class Trainer:
             "epoch": number,
             **monitor.summary(self.ranks),
             "lr": rate,
-            "time": time.monotonic() - began,
+            "time": self._lap(),
         }
 
-    def _losses(self, p1, p2, z1, z2):
-        """Return what is minimised, and SimSiam's part of it."""
-        cosine = simsiam_loss(p1, p2, z1, z2)
-        if not self.recipe.temperature:
-            return cosine, cosine
-        contrast = contrastive_loss(z1, z2, self.recipe.temperature)
-        return contrast + self.recipe.cosine_weight * cosine, cosine
+    def _lap(self):
+        """Return the seconds since the last lap; that of an epoch holds all its work.
+
+        What follows the steps of an epoch (recalibration, checkpoint) counts for the
+        next one, so that the times of a run add up.
+        """
+        before, self.lap_at = self.lap_at, time.monotonic()
+        return self.lap_at - before
 
     def _show(self, bar, monitor, step):
         """Advance the bar; the loss is fetched only when the bar is drawn."""
@@ -215,7 +233,7 @@ class Trainer:
         if self.verdict.verdict == "collapsed" and not last and self.ranks.is_main:
             warn(
                 f"after epoch {self.state.epoch} {self.verdict.message}; stop with "
-                "Ctrl-C, and try a lower --lr or the default --recipe"
+                "Ctrl-C, and try a lower --lr or --recipe contrastive"
             )
         if self.schedule.keep_all:
             self.record.keep()
