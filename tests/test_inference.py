@@ -237,7 +237,7 @@ def test_bf16_embeddings_are_close_to_float32(stores, checkpoints):
     # bf16, by no more than 2^-8 of their size; at worst all that adds up.
     layers = sum(isinstance(m, torch.nn.Conv2d) for m in run.model.modules())
     error = (half - full).norm(dim=1) / full.norm(dim=1)
-    assert error.median() < 3 * layers * 2**-8
+    assert 2**-16 < error.median() < 3 * layers * 2**-8  # float32 would be below
     # Which candidates are alike is what the maps are made of: each stays itself.
     nearest = torch.cdist(half, full).argmin(dim=1)
     assert torch.equal(nearest, torch.arange(len(store)))
