@@ -108,18 +108,26 @@ def patch_source(store, device):
         (rows, places) of ``PatchStore.gather`` -> Tensor of uint8, (B, V, S, S).
     """
     if device.type == "cuda" and store.nbytes < _room(device):
-        shape = (len(store), *store.options.patch_shape)
-        everything = torch.empty(shape, dtype=torch.uint8, device=device)
-        for start, shard in zip(store.starts, store.shards, strict=False):
-            part = everything[start : start + len(shard.coords)]
-            part.copy_(torch.from_numpy(np.array(shard.patches)))
-
-        def from_device(rows, places):
-            index = torch.from_numpy(np.stack([rows, places])).to(device)
-            return everything[index[0], index[1]]
-
-        return from_device
+        try:
+            return resident_source(store, device)
+        except torch.OutOfMemoryError:  # another program took what was free
+            torch.cuda.empty_cache()
     return host_source(store, device)
+
+
+def resident_source(store, device):
+    """Return a function as `patch_source` does, with all patches on the device."""
+    shape = (len(store), *store.options.patch_shape)
+    everything = torch.empty(shape, dtype=torch.uint8, device=device)
+    for start, shard in zip(store.starts, store.shards, strict=False):
+        part = everything[start : start + len(shard.coords)]
+        part.copy_(torch.from_numpy(np.array(shard.patches)))
+
+    def from_device(rows, places):
+        index = torch.from_numpy(np.stack([rows, places])).to(device)
+        return everything[index[0], index[1]]
+
+    return from_device
 
 
 def host_source(store, device):
