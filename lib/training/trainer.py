@@ -117,6 +117,7 @@ class Trainer:
             initial=steps * self.state.epoch,
             unit="step",
             desc="training",
+            mininterval=1,  # each drawing waits for the GPU, see `_show`
             disable=None if self.ranks.is_main else True,
         )
         try:
