@@ -1,5 +1,7 @@
 """A small labelled-by-construction data set that several test files share."""
 
+import os
+
 import mrcfile
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from lib.patches.options import PatchOptions
 from lib.patches.preparation import prepare_store
 
 SHAPE = (24, 72, 72)  # (Z, Y, X)
+# Where the tests marked "gpu" run: "cuda" in ``make gpu``.
+TEST_DEVICE = os.environ.get("TEST_DEVICE", "cpu")
 ANGLES = np.arange(-30, 31, 10.0)
 
 

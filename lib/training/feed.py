@@ -136,8 +136,8 @@ def host_source(store, device):
     def from_host(rows, places):
         batch = torch.from_numpy(store.gather(rows, places))
         if device.type == "cuda":
-            batch = batch.pin_memory().to(device, non_blocking=True)
-        return batch
+            batch = batch.pin_memory()
+        return batch.to(device, non_blocking=True)
 
     return from_host
 
