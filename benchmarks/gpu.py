@@ -14,38 +14,39 @@ import argparse
 import signal
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.gpu_report import Report
-from benchmarks.gpu_stage import LIMITS, run_apart, run_here
 from lib.errors import ResourceError, run_script
 
-OLDEST = (2, 8)  # torch
+OLDEST_PYTHON, OLDEST_TORCH = (3, 10), (2, 8)
+NEEDED = ("torch", "numpy", "scipy", "pandas", "sklearn", "mrcfile", "pytest")
 ALL_SECONDS = 580  # of all stages together
 
 
 def main():
     """Run the stages and keep their report."""
-    options = _options()
+    require_packages()
+    from benchmarks.gpu_report import Report
+    from benchmarks.gpu_stage import LIMITS, run_apart, run_here
+
+    options = _options(LIMITS)
     if options.stage:  # one of the processes that this one starts
         run_here(options.stage, options.device, options.smoke, options.result)
         return
     require_torch(options.device)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    names = [name for name in LIMITS if name in (options.stages or LIMITS)]
-    names = ["machine", *(name for name in names if name != "machine")]
+    wanted = options.stages or LIMITS
+    names = ["machine", *(n for n in LIMITS if n in wanted and n != "machine")]
     command = f"python benchmarks/gpu.py {' '.join(sys.argv[1:])}".strip()
     report = Report(options.output, command, names)
     deadline = time.monotonic() + ALL_SECONDS
     for name in names:
         print(f"{name} ...", end="", flush=True)
         outcome = run_apart(
-            name,
-            device=options.device,
-            smoke=options.smoke,
-            deadline=deadline,
+            name, device=options.device, smoke=options.smoke, deadline=deadline
         )
         report.add(name, outcome)
         print(f" {outcome.verdict}, {outcome.seconds:.0f} s", flush=True)
@@ -53,7 +54,7 @@ def main():
     sys.exit(1 if report.failed else 0)
 
 
-def _options():
+def _options(stages):
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -61,9 +62,9 @@ def _options():
     add(
         "--stages",
         nargs="+",
-        choices=tuple(LIMITS),
+        choices=tuple(stages),
         metavar="STAGE",
-        help=f"of {', '.join(LIMITS)} (default: all)",
+        help=f"of {', '.join(stages)} (default: all)",
     )
     add("--output", type=Path, default=Path("gpu_report.md"), help="(%(default)s)")
     add("--device", choices=("cuda", "cpu"), default="cuda", help="cpu: does it run?")
@@ -73,28 +74,38 @@ def _options():
     return parser.parse_args()
 
 
+def require_packages():
+    """Refuse a Python that is too old or lacks what is needed, in one line."""
+    if sys.version_info < OLDEST_PYTHON:
+        oldest = _dotted(OLDEST_PYTHON)
+        refuse(f"is {sys.version.split()[0]}, and {oldest} or later is needed")
+    missing = [name for name in NEEDED if find_spec(name) is None]
+    if missing:
+        refuse(f"has no {', '.join(missing)}")
+
+
 def require_torch(device):
-    """Refuse a Python that cannot do it, in one line."""
-    advice = "name another Python: make gpu PYTHON=/path/to/python"
-    try:
-        import torch
-    except ImportError as error:
-        raise ResourceError(
-            f"{sys.executable} has no torch ({error}); {advice}"
-        ) from error
+    """Refuse a torch that is too old or sees no GPU, in one line."""
+    import torch
+
     version = torch.__version__
-    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
-        oldest = ".".join(map(str, OLDEST))
-        raise ResourceError(
-            f"{sys.executable} has torch {version}, and {oldest} or later is needed; "
-            f"{advice}"
-        )
+    if tuple(map(int, version.split(".")[:2])) < OLDEST_TORCH:
+        refuse(f"has torch {version}, and {_dotted(OLDEST_TORCH)} or later is needed")
     if device == "cuda" and not torch.cuda.is_available():
-        built = "is not built for CUDA" if not torch.version.cuda else "sees no GPU"
-        raise ResourceError(
-            f"torch {version} of {sys.executable} {built}; {advice}, on a machine with "
-            "a GPU"
-        )
+        built = torch.version.cuda or torch.version.hip
+        refuse(f"has torch {version}, which {'sees no' if built else 'knows no'} GPU")
+
+
+def refuse(reason):
+    """Say what is wrong with this Python, and the way out."""
+    raise ResourceError(
+        f"{sys.executable} {reason}; on a machine with a GPU, name the Python that has "
+        "a torch for it: make gpu PYTHON=/path/to/python"
+    )
+
+
+def _dotted(version):
+    return ".".join(map(str, version))
 
 
 if __name__ == "__main__":

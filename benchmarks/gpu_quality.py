@@ -8,7 +8,10 @@ raw pixels and the untrained network.
 
 import os
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
+
+import numpy as np
 
 from benchmarks.gpu_floors import ARCH, recipe
 from benchmarks.gpu_stage import PROJECT, Row
@@ -37,14 +40,28 @@ def quality(device, smoke):
             templates=templates,
         )
         for mode in ARCH:
-            table, health = _trained(mode, image_list, folder, form, device)
-            yield from _measured(mode, kind, table, health, image_list, form, device)
+            table, short, health = _trained(mode, image_list, folder, form, device)
+            yield from _measured(mode, kind, table, image_list, form, device)
+            yield Row(f"{mode}: its own verdict", health.message)
+            cosines = (_unit(table.pred) * _unit(short)).sum(1)
+            yield Row(
+                f"{mode}: map in bf16 against float32, lowest cosine of a row",
+                f"{cosines.min():.5f}",
+                goal="" if smoke else "at least 0.999",
+                met=None if smoke else bool(cosines.min() >= 0.999),
+            )
 
 
 def _trained(mode, image_list, folder, form, device):
-    """Train and embed as the scripts do; return the table and the verdict."""
-    from dataclasses import asdict
+    """Train and embed as the scripts do.
 
+    Returns
+    -------
+    table : EmbeddingTable
+    short : ndarray, shape (N, D)
+        Its ``pred`` in bf16.
+    health : lib.training.health.Health
+    """
     import torch
 
     from lib.artifacts import ExperimentDir
@@ -52,6 +69,7 @@ def _trained(mode, image_list, folder, form, device):
     from lib.patches.options import PatchOptions
     from lib.patches.preparation import prepare_store
     from lib.runtime import ALONE
+    from lib.training.embedding import embed_store
     from lib.training.inference import TrainedRun, embed
     from lib.training.models import build_model
     from lib.training.schedule import Schedule
@@ -98,10 +116,22 @@ def _trained(mode, image_list, folder, form, device):
         ranks=ALONE,
         exp_id="run",
     )
-    return table, health
+    _, short = embed_store(
+        run.model,
+        store,
+        batch_size=256,
+        device=device,
+        precision="bf16",
+        **run.normalisation,
+    )
+    return table, short, health
 
 
-def _measured(mode, kind, table, health, image_list, form, device):
+def _unit(rows):
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+def _measured(mode, kind, table, image_list, form, device):
     """Yield a row for what each kind of features knows about the labels."""
     from benchmarks.quality_labels import Evaluation
     from benchmarks.quality_metrics import chance, knn_accuracy, pca_features
@@ -132,4 +162,3 @@ def _measured(mode, kind, table, health, image_list, form, device):
         if "pred" in name and form is FULL:
             row.goal, row.met = "above PCA", own > floor
         yield row
-    yield Row(f"{mode}: its own verdict", health.message)

@@ -158,7 +158,7 @@ def run_apart(name, *, device, smoke, deadline):
         lines = result.read_text().splitlines() if result.exists() else []
         rows = [Row(**json.loads(line)) for line in lines]
         text = said.read_text(errors="replace") if verdict != "done" else ""
-    error = "\n".join(text.strip().splitlines()[-15:])
+    error = "\n".join(text.strip().splitlines()[-40:])
     return Outcome(verdict, rows, time.monotonic() - began, error)
 
 

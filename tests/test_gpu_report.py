@@ -105,7 +105,7 @@ def test_without_a_gpu_it_refuses_in_one_line(tmp_path):
     ("torch", "words"),
     [
         (None, "has no torch"),
-        ("__version__ = '2.7.1+cu126'", "torch 2.7.1.cu126, and 2.8 or later"),
+        ("__version__ = '2.7.1+cu126'", "has torch 2.7.1.cu126, and 2.8 or later"),
     ],
 )
 def test_another_torch_is_refused_in_one_line(tmp_path, torch, words):
