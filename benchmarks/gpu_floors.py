@@ -15,6 +15,7 @@ NORMALISATION = {
     "simsiam2d3d": {"mean": [0.5, 0.5], "std": [0.2, 0.2]},
     "simsiam3d": {"mean": [0.5], "std": [0.2]},
 }
+SLOW_STEP = 0.2  # seconds; on such a card a run has fewer epochs
 GPU_SHARE = 0.7  # of the memory of a card that a training step may need
 
 
@@ -157,19 +158,18 @@ def fitting_count(each, wanted_seconds, least, most):
 
 
 def whole_run(mode, batch_size, device, smoke, *, run_seconds=12, goal=None):
-    """Yield a whole run of training against the bare network: 20 epochs, as a user's.
+    """Yield a whole run of training, as a user's, against the bare network.
 
     The steps of an epoch are as many as this card does in its share of
     `run_seconds`, so that a slow one is not waited for.
     """
-    box, epochs = (8, 2) if smoke else (BOX, 20)
+    box = 8 if smoke else BOX
     batch_size = fitting_batch(8 if smoke else batch_size, mode, device, box)
     step = BareStep(new_model(mode, device), mode, batch_size, device, box=box)
     step()
     once = seconds(step, device, repeats=1 if smoke else 5)
-    steps = fitting_count(once, run_seconds / epochs, 2 if smoke else 4, 40)
-    if smoke:
-        steps = 2
+    epochs = 2 if smoke else 20 if once < SLOW_STEP else 5
+    steps = 2 if smoke else fitting_count(once, run_seconds / epochs, 4, 100)
     store = noise_store(mode, steps * batch_size, box)
 
     def epoch_of_bare_steps():

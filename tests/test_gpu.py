@@ -35,6 +35,9 @@ from lib.training.trainer import Trainer
 pytestmark = pytest.mark.gpu
 CPU, META = torch.device("cpu"), torch.device("meta")
 ON_GPU = TEST_DEVICE == "cuda"
+# Of a loss after some steps. Adam makes steps of noise too, so that the last digits
+# of a GPU's sums, whose order is free, are seen in the second or third.
+ROUNDING = 0.03
 MODES = ("simsiam2d3d", "simsiam3d")
 ARCH = {"simsiam2d3d": "simsiam2d3d_18", "simsiam3d": "simsiam2d_18"}
 
@@ -194,7 +197,7 @@ def test_training_follows_the_cpus(stores, tmp_path, device):
         trainer = make_trainer(stores["simsiam3d"], tmp_path / name, place)
         trainer.run()
         curves.append(losses(trainer))
-    assert curves[1] == pytest.approx(curves[0], rel=0.01)
+    assert curves[1] == pytest.approx(curves[0], rel=ROUNDING)
 
 
 def test_training_falls_in_the_precision_of_the_device(stores, tmp_path, device):
@@ -222,10 +225,19 @@ def test_run_goes_on_where_another_device_left_it(
     make_trainer(store, tmp_path / "moved", before, 1, name=name).run()
     moved = make_trainer(store, tmp_path / "moved", after, 2, name=name)
     moved.resume()
-    for state in moved.optimizer.state.values():
-        assert {v.device for v in state.values() if torch.is_tensor(v)} <= {after}
+    kept = load_checkpoint(tmp_path / "moved" / "model_last.pth")
+    for key, value in moved.model.state_dict().items():
+        assert torch.equal(value.cpu(), kept["state_dict"][key])
+    states = list(moved.optimizer.state_dict()["state"].values())
+    for state, expected in zip(
+        states, kept["optimizer"]["state"].values(), strict=True
+    ):
+        for key, value in state.items():
+            assert value is None or value.device == after
+            assert value is None or torch.equal(value.cpu(), expected[key])
+    assert states or name == "milopyp"  # plain SGD has none
     moved.run()
-    assert losses(moved) == pytest.approx(losses(whole), rel=0.01)
+    assert losses(moved) == pytest.approx(losses(whole), rel=ROUNDING)
 
 
 def test_resumed_run_is_the_uninterrupted_one(stores, tmp_path, device):
@@ -246,7 +258,7 @@ def test_resumed_run_is_the_uninterrupted_one(stores, tmp_path, device):
     again = make_trainer(store, tmp_path / "cut", device)
     again.resume()
     again.run()
-    assert losses(again) == pytest.approx(losses(whole), rel=0.01 if ON_GPU else 0)
+    assert losses(again) == pytest.approx(losses(whole), rel=ROUNDING if ON_GPU else 0)
 
 
 def full(*_, **__):
@@ -374,4 +386,4 @@ def test_two_ranks_have_the_losses_of_one(tmp_path):
         [entry["loss"] for entry in load_checkpoint(f / "model_last.pth")["history"]]
         for f in (one, two)
     ]
-    assert curves[1] == pytest.approx(curves[0], rel=0.02)
+    assert curves[1] == pytest.approx(curves[0], rel=ROUNDING)
