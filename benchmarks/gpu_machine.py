@@ -15,7 +15,7 @@ def machine(device, _smoke):
     """Yield what a reader must know to compare."""
     import torch
 
-    yield Row("system", platform.platform(), memory=0)
+    yield Row("system", platform.platform())
     cores = len(os.sched_getaffinity(0))
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     yield Row("cores and memory", f"{cores} {platform.machine()}, {memory:.0f} GiB")

@@ -15,7 +15,7 @@ ABOUT_A_SECOND = 1.25
 
 def candidates(device, smoke):
     """Yield the search of a tomogram, with few sigmas and with many."""
-    shape = TINY if smoke else _fitting_shape(device)
+    shape = TINY if smoke else fitting_shape(device)
     volume = noise_volume(shape)
     # The GPU's way on the CPU too: "cpu:0" is not "cpu" to the search.
     where = "cpu:0" if device.type == "cpu" else device
@@ -67,7 +67,8 @@ def noise_volume(shape):
     return np.clip(128 + 40 * noise / noise.std(), 0, 255).astype(np.uint8)
 
 
-def _fitting_shape(device):
+def fitting_shape(device):
+    """Return the shape of the largest tomogram whose search fits on the card."""
     import torch
 
     if device.type != "cuda":

@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -116,8 +115,8 @@ def run_here(name, device, smoke, result):
         row = next(rows, None)
         if row is None:
             return
-        if on_gpu and row.memory is None:
-            row.memory = torch.cuda.max_memory_allocated()
+        if on_gpu:
+            row.memory = torch.cuda.max_memory_allocated() or None
         if smoke and row.ratio is not None:  # nothing is aimed at with so little work
             row.goal, row.met = "", None
         with result.open("a") as stream:
@@ -189,9 +188,3 @@ def _end(process):
     except ProcessLookupError:
         return
     process.wait()
-
-
-def failure(what):
-    """Return the row of the exception that is being handled."""
-    text = traceback.format_exc().strip().splitlines()
-    return Row(what, "failed", met=False, detail="\n".join(text[-8:]))

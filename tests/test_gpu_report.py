@@ -9,8 +9,9 @@ from importlib.metadata import PackageNotFoundError, packages_distributions, req
 from pathlib import Path
 
 import pytest
+import torch
 
-from benchmarks import gpu_stage, stand_ins
+from benchmarks import gpu_floors, gpu_search, gpu_stage, stand_ins
 from benchmarks.gpu_report import Report, table
 from benchmarks.gpu_stage import LIMITS, Outcome, Row, run_apart
 
@@ -102,18 +103,18 @@ def test_without_a_gpu_it_refuses_in_one_line(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("torch", "words"),
+    ("version", "words"),
     [
         (None, "has no torch"),
         ("__version__ = '2.7.1+cu126'", "has torch 2.7.1.cu126, and 2.8 or later"),
     ],
 )
-def test_another_torch_is_refused_in_one_line(tmp_path, torch, words):
-    if torch is None:
+def test_another_torch_is_refused_in_one_line(tmp_path, version, words):
+    if version is None:
         text = HIDING.format(hidden={"torch"})
         (tmp_path / "sitecustomize.py").write_text(text)
     else:
-        (tmp_path / "torch.py").write_text(torch)
+        (tmp_path / "torch.py").write_text(version)
     ran = gpu(env={**os.environ, "PYTHONPATH": str(tmp_path)})
     assert ran.returncode == 2
     assert len(ran.stderr.splitlines()) == 1
@@ -165,6 +166,36 @@ def test_stage_that_does_not_end_is_ended_with_its_rows(monkeypatch):
     assert outcome.verdict == "too slow"
     assert [row.what for row in outcome.rows] == ["early"]
     assert time.monotonic() - began < 60
+
+
+def test_make_gpu_takes_the_python_it_is_given_and_installs_nothing():
+    command = ["make", "-n", "gpu", "PYTHON=/some/python", "GPU=--stages train"]
+    said = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    assert said.stdout.split() == [
+        "/some/python",
+        "benchmarks/gpu.py",
+        "--stages",
+        "train",
+    ]
+
+
+@pytest.mark.parametrize(("gigabytes", "smaller"), [(80, False), (4, True)])
+def test_small_card_gets_less_work(monkeypatch, gigabytes, smaller):
+    free = int(gigabytes * 1e9)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (free, free))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: True)
+    card = torch.device("cuda", 0)
+    batch = gpu_floors.fitting_batch(1024, "simsiam2d3d", card)
+    model = gpu_floors.new_model("simsiam2d3d", "cpu")
+    assert (batch < 1024) == smaller
+    assert model.activation_bytes(batch, 2, gpu_floors.BOX) / 2 < free
+    assert (gpu_search.fitting_shape(card) != gpu_search.FULL) == smaller
+
+
+def test_slow_card_gets_as_much_as_its_time_allows():
+    assert gpu_floors.fitting_count(0.5, 5, 4, 100) == 10
+    assert gpu_floors.fitting_count(60, 5, 4, 100) == 4
+    assert gpu_floors.fitting_count(0.001, 5, 4, 100) == 100
 
 
 def test_no_stage_begins_when_the_time_is_spent():
