@@ -57,12 +57,15 @@ class PairFeed:
         """
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
         order = torch.randperm(len(self.store), generator=generator).numpy()
-        plans = (
-            self._plan(rows, generator) for rows in np.array_split(order, self.steps)
-        )
-        for plan, patches in ahead(plans, self._patches):
-            rows, _, draws = plan
-            yield (*self._augmented(patches, draws), rows)
+
+        def made(rows):
+            rows, places, draws = self._plan(rows, generator)
+            return rows, self._augmented(self._patches(rows, places), draws)
+
+        # All of it beside the network: a GPU is soon done with a step, and what the
+        # host does between two of them adds to it.
+        for rows, views in ahead(np.array_split(order, self.steps), made):
+            yield (*views, rows)
 
     def _plan(self, rows, generator):
         """Draw what happens to a global batch and keep this rank's part."""
@@ -75,8 +78,7 @@ class PairFeed:
         mine = slice(rank, len(rows) // world * world, world)
         return rows[mine], places[mine], [d.part(mine) for d in draws]
 
-    def _patches(self, plan):
-        rows, places, _ = plan
+    def _patches(self, rows, places):
         first = np.full_like(places, self.store.options.pairing.first)
         return self.source(
             np.concatenate([rows, rows]), np.concatenate([first, places])
@@ -148,13 +150,13 @@ def _room(device):
 
 
 def ahead(plans, work):
-    """Yield (plan, work(plan)), the next one made while the current is used."""
+    """Yield work(plan) in their order, the next one made while the current is used."""
     with ThreadPoolExecutor(1) as pool:
         waiting = None
         for plan in plans:
-            coming = plan, pool.submit(work, plan)
+            coming = pool.submit(work, plan)
             if waiting is not None:
-                yield waiting[0], waiting[1].result()
+                yield waiting.result()
             waiting = coming
         if waiting is not None:
-            yield waiting[0], waiting[1].result()
+            yield waiting.result()
