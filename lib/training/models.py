@@ -239,7 +239,8 @@ def effective_rank(embeddings):
 
 def spectrum_rank(covariance):
     """Return the effective rank of a covariance (D, D); see `effective_rank`."""
-    spectrum = torch.linalg.eigvalsh(covariance.double()).clamp(min=0)
+    # On the CPU: for a hundred numbers a GPU would have to load its solver first.
+    spectrum = torch.linalg.eigvalsh(covariance.double().cpu()).clamp(min=0)
     share = spectrum / spectrum.sum().clamp(min=1e-300)
     return float(torch.exp(-(share * share.clamp(min=1e-300).log()).sum()))
 
