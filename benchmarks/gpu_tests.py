@@ -7,6 +7,7 @@ import threading
 
 from benchmarks.gpu_stage import PROJECT, Row
 
+FILES = ("test_gpu.py", "test_gpu_training.py")
 IN_SMOKE = "resident or augmentation"  # the rest runs on the CPU in ``make test``
 
 
@@ -16,7 +17,7 @@ def tests(device, smoke):
 
     os.environ["TEST_DEVICE"] = device.type  # see tests/conftest.py
     sys.path.insert(0, str(PROJECT / "tests"))  # for the ranks that tests start
-    arguments = [str(PROJECT / "tests" / "test_gpu.py"), "-m", "gpu"]
+    arguments = [*(str(PROJECT / "tests" / name) for name in FILES), "-m", "gpu"]
     arguments += ["--rootdir", str(PROJECT), "-c", str(PROJECT / "pyproject.toml")]
     # A warning of a version that we do not pin is no fault.
     arguments += ["-o", "filterwarnings=", "-p", "no:cacheprovider"]

@@ -9,11 +9,29 @@ import pytest
 from lib.inputs.image_list import read_image_list
 from lib.patches.options import PatchOptions
 from lib.patches.preparation import prepare_store
+from lib.runtime import choose_device
 
 SHAPE = (24, 72, 72)  # (Z, Y, X)
 # Where the tests marked "gpu" run: "cuda" in ``make gpu``.
 TEST_DEVICE = os.environ.get("TEST_DEVICE", "cpu")
 ANGLES = np.arange(-30, 31, 10.0)
+
+
+@pytest.fixture(scope="session")
+def device():
+    """Return where the tests marked "gpu" run."""
+    return choose_device("0" if TEST_DEVICE == "cuda" else "-1")
+
+
+@pytest.fixture
+def one_thread():
+    """Keep threads from waiting for each other over tiny patches."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def write_tomogram(path, seed, shape=SHAPE, order="zxy"):

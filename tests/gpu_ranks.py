@@ -1,4 +1,4 @@
-"""Processes that train together, for the tests on a GPU: started by spawn."""
+"""What the tests on a GPU share; processes that train together, started by spawn."""
 
 import os
 import socket
@@ -24,6 +24,13 @@ from lib.training.schedule import Schedule  # noqa: E402
 from lib.training.trainer import Trainer  # noqa: E402
 
 MODE, BOX, COUNT = "simsiam3d", 8, 32
+
+
+def full(*_, **__):
+    """Take more memory than there is."""
+    if os.environ.get("TEST_DEVICE") == "cuda":
+        return torch.empty(1 << 50, dtype=torch.uint8, device="cuda")
+    raise torch.OutOfMemoryError  # PyTorch's of GPUs: the CPU has another
 
 
 def start(work, world, **arguments):
