@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_runs import finish, start_command
 
 from benchmarks import gpu_floors, gpu_search, gpu_stage, stand_ins
 from benchmarks.gpu_report import Report, table
@@ -75,7 +77,7 @@ def gpu(*arguments, env=None):
         env=env or {**os.environ, "OMP_NUM_THREADS": "1"},
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=1800,
     )
 
 
@@ -135,12 +137,26 @@ def test_stage_that_fails_leaves_its_rows_and_the_others(tmp_path):
     assert "Not there yet: loader." in text
 
 
-def test_interrupted_run_has_written_its_part(tmp_path):
-    report = Report(tmp_path / "r.md", "make gpu", ["train", "embed"])
-    rows = [Row("a run", "9 patches/s")]
-    with pytest.raises(KeyboardInterrupt):
-        report.add("train", Outcome("interrupted", rows, 1.0))
-    assert "9 patches/s" in (tmp_path / "r.md").read_text()
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_run_leaves_its_part_and_no_process(tmp_path, number):
+    path = tmp_path / "r.md"
+    command = [PROJECT / "benchmarks" / "gpu.py", "--device", "cpu", "--smoke"]
+    process = start_command(
+        [*command, "--output", path, "--stages", "machine", "train"]
+    )
+    began = time.monotonic()
+    while "## machine" not in (path.read_text() if path.exists() else ""):
+        assert time.monotonic() - began < 300
+        time.sleep(0.1)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    while not (started := children.read_text().split()):
+        time.sleep(0.05)
+    process.send_signal(number)
+    finish(process, code=128 + signal.SIGINT)
+    text = path.read_text()
+    assert "| Python and torch |" in text
+    assert "**interrupted**" in text
+    assert not any(Path(f"/proc/{pid}").exists() for pid in started)
 
 
 def test_columns_that_say_nothing_are_left_out():
