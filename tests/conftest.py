@@ -3,10 +3,10 @@
 import os
 
 import pytest
-from hypothesis import HealthCheck, settings
 
 from lib.inputs.image_list import read_image_list
 from lib.patches.preparation import prepare_store
+from lib.runtime import choose_device
 from tests.data_sets import small_options, write_data_set
 
 # More threads only wait for each other over arrays as small as these, here and in
@@ -17,11 +17,36 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NUMBA_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-# A busy machine is slow, not wrong.
-settings.register_profile(
-    "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
-settings.load_profile("unhurried")
+# Where the tests marked "gpu" run: "cuda" in ``make gpu``.
+TEST_DEVICE = os.environ.get("TEST_DEVICE", "cpu")
+
+try:
+    from hypothesis import HealthCheck, settings
+except ImportError:  # make gpu needs little beside torch, and none of these tests
+    pass
+else:
+    # A busy machine is slow, not wrong.
+    settings.register_profile(
+        "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("unhurried")
+
+
+@pytest.fixture(scope="session")
+def device():
+    """Return where the tests marked "gpu" run."""
+    return choose_device("0" if TEST_DEVICE == "cuda" else "-1")
+
+
+@pytest.fixture
+def one_thread():
+    """Keep threads from waiting for each other over tiny patches."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,12 @@
+import sys
+
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
-from lib.errors import ArtifactError, OptionError
+from lib.errors import ArtifactError, OptionError, ResourceError
+from lib.training import vision
 from lib.training.losses import negative_cosine, simsiam_loss
 from lib.training.models import (
     build_model,
@@ -191,3 +195,38 @@ def test_layers_computed_twice_keep_less():
     plain = kept()
     model.recompute = True
     assert kept() < 0.7 * plain
+
+
+@pytest.mark.parametrize("name", ["BasicBlock", "Bottleneck"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_blocks_are_torchvisions_bit_for_bit(name, stride):
+    resnet = vision._torchvision().models.resnet
+
+    def made(block):
+        torch.manual_seed(0)
+        width = 8 * block.expansion
+        shortcut = nn.Conv2d(width, width, 1, stride=2) if stride == 2 else None
+        return block(width, 8, stride, shortcut)
+
+    ours, theirs = made(getattr(vision, name)), made(getattr(resnet, name))
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    for own, peer in zip(
+        ours.state_dict().values(), theirs.state_dict().values(), strict=True
+    ):
+        assert torch.equal(own, peer)
+    x = torch.randn(3, ours.conv1.in_channels, 6, 6)
+    results = []
+    for block in (ours, theirs):
+        y = block(x)
+        y.square().sum().backward()
+        results.append([y, *(p.grad for p in block.parameters())])
+    for own, peer in zip(*results, strict=True):
+        assert torch.equal(own, peer)
+
+
+def test_weights_that_were_asked_for_and_cannot_be_had_are_no_random_ones(
+    monkeypatch, model
+):
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    with pytest.raises(ResourceError, match="cannot be downloaded here; fetch"):
+        load_pretrained_trunk(model, "imagenet")

@@ -74,6 +74,26 @@ def test_gpu_that_is_not_there(monkeypatch):
         runtime.choose_device("7")
 
 
+def test_a_gpu_that_cannot_be_opened_is_told_in_words(monkeypatch):
+    def busy(_):
+        raise RuntimeError("CUDA error: out of memory\nCompile with TORCH_USE_CUDA_DSA")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", busy)
+    with pytest.raises(ResourceError, match=r"GPU 1 cannot .*\(CUDA error: out of me"):
+        runtime.choose_device("1")
+
+
+def test_too_little_memory_is_told_with_the_advice():
+    with (
+        pytest.raises(ResourceError, match="cuda:0 has too little memory to search t1"),
+        runtime.enough_memory("cuda:0", "to search t1"),
+    ):
+        raise torch.OutOfMemoryError
+
+
 def test_text_that_may_not_be_read(tmp_path, monkeypatch):
     def forbidden(*_):
         raise PermissionError(13, "Permission denied")

@@ -27,7 +27,7 @@ from lib.patches.scenes import load_scene
 from lib.patches.store import PatchStore, Shard
 from lib.patches.views import cut_views
 from lib.patches.workers import cores, within_memory, worker_count
-from lib.runtime import ALONE
+from lib.runtime import ALONE, enough_memory
 
 STORE_SCHEMA = 3
 CACHE_NAME = ".patches"
@@ -144,17 +144,22 @@ def _prepare(row, folder, options, device, threads):
     _remove_abandoned(cache)
     try:
         scene, volume = load_scene(row, options, threads=threads)
-        found = find_candidates(
-            scene.volume,
-            options.sigmas,
-            box=options.box,
-            diameter=options.dog_diameter,
-            boundary=options.dog_boundary,
-            std_multiplier=options.dog_std_multiplier,
-            bright=options.bright,
-            device=device,
-            threads=threads,
+        advice = (
+            f"to search {row.name}; free it of other programs, lower --num_workers, or "
+            "prepare the tomograms on the CPU: --dry_run --gpus -1"
         )
+        with enough_memory(device, advice):
+            found = find_candidates(
+                scene.volume,
+                options.sigmas,
+                box=options.box,
+                diameter=options.dog_diameter,
+                boundary=options.dog_boundary,
+                std_multiplier=options.dog_std_multiplier,
+                bright=options.bright,
+                device=device,
+                threads=threads,
+            )
         facts = {
             "name": row.name,
             "rec_path": str(row.rec_path),

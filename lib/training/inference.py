@@ -9,6 +9,7 @@ import numpy as np
 from lib.artifacts import EmbeddingTable
 from lib.errors import ArtifactError, user_files, warn
 from lib.patches.options import PatchOptions
+from lib.runtime import enough_memory
 from lib.training.augment import centre_crop
 from lib.training.checkpoints import (
     agree,
@@ -106,15 +107,16 @@ def embed(run, store, path, *, batch_size, device, precision, ranks, exp_id):
         None on ranks that do not write.
     """
     normalisation = run.normalisation_for(store)
-    proj, pred = embed_store(
-        run.model,
-        store,
-        batch_size=batch_size,
-        device=device,
-        precision=precision,
-        ranks=ranks,
-        **normalisation,
-    )
+    with enough_memory(device, f"for --batch_size {batch_size}; give a smaller one"):
+        proj, pred = embed_store(
+            run.model,
+            store,
+            batch_size=batch_size,
+            device=device,
+            precision=precision,
+            ranks=ranks,
+            **normalisation,
+        )
     if not ranks.is_main:
         return None
     if not np.isfinite(pred).all():
