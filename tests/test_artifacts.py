@@ -4,7 +4,6 @@ import io
 import json
 import os
 import pickle
-import socket
 import subprocess
 import sys
 import zipfile
@@ -33,6 +32,7 @@ from lib.artifacts import (
     whole_folder,
     write_row_record,
 )
+from lib.artifacts.writing import partial_prefix
 from lib.errors import ArtifactError
 
 PROVENANCE = {"exp_id": "t", "tomograms": {"tomo1": {"shape": [9, 8, 7]}}}
@@ -507,8 +507,8 @@ def test_damaged_record_is_refused(tmp_path, text):
 
 
 def partial_of(folder, name, *, host=None, process):
-    host = host or socket.gethostname()
-    return folder / f".{name}.{host}-{process}-x1y2z3.partial"
+    ours = partial_prefix(name).replace(f"-{os.getpid()}-", f"-{process}-")
+    return folder / f"{f'.{name}.{host}-{process}-' if host else ours}x1y2z3.partial"
 
 
 def test_only_what_nobody_writes_any_more_is_removed(tmp_path):

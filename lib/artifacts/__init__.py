@@ -5,6 +5,7 @@ Every file is written beside its place and moved into it, so that it appears
 whole or not at all. Formats: ``formats.md`` of the project's documents.
 """
 
+from lib.artifacts.claims import Watch, claimed
 from lib.artifacts.embedding_table import SCHEMA_VERSION, EmbeddingTable, require_finite
 from lib.artifacts.folder import ExperimentDir
 from lib.artifacts.interactive_table import (
@@ -21,7 +22,12 @@ from lib.artifacts.rows import (
     row_record,
     write_row_record,
 )
-from lib.artifacts.writing import remove_partial_files, whole_file, whole_folder
+from lib.artifacts.writing import (
+    first_folder,
+    remove_partial_files,
+    whole_file,
+    whole_folder,
+)
 from lib.errors import ArtifactError
 
 __all__ = [
@@ -30,7 +36,10 @@ __all__ = [
     "ExperimentDir",
     "InteractiveTable",
     "SCHEMA_VERSION",
+    "Watch",
     "check_row_record",
+    "claimed",
+    "first_folder",
     "fingerprint_rows",
     "parse_coordinates",
     "read_integers",

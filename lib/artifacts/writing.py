@@ -1,19 +1,31 @@
-"""Files that appear whole or not at all."""
+"""Files and folders that appear whole or not at all.
 
+Others may write into the same folder, from other machines too: what was looked at
+may be gone, or there, when it is acted upon.
+"""
+
+import errno
 import os
 import re
+import secrets
 import shutil
-import socket
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from lib.artifacts.owners import has_ended, owner_of_this
 from lib.errors import user_files
 
 PARTIAL = ".partial"
 ABANDONED_SECONDS = 24 * 3600
 LONGEST = 150  # bytes of a name, so that host, process and ending fit into 255
+TRIES = 20  # to replace a folder that others replace at the same time
+# What a rename says when another was first: POSIX allows two words for a folder with
+# something in it; the third is for one that is gone, perhaps by a call of our own whose
+# answer the network lost.
+_SECOND = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT)
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES)
 
 
 def partial_prefix(name):
@@ -25,7 +37,7 @@ def partial_prefix(name):
         Of the file or folder that they become.
     """
     cut = name.encode()[:LONGEST].decode(errors="ignore")
-    return f".{cut}.{_host()}-{os.getpid()}-"
+    return f".{cut}.{owner_of_this()}-"
 
 
 def remove_partial_files(folder):
@@ -36,37 +48,25 @@ def remove_partial_files(folder):
     version, wrote goes when it has not changed for a day.
     """
     for path in Path(folder).glob(f".*{PARTIAL}"):
-        if not _is_abandoned(path):
-            continue
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        if _is_abandoned(path):
+            remove(path)
+
+
+def remove(path):
+    """Remove a file or folder, as far as it is there and may be removed."""
+    shutil.rmtree(path, ignore_errors=True)
+    with suppress(OSError):
+        Path(path).unlink(missing_ok=True)
 
 
 def _is_abandoned(path):
-    owner = re.search(r"\.([\w-]+)-(\d+)-[^.]*" + re.escape(PARTIAL) + "$", path.name)
-    if owner is not None and owner[1] == _host():
-        return not _runs(int(owner[2]))
+    owner = re.search(r"\.([\w-]+-\d+)-[^.]*" + re.escape(PARTIAL) + "$", path.name)
+    if owner is not None and (ended := has_ended(owner[1])) is not None:
+        return ended
     try:
         return time.time() - path.stat().st_mtime > ABANDONED_SECONDS
-    except FileNotFoundError:  # finished, or removed, meanwhile
+    except OSError:  # finished, or removed, meanwhile; or hidden from us
         return False
-
-
-def _host():
-    return re.sub(r"[^a-zA-Z0-9_-]", "_", socket.gethostname())[:32]
-
-
-def _runs(process):
-    """Return whether a process of this machine runs, whoever started it."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 @contextmanager
@@ -124,25 +124,100 @@ def whole_folder(path):
     Path
         Of a temporary folder beside `path`.
     """
+    remove_partial_files(Path(path).parent)
+    with _partial_folder(path) as partial:
+
+        def has_moved(path):  # by a call whose answer was lost
+            return path.exists() and not partial.exists()
+
+        yield partial
+        _settle(partial, Path(path), stays=has_moved)
+
+
+@contextmanager
+def first_folder(path, *, is_whole):
+    """Yield an empty folder that becomes `path`, unless another was first.
+
+    What is in it is on the disk before it appears, so that it is whole after a loss
+    of power too.
+
+    Parameters
+    ----------
+    path : path-like
+    is_whole : callable
+        Takes `path`; tells whether what is there may stay, and be taken instead.
+
+    Yields
+    ------
+    Path
+        Of a temporary folder beside `path`.
+    """
+    with _partial_folder(path) as partial:
+        yield partial
+        with user_files(path):
+            for file in partial.iterdir():
+                _sync(file)
+            _sync(partial)
+        _settle(partial, Path(path), stays=is_whole)
+
+
+@contextmanager
+def _partial_folder(path):
+    """Yield a new folder beside `path`, which goes if it is still there at the end.
+
+    Its rights are those that the system gives to any new folder there, by the user's
+    umask or the group's rules; `tempfile.mkdtemp` would give them to its owner alone.
+    """
     path = Path(path)
     with user_files():
         path.parent.mkdir(parents=True, exist_ok=True)
-    remove_partial_files(path.parent)
-    named = {"dir": path.parent, "prefix": partial_prefix(path.name), "suffix": PARTIAL}
+    partial = _beside(path)
     with user_files(path):
-        partial = Path(tempfile.mkdtemp(**named))
-        outdated = Path(tempfile.mkdtemp(**named))
+        partial.mkdir()
     try:
-        with user_files(path):
-            partial.chmod(0o777 & ~_umask())
         yield partial
-        with user_files(path):
-            if path.exists():
-                path.rename(outdated / path.name)
-            partial.rename(path)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(outdated, ignore_errors=True)
+
+
+def _beside(path):
+    return path.with_name(f"{partial_prefix(path.name)}{secrets.token_hex(4)}{PARTIAL}")
+
+
+def _settle(partial, path, *, stays):
+    """Move a folder to `path`, in the place of what is there unless that stays."""
+    with user_files(path):
+        for tries_left in reversed(range(TRIES)):
+            try:
+                partial.rename(path)
+                break
+            except OSError as error:
+                if error.errno not in _SECOND:
+                    raise
+                if stays(path):
+                    return
+                if not (tries_left and partial.exists()):
+                    raise
+            outdated = _beside(path)
+            with suppress(FileNotFoundError):
+                path.rename(outdated)
+            shutil.rmtree(outdated, ignore_errors=True)
+        _sync(path.parent)
+
+
+def _sync(path):
+    """Bring a file, or the names in a folder, to the disk where that can be asked for.
+
+    Some file systems of networks do not know it of folders.
+    """
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+    finally:
+        os.close(handle)
 
 
 def _umask():
