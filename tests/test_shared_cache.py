@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from conftest import small_options, write_data_set
 
-from lib.artifacts import claimed, claims, first_folder, whole_folder
+from lib.artifacts import claim, claims, first_folder, whole_folder
 from lib.artifacts.claims import claim_of
 from lib.inputs.image_list import read_image_list
 from lib.patches.preparation import prepare_store
@@ -24,10 +24,10 @@ JOB = PROJECT / "tests" / "shared_cache_job.py"
 SHAPE = (16, 48, 48)
 KILLED = """
 import os, pathlib, signal, sys
-from lib.artifacts import claimed, first_folder
+from lib.artifacts import claim, first_folder
 path = pathlib.Path(sys.argv[1])
 path.parent.mkdir()
-with claimed(path), first_folder(path, is_whole=bool):
+with claim(path), first_folder(path, is_whole=bool):
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
@@ -200,11 +200,11 @@ def test_files_are_on_the_disk_before_a_shard_appears(data_set, tmp_path, monkey
 @contextmanager
 def claim_of_another(path, owner):
     """Put the claim of another process there."""
-    claim = claim_of(path)
-    claim.parent.mkdir(exist_ok=True)
-    claim.write_text(f"{owner} x1y2")
-    yield claim
-    assert not claim.exists()
+    place = claim_of(path)
+    place.parent.mkdir(exist_ok=True)
+    place.write_text(f"{owner} x1y2")
+    yield place
+    assert not place.exists()
 
 
 @pytest.fixture
@@ -217,11 +217,9 @@ def one(tmp_path):
 
 def test_claim_of_a_killed_process_holds_nobody_up(one, tmp_path):
     listed, finished = one
-    killed = (
-        "import sys, os, pathlib; from lib.artifacts import claimed, first_folder\n"
-    )
+    killed = "import sys, os, pathlib; from lib.artifacts import claim, first_folder\n"
     killed += "path = pathlib.Path(sys.argv[1]); path.parent.mkdir()\n"
-    killed += "with claimed(path), first_folder(path, is_whole=bool): os.abort()\n"
+    killed += "with claim(path), first_folder(path, is_whole=bool): os.abort()\n"
     path = tmp_path / "cache" / finished.name
     subprocess.run([sys.executable, "-c", killed, path], cwd=PROJECT, check=False)
     assert len(list(path.parent.iterdir())) == 2  # its claim and what it had begun
@@ -246,18 +244,18 @@ def test_what_another_machine_is_at_is_waited_for(one, tmp_path, monkeypatch):
     listed, finished = one
     path = tmp_path / "cache" / finished.name
 
-    def work_elsewhere(claim):
+    def work_elsewhere(place):
         for _ in range(15):
             time.sleep(0.1)
-            os.utime(claim)
+            os.utime(place)
         finished.rename(path)
-        claim.unlink()
+        place.unlink()
 
     def refuse(*_, **__):
         raise AssertionError("prepared although another was at it")
 
-    with claim_of_another(path, "node7-123") as claim:
-        elsewhere = threading.Thread(target=work_elsewhere, args=(claim,))
+    with claim_of_another(path, "node7-123") as place:
+        elsewhere = threading.Thread(target=work_elsewhere, args=(place,))
         elsewhere.start()
         monkeypatch.setattr("lib.patches.preparation.load_scene", refuse)
         store = prepare(listed, path.parent)
@@ -269,22 +267,22 @@ def test_living_owner_keeps_its_claim(tmp_path, monkeypatch):
     monkeypatch.setattr(claims, "PATIENCE", 0.3)
     monkeypatch.setattr(claims, "BEAT", 0.05)
     path, watch = tmp_path / "shard", claims.Watch(tmp_path)
-    with claimed(path) as mine:
+    with claim(path) as mine:
         assert mine
         for _ in range(8):
             time.sleep(0.1)
             assert watch.free([path]) == []
-        with claimed(path) as second:
+        with claim(path) as second:
             assert not second
         assert watch.free([path]) == []
     assert watch.free([path]) == [path]
 
 
 def test_who_was_taken_for_dead_leaves_the_new_claim_alone(tmp_path):
-    claim = claim_of(tmp_path / "shard")
-    with claimed(tmp_path / "shard"):
-        claim.write_text("node7-123 x1y2")
-    assert claim.read_text() == "node7-123 x1y2"
+    place = claim_of(tmp_path / "shard")
+    with claim(tmp_path / "shard"):
+        place.write_text("node7-123 x1y2")
+    assert place.read_text() == "node7-123 x1y2"
 
 
 def test_second_takes_the_result_of_the_first(tmp_path):

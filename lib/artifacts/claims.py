@@ -7,7 +7,7 @@ its owner works it touches the claim now and then, so that others can tell that 
 alive that they cannot see.
 
 Claims only spare work. That a result is whole, and that the first one stays, is the
-matter of `lib.artifacts.writing.first_folder`; so a claim that was given up too early
+matter of `lib.artifacts.first_folder`; so a claim that was given up too early
 costs time and nothing else.
 """
 
@@ -37,7 +37,7 @@ def claim_of(path):
 
 
 @contextmanager
-def claimed(path):
+def claim(path):
     """Yield whether this process may make `path`; no other may while the block runs.
 
     Whether another has finished it has to be looked at within the block: making the
@@ -48,17 +48,17 @@ def claimed(path):
     path : Path
         In a folder that exists.
     """
-    claim, token = claim_of(path), f"{owner_of_this()} {secrets.token_hex(4)}"
+    place, token = claim_of(path), f"{owner_of_this()} {secrets.token_hex(4)}"
     with user_files(path.parent):
         try:
-            handle = os.open(claim, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+            handle = os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         except FileExistsError:
             handle = None
     if handle is None:
         yield False
         return
     ended = threading.Event()
-    beat = threading.Thread(target=_show_life, args=(claim, ended), daemon=True)
+    beat = threading.Thread(target=_show_life, args=(place, ended), daemon=True)
     try:
         with user_files(path.parent), os.fdopen(handle, "w") as stream:
             stream.write(token)
@@ -66,9 +66,9 @@ def claimed(path):
         yield True
     finally:
         ended.set()
-        if _read(claim) in (token, ""):  # not that of one who took this for dead
+        if _read(place) in (token, ""):  # not that of one who took this for dead
             with suppress(OSError):
-                claim.unlink()
+                place.unlink()
 
 
 def _show_life(claim, ended):

@@ -1,10 +1,9 @@
-"""Files and folders that appear whole or not at all.
+"""Files that appear whole or not at all.
 
 Others may write into the same folder, from other machines too: what was looked at
 may be gone, or there, when it is acted upon.
 """
 
-import errno
 import os
 import re
 import secrets
@@ -20,12 +19,6 @@ from lib.errors import user_files
 PARTIAL = ".partial"
 ABANDONED_SECONDS = 24 * 3600
 LONGEST = 150  # bytes of a name, so that host, process and ending fit into 255
-TRIES = 20  # to replace a folder that others replace at the same time
-# What a rename says when another was first: POSIX allows two words for a folder with
-# something in it; the third is for one that is gone, perhaps by a call of our own whose
-# answer the network lost.
-_SECOND = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT)
-_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES)
 
 
 def partial_prefix(name):
@@ -38,6 +31,11 @@ def partial_prefix(name):
     """
     cut = name.encode()[:LONGEST].decode(errors="ignore")
     return f".{cut}.{owner_of_this()}-"
+
+
+def beside(path):
+    """Return a name, for this process alone, for what becomes `path` or was it."""
+    return path.with_name(f"{partial_prefix(path.name)}{secrets.token_hex(4)}{PARTIAL}")
 
 
 def remove_partial_files(folder):
@@ -59,6 +57,27 @@ def remove(path):
         Path(path).unlink(missing_ok=True)
 
 
+def remove_at_once(path):
+    """Remove a file or folder so that nobody sees a part of it.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    bool
+        Whether it was there.
+    """
+    outdated = beside(path)
+    try:
+        path.rename(outdated)
+    except FileNotFoundError:
+        return False
+    remove(outdated)
+    return True
+
+
 def _is_abandoned(path):
     owner = re.search(r"\.([\w-]+-\d+)-[^.]*" + re.escape(PARTIAL) + "$", path.name)
     if owner is not None and (ended := has_ended(owner[1])) is not None:
@@ -70,7 +89,7 @@ def _is_abandoned(path):
 
 
 @contextmanager
-def whole_file(path, mode="wb"):
+def whole_file(path, mode="wb", *, new=False):
     """Open a file that appears at `path` when the block ends without error.
 
     Parameters
@@ -79,11 +98,18 @@ def whole_file(path, mode="wb"):
         Where the file shall appear; its folder is made when missing.
     mode : {"wb", "w"}
         Binary, or UTF-8 text.
+    new : bool
+        Whether nothing may be there; else it is replaced.
 
     Yields
     ------
     file object
         Of a temporary file in the same folder, synchronised before the move.
+
+    Raises
+    ------
+    FileExistsError
+        With `new`, when something is there at the end.
     """
     path = Path(path)
     with user_files():
@@ -102,7 +128,11 @@ def whole_file(path, mode="wb"):
                 os.fsync(stream.fileno())
         with user_files(path):
             partial.chmod(0o666 & ~_umask())
+        if new:
+            _take_place(path, partial)
+        with user_files(path):
             partial.replace(path)
+            partial.unlink(missing_ok=True)  # two names of one file are not replaced
     except BaseException as error:
         partial.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.filename is None:
@@ -110,114 +140,15 @@ def whole_file(path, mode="wb"):
         raise
 
 
-@contextmanager
-def whole_folder(path):
-    """Yield an empty folder that replaces `path` when the block ends without error.
-
-    Parameters
-    ----------
-    path : path-like
-        Replaced with all that is in it; stays as it is when the block fails.
-
-    Yields
-    ------
-    Path
-        Of a temporary folder beside `path`.
-    """
-    remove_partial_files(Path(path).parent)
-    with _partial_folder(path) as partial:
-
-        def has_moved(path):  # by a call whose answer was lost
-            return path.exists() and not partial.exists()
-
-        yield partial
-        _settle(partial, Path(path), stays=has_moved)
-
-
-@contextmanager
-def first_folder(path, *, is_whole):
-    """Yield an empty folder that becomes `path`, unless another was first.
-
-    What is in it is on the disk before it appears, so that it is whole after a loss
-    of power too.
-
-    Parameters
-    ----------
-    path : path-like
-    is_whole : callable
-        Takes `path`; tells whether what is there may stay, and be taken instead.
-
-    Yields
-    ------
-    Path
-        Of a temporary folder beside `path`.
-    """
-    with _partial_folder(path) as partial:
-        yield partial
-        with user_files(path):
-            for file in partial.iterdir():
-                _sync(file)
-            _sync(partial)
-        _settle(partial, Path(path), stays=is_whole)
-
-
-@contextmanager
-def _partial_folder(path):
-    """Yield a new folder beside `path`, which goes if it is still there at the end.
-
-    Its rights are those that the system gives to any new folder there, by the user's
-    umask or the group's rules; `tempfile.mkdtemp` would give them to its owner alone.
-    """
-    path = Path(path)
-    with user_files():
-        path.parent.mkdir(parents=True, exist_ok=True)
-    partial = _beside(path)
-    with user_files(path):
-        partial.mkdir()
+def _take_place(path, partial):
+    """Put a file at `path` too, in one step that fails when something is there."""
     try:
-        yield partial
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _beside(path):
-    return path.with_name(f"{partial_prefix(path.name)}{secrets.token_hex(4)}{PARTIAL}")
-
-
-def _settle(partial, path, *, stays):
-    """Move a folder to `path`, in the place of what is there unless that stays."""
-    with user_files(path):
-        for tries_left in reversed(range(TRIES)):
-            try:
-                partial.rename(path)
-                break
-            except OSError as error:
-                if error.errno not in _SECOND:
-                    raise
-                if stays(path):
-                    return
-                if not (tries_left and partial.exists()):
-                    raise
-            outdated = _beside(path)
-            with suppress(FileNotFoundError):
-                path.rename(outdated)
-            shutil.rmtree(outdated, ignore_errors=True)
-        _sync(path.parent)
-
-
-def _sync(path):
-    """Bring a file, or the names in a folder, to the disk where that can be asked for.
-
-    Some file systems of networks do not know it of folders.
-    """
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    except OSError as error:
-        if error.errno not in _NO_SYNC:
+        path.hardlink_to(partial)
+    except FileExistsError:
+        if not path.samefile(partial):  # the answer was lost
             raise
-    finally:
-        os.close(handle)
+    except OSError:  # a file system without second names: the place is taken empty
+        path.open("x").close()
 
 
 def _umask():

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.artifacts import claimed, first_folder, remove_partial_files
+from lib.artifacts import claim, first_folder, remove_partial_files
 from lib.errors import InputError, OptionError, ResourceError, user_files, warn
 from lib.patches.candidates import find_candidates
 from lib.patches.cost import announce
@@ -133,7 +133,7 @@ def _prepare_once(row, folder, options, device, threads):
     bool
         False when another process is at it.
     """
-    with claimed(folder) as mine:
+    with claim(folder) as mine:
         if mine and not is_whole(folder):
             _prepare(row, folder, options, device, threads)
     return mine

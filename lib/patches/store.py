@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.artifacts import claimed
+from lib.artifacts import claim
 from lib.errors import ArtifactError, user_files, warn
 
 
@@ -103,7 +103,7 @@ def find_shards(folders, *, anew=False, quiet=False):
         try:
             shard = Shard.find(folder)
             if shard is None and anew:
-                with claimed(folder):
+                with claim(folder):
                     shard = Shard.find(folder)
         except ArtifactError as error:
             damage.append(str(error))
