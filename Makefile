@@ -14,6 +14,7 @@ SUPPORTED = import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_inf
 # make PIP_OPTIONS="--extra-index-url URL" where packages come from elsewhere.
 PIP_OPTIONS =
 COVERAGE = 90
+JOBS = 2
 BENCH =
 
 DEMO = exp/simsiam2d3d/demo
@@ -75,7 +76,7 @@ browser:
 	  "will be skipped (Debian: apt-get install chromium chromium-driver)"
 
 test: env browser
-	$(RUN) -m pytest -m "not long" --durations 10 \
+	$(RUN) -m pytest -m "not long" -n $(JOBS) --dist loadfile --durations 10 \
 	  --cov lib --cov-report term:skip-covered --cov-fail-under $(COVERAGE)
 
 test-long: env browser

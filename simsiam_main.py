@@ -12,6 +12,7 @@ def main():
     """Prepare the patches, then train; or stop after the candidates (--dry_run)."""
     options = train_options()
     from lib.artifacts import ExperimentDir
+    from lib.inputs.axis_order import check_orders
     from lib.inputs.image_list import find_image_list, read_image_list
     from lib.patches.preparation import prepare_store, store_folder
     from lib.runtime import (
@@ -32,6 +33,7 @@ def main():
         project=PROJECT,
         needs_tilts=options.task == "simsiam2d3d",
     )
+    check_orders(rows, patching.order, told="order" in run)
     if options.check_geometry:
         check(rows, patching, options)
         return
@@ -136,8 +138,8 @@ def show_candidates(store, rows, experiment, ranks):
     )
     patching = store.options
     for shard in store.shards:
-        name, shape = shard.facts["name"], shard.facts["shape"]
-        volume = open_tomogram(shard.facts["rec_path"], shard.facts["order"], shape)
+        name = shard.facts["name"]
+        volume = open_tomogram(shard.facts["rec_path"], shard.facts["order"])
         draw_candidates(
             experiment.candidate_picture(name),
             volume.array,
@@ -184,6 +186,7 @@ def make_trainer(store, run, recipe, content, experiment, options, device, ranks
         "normalisation": normalisation,
         "start": start if content is None else content.get("start", "not noted"),
         "data": data_of(store),
+        "orders": sorted({shard.facts["order"] for shard in store.shards}),
         "options": remembered,
     }
     trainer = Trainer(
@@ -249,6 +252,7 @@ def start_folder(experiment, trainer, options, ranks):
         "precision": trainer.precision,
         "start": trainer.record.memory["start"],
         "candidates": len(trainer.store),
+        "order": ",".join(trainer.record.memory["orders"]),
         "tilt_range": trainer.store.options.tilt_range,
         "disjoint_tilts": trainer.store.options.disjoint_tilts,
     }

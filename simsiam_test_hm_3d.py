@@ -15,6 +15,7 @@ def main(mode):
 
     from lib.artifacts import ExperimentDir
     from lib.geometry.check import check_geometry
+    from lib.inputs.axis_order import check_orders
     from lib.inputs.image_list import find_image_list, read_image_list
     from lib.patches.preparation import prepare_store, store_folder
     from lib.runtime import choose_device, seed_everything, start_ranks, stop_ranks
@@ -28,6 +29,7 @@ def main(mode):
         project=PROJECT,
         needs_tilts=mode == "simsiam2d3d",
     )
+    check_orders(rows, run.patching.order, told=run.order_was_told)
     ranks = start_ranks()
     if ranks.is_main and mode == "simsiam2d3d":
         check_geometry(

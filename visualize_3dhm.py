@@ -53,7 +53,7 @@ def paint(painting, table, colors, experiment, options):
     """Paint one tomogram: both volumes, then the blended picture of slices."""
     from lib.maps.blend_picture import draw_blend
     from lib.maps.heatmap import Discs, paint_tomogram
-    from lib.maps.painting_plan import open_painting
+    from lib.maps.painted_tomogram import open_painting
 
     volume, paired = open_painting(painting, table)
     positions = table.coords[painting.rows]

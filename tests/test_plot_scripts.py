@@ -1,8 +1,4 @@
-"""plot_2d.py and visualize_3dhm.py as a user runs them, from another folder."""
-
-import subprocess
-import sys
-from pathlib import Path
+"""plot_2d.py and visualize_3dhm.py by their command lines, from another folder."""
 
 import numpy as np
 import pytest
@@ -10,10 +6,9 @@ from PIL import Image
 
 from lib.artifacts import EmbeddingTable, InteractiveTable
 from lib.maps.patch_pictures import grey_levels
-from tests.plot_tables import SIZE, make_table
-from tests.test_painting_plan import write_tomogram
+from tests.plot_tables import SIZE, make_table, write_shown_tomogram
+from tests.scripts import call
 
-PROJECT = Path(__file__).parents[1]
 PROVENANCE = {
     "mode": "simsiam3d",
     "exp_id": "test_sample",
@@ -23,18 +18,10 @@ PROVENANCE = {
 }
 
 
-def run(script, *options, cwd, code=0):
-    command = [sys.executable, str(PROJECT / script), *map(str, options)]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
-
-
 def plot(table, *options, cwd, code=0):
     """Plot by t-SNE, which needs no compilation."""
     options = ("--mode", "tsne", "--n_cluster", 6, *options)
-    return run("plot_2d.py", "--input", table, *options, cwd=cwd, code=code)
+    return call("plot_2d.py", "--input", table, *options, cwd=cwd, code=code)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +30,7 @@ def plotted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exp") / "simsiam3d/test_sample"
     folder.mkdir(parents=True)
     make_table(60, provenance=PROVENANCE).save(folder / "all_output_info.npz")
-    done = run(
+    done = call(
         *("plot_2d.py", "--input", folder / "all_output_info.npz"),
         *("--n_cluster", 8, "--num_neighbor", 40, "--mode", "umap"),
         *("--path", f"{folder}/", "--min_dist_vis", "1.3e-3", "--host", 7123),
@@ -99,14 +86,14 @@ def test_colors_follow_the_groups_of_the_embedding(plotted):
 
 def paint(folder, *options, code=0):
     options = ("--input", folder / "all_output_info.npz", *options)
-    return run("visualize_3dhm.py", *options, cwd=folder.parent, code=code)
+    return call("visualize_3dhm.py", *options, cwd=folder.parent, code=code)
 
 
 @pytest.fixture(scope="module")
 def tomograms(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tomograms")
-    write_tomogram(folder / "tomo1.rec", order="zxy")
-    write_tomogram(folder / "tomo2.mrc", order="zxy")
+    write_shown_tomogram(folder / "tomo1.rec", order="zxy")
+    write_shown_tomogram(folder / "tomo2.mrc", order="zxy")
     return folder
 
 

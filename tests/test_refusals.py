@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import small_options
 
-from lib import coordinate_formats, coordinates, runtime
+from lib import coordinate_formats, coordinate_labels, coordinates, runtime
 from lib.artifacts import whole_file
 from lib.errors import (
     ArtifactError,
@@ -21,6 +20,7 @@ from lib.errors import (
 )
 from lib.inputs.plain_text import read_lines
 from lib.training.checkpoints import read_torch_file
+from tests.data_sets import small_options
 
 
 def picks_of(*names):
@@ -38,7 +38,7 @@ def test_checkpoint_of_another_kind(tmp_path):
 def test_two_tomograms_whose_names_become_one_file(tmp_path):
     with pytest.raises(OptionError, match=r"would share a file \(a b, a:b\)"):
         coordinate_formats.write_coordinates(
-            tmp_path / "c.mod.txt", picks_of("a b", "a:b"), kind="imod"
+            tmp_path / "c.mod.txt", picks_of("a b", "a:b"), kind="imod", order="zxy"
         )
     assert not list(tmp_path.iterdir())
 
@@ -53,7 +53,7 @@ def test_name_that_would_break_the_table(tmp_path):
 
 def test_labels_of_picks_without_any():
     with pytest.raises(ArtifactError, match="hold no label"):
-        coordinates.select_labels(picks_of("a"), labels="1", exclude=None)
+        coordinate_labels.select_labels(picks_of("a"), labels="1", exclude=None)
 
 
 @pytest.mark.parametrize("change", [{"dog_diameter": 0}, {"dog_boundary": -1}])

@@ -12,14 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import small_options, write_data_set
 
 from lib.artifacts import claim, claims, first_folder, whole_folder
 from lib.artifacts.claims import claim_of
 from lib.inputs.image_list import read_image_list
 from lib.patches.preparation import prepare_store
+from tests.data_sets import small_options, write_data_set
+from tests.scripts import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[1]
 JOB = PROJECT / "tests" / "shared_cache_job.py"
 SHAPE = (16, 48, 48)
 KILLED = """

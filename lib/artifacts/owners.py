@@ -22,7 +22,7 @@ def has_ended(owner):
     host, _, process = owner.rpartition("-")
     if host != _host() or not process.isdecimal():
         return None
-    return not _runs(int(process))
+    return not runs(int(process))
 
 
 def _host():
@@ -34,7 +34,7 @@ def _host():
         return host
 
 
-def _runs(process):
+def runs(process):
     """Return whether a process of this machine runs, whoever started it."""
     try:
         os.kill(process, 0)

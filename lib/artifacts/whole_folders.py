@@ -10,7 +10,12 @@ import shutil
 from contextlib import contextmanager
 from pathlib import Path
 
-from lib.artifacts.writing import beside, remove_at_once, remove_partial_files
+from lib.artifacts.writing import (
+    NO_SYNC,
+    partial_path,
+    remove_at_once,
+    remove_partial_files,
+)
 from lib.errors import user_files
 
 TRIES = 20  # to replace a folder that others replace at the same time
@@ -18,7 +23,6 @@ TRIES = 20  # to replace a folder that others replace at the same time
 # something in it; the third is for one that is gone, perhaps by a call of our own whose
 # answer the network lost.
 _SECOND = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT)
-_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.ENOSYS, errno.EBADF, errno.EACCES)
 
 
 @contextmanager
@@ -82,7 +86,7 @@ def _partial_folder(path):
     path = Path(path)
     with user_files():
         path.parent.mkdir(parents=True, exist_ok=True)
-    partial = beside(path)
+    partial = partial_path(path)
     with user_files(path):
         partial.mkdir()
     try:
@@ -118,7 +122,7 @@ def _sync(path):
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno not in _NO_SYNC:
+        if error.errno not in NO_SYNC:
             raise
     finally:
         os.close(handle)

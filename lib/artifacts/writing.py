@@ -4,21 +4,22 @@ Others may write into the same folder, from other machines too: what was looked 
 may be gone, or there, when it is acted upon.
 """
 
+import errno
 import os
 import re
 import secrets
 import shutil
-import tempfile
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lib.artifacts.owners import has_ended, owner_of_this
-from lib.errors import user_files
+from lib.errors import errno_of, user_files
 
 PARTIAL = ".partial"
 ABANDONED_SECONDS = 24 * 3600
 LONGEST = 150  # bytes of a name, so that host, process and ending fit into 255
+NO_SYNC = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)
 
 
 def partial_prefix(name):
@@ -33,9 +34,25 @@ def partial_prefix(name):
     return f".{cut}.{owner_of_this()}-"
 
 
-def beside(path):
-    """Return a name, for this process alone, for what becomes `path` or was it."""
-    return path.with_name(f"{partial_prefix(path.name)}{secrets.token_hex(4)}{PARTIAL}")
+def partial_path(path):
+    """Return where to write what becomes the file or folder `path`.
+
+    Such files are made with the rights that the user's umask, the group and the access
+    lists of the folder give: tempfile would make them private, and some file systems
+    (CIFS, object stores) refuse every later change of rights.
+    """
+    path = Path(path)
+    return path.with_name(partial_prefix(path.name) + secrets.token_hex(4) + PARTIAL)
+
+
+def synchronize(stream):
+    """Bring a file to its disk, where its file system can be asked to."""
+    stream.flush()
+    try:
+        os.fsync(stream.fileno())
+    except OSError as error:
+        if error.errno not in NO_SYNC:
+            raise
 
 
 def remove_partial_files(folder):
@@ -69,7 +86,7 @@ def remove_at_once(path):
     bool
         Whether it was there.
     """
-    outdated = beside(path)
+    outdated = partial_path(path)
     try:
         path.rename(outdated)
     except FileNotFoundError:
@@ -97,7 +114,7 @@ def whole_file(path, mode="wb", *, new=False):
     path : path-like
         Where the file shall appear; its folder is made when missing.
     mode : {"wb", "w"}
-        Binary, or UTF-8 text.
+        Binary, or UTF-8 text; bytes of a path that are not UTF-8 stay as they are.
     new : bool
         Whether nothing may be there; else it is replaced.
 
@@ -114,20 +131,17 @@ def whole_file(path, mode="wb", *, new=False):
     path = Path(path)
     with user_files():
         path.parent.mkdir(parents=True, exist_ok=True)
+    partial = partial_path(path)
+    text = {} if "b" in mode else {"encoding": "utf-8", "errors": "surrogateescape"}
     with user_files(path):
-        handle, partial = tempfile.mkstemp(
-            dir=path.parent, prefix=partial_prefix(path.name), suffix=PARTIAL
-        )
-    partial = Path(partial)
-    encoding = None if "b" in mode else "utf-8"
+        with suppress(FileNotFoundError):
+            os.lstat(path)  # a name that the file system cannot bear fails here
+        opened = partial.open(mode.replace("w", "x"), **text)
     try:
-        with os.fdopen(handle, mode, encoding=encoding) as stream:
+        with opened as stream:
             yield stream
             with user_files(path):
-                stream.flush()
-                os.fsync(stream.fileno())
-        with user_files(path):
-            partial.chmod(0o666 & ~_umask())
+                synchronize(stream)
         if new:
             _take_place(path, partial)
         with user_files(path):
@@ -135,7 +149,7 @@ def whole_file(path, mode="wb", *, new=False):
             partial.unlink(missing_ok=True)  # two names of one file are not replaced
     except BaseException as error:
         partial.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
+        if isinstance(error, OSError) and errno_of(error) and not error.filename:
             error.filename = str(path)  # a write that fails does not say whereto
         raise
 
@@ -149,9 +163,3 @@ def _take_place(path, partial):
             raise
     except OSError:  # a file system without second names: the place is taken empty
         path.open("x").close()
-
-
-def _umask():
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -24,7 +24,7 @@ from lib.patches.scenes import load_scene
 from lib.patches.sharing import share_out
 from lib.patches.store import PatchStore, find_shards, is_whole
 from lib.patches.views import cut_views
-from lib.patches.workers import cores, enough_memory, worker_count
+from lib.patches.workers import cores, within_memory, worker_count
 from lib.runtime import ALONE
 
 STORE_SCHEMA = 3
@@ -121,7 +121,7 @@ def _prepare_all(missing, options, *, cache, workers, device):
         device=device,
         threads=max(1, cores() // max(workers, 1)),
     )
-    with enough_memory(max(workers, 1)):
+    with within_memory(max(workers, 1)):
         share_out(missing, prepare, cache=cache, workers=workers)
 
 

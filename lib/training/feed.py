@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
+from lib.errors import OptionError
 from lib.runtime import ALONE
 from lib.training.augment import augment, draw
 
@@ -28,6 +29,11 @@ class PairFeed:
     seed : int
     device : torch.device
     ranks : lib.runtime.Ranks
+
+    Raises
+    ------
+    OptionError
+        When a step would have a single candidate, or none for some rank.
     """
 
     def __init__(
@@ -36,6 +42,7 @@ class PairFeed:
         self.store = store
         self.augmentations = augmentations
         self.steps = -(-len(store) // batch_size)
+        _refuse_too_few(len(store), len(store) // self.steps, batch_size, ranks.world)
         self.seed = seed
         self.device = device
         self.ranks = ranks
@@ -94,6 +101,16 @@ class PairFeed:
             )
             for half, drawn in zip(halves, draws, strict=True)
         ]
+
+
+def _refuse_too_few(candidates, smallest, batch_size, world):
+    if smallest < max(2, world):
+        shared = f", shared by {world} processes," if world > 1 else ""
+        raise OptionError(
+            f"{candidates} candidate(s) in steps of --batch_size {batch_size}{shared} "
+            f"leave {smallest} for a step; batch norm needs 2, and each process 1; "
+            "raise --batch_size, or lower --dog_std_multiplier for more candidates"
+        )
 
 
 def patch_source(store, device):

@@ -10,7 +10,12 @@ from lib.artifacts import EmbeddingTable
 from lib.errors import ArtifactError, user_files, warn
 from lib.patches.options import PatchOptions
 from lib.training.augment import centre_crop
-from lib.training.checkpoints import agree, load_checkpoint, restore_weights
+from lib.training.checkpoints import (
+    agree,
+    comparable_orders,
+    load_checkpoint,
+    restore_weights,
+)
 from lib.training.embedding import embed_store
 from lib.training.models import arch_of, build_model
 
@@ -54,7 +59,10 @@ class TrainedRun:
             k: remembered[k] for k in ("recipe", "exp_id") if k in remembered
         }
         self.epoch = content.get("epoch")
-        self.patching = _patch_options(mode, given, remembered, path)
+        # Of a checkpoint that does not say, the order is a mere default.
+        self.order_was_told = bool(given.get("order") or remembered.get("order"))
+        comparable = comparable_orders(given, remembered, content)
+        self.patching = _patch_options(mode, *comparable, path)
         weights = content["state_dict"]
         known = {"arch": remembered.get("arch") or arch_of(weights, mode)}
         self.arch = agree({"arch": arch}, known, path)["arch"]

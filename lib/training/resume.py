@@ -1,7 +1,7 @@
 """What a resumed run takes from its checkpoint, and what must not differ."""
 
 from lib.errors import ArtifactError, TrainingError, warn
-from lib.training.checkpoints import agree, load_checkpoint
+from lib.training.checkpoints import agree, comparable_orders, load_checkpoint
 from lib.training.recipes import find_recipe
 
 # A run may be made longer, and kept more or less often: no finished epoch changes.
@@ -73,7 +73,8 @@ def resumed_options(content, path, *, chosen, typed):
     fixed = {key: value for key, value in typed.items() if key not in MAY_CHANGE}
     if fixed.get("precision") == "auto":  # whatever the run took
         del fixed["precision"]
-    agree(fixed, remembered, path, "start a run of its own with another --exp_id")
+    fixed, noted = comparable_orders(fixed, remembered, content)
+    agree(fixed, noted, path, "start a run of its own with another --exp_id")
     changed = {key: typed[key] for key in MAY_CHANGE if key in typed}
     epochs = {**remembered, **changed}.get("num_epochs")
     if epochs != remembered.get("num_epochs", epochs):
