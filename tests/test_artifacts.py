@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -554,6 +555,11 @@ def test_folder_is_replaced_whole_or_not_at_all(tmp_path):
         raise ValueError
     assert [path.name for path in (tmp_path / "imgs").iterdir()] == ["second"]
     assert [path.name for path in tmp_path.iterdir()] == ["imgs"]
+
+
+def test_record_that_goes_while_it_is_looked_at_counts_as_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "is_file", lambda _: True)  # a moment ago
+    check_row_record(tmp_path / "all_colors.json", fingerprint="f", rows=4, of="e.npz")
 
 
 def test_name_of_any_length_can_be_written(tmp_path):

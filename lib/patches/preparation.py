@@ -18,6 +18,7 @@ import numpy as np
 
 from lib.artifacts import claim, first_folder, remove_partial_files
 from lib.errors import InputError, OptionError, ResourceError, user_files, warn
+from lib.inputs.noted_files import note_file
 from lib.patches.candidates import find_candidates
 from lib.patches.cost import announce
 from lib.patches.scenes import load_scene
@@ -104,7 +105,7 @@ def prepare_store(rows, options, *, cache, workers=None, device="cpu", ranks=ALO
             "--cache_dir"
         )
     known = [
-        replace(shard, facts={**shard.facts, "rec_path": str(row.rec_path)})
+        replace(shard, facts={**shard.facts, **note_file(row.rec_path)})
         for row, shard in zip(rows, map(shards.get, folders), strict=True)
     ]
     _report_empty(known)

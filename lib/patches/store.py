@@ -30,8 +30,8 @@ class Shard:
         name, rec_path, shape (of the file, Z, Y, X), voxel_size, order, z_sign,
         patch_shape, left_out (candidates without a full patch), and for the
         normalisation the sums over the boxes: pixels, total and squares a view.
-        In a store rec_path is that of the image list at hand: the shard on disk keeps
-        the one by which it was made, perhaps long ago.
+        In a store rec_path is that of the image list at hand (the shard on disk keeps
+        the one by which it was made, perhaps long ago), with file_bytes and file_time.
     """
 
     patches: np.ndarray
