@@ -65,6 +65,11 @@ def train_options(arguments=None):
         parser.error("--resume goes on with a run, --overwrite replaces it: give one")
     if options.resume and options.load_model is not None:
         parser.error("--resume goes on from model_last.pth; leave --load_model out")
+    if options.load_model is not None and "pretrained_model" in options.typed:
+        parser.error(
+            "--load_model and --pretrained_model both name the weights to start from: "
+            "give one"
+        )
     return options
 
 
@@ -193,6 +198,14 @@ def heatmap_options(arguments=None):
         "(default: %(default)s)",
     )
     options = parser.parse_args(arguments)
+    if options.rec_dir is not None and options.image_txt is not None:
+        parser.error(
+            "--rec_dir and --image_txt both say where the tomograms are: give one"
+        )
+    if options.ext is not None and options.rec_dir is None:
+        parser.error(
+            "--ext is the ending of the files in --rec_dir; give that folder too"
+        )
     options.color = options.color or options.input.parent / "all_colors.npy"
     options.dir_simsiam = options.dir_simsiam or options.input.parent
     return options

@@ -156,7 +156,7 @@ def show_candidates(store, rows, experiment, ranks):
 def make_trainer(store, run, recipe, content, experiment, options, device, ranks):
     """Return what trains the network, new or as the checkpoint `content` left it."""
     from lib.runtime import choose_precision
-    from lib.training.resume import check_same_data, data_of
+    from lib.training.noted_data import check_same_data, data_of
     from lib.training.schedule import Schedule
     from lib.training.trainer import Trainer
 
@@ -167,12 +167,13 @@ def make_trainer(store, run, recipe, content, experiment, options, device, ranks
         if batch_size < run["batch_size"]:
             print(f"only {len(store)} candidates: --batch_size shrinks to {batch_size}")
     if content is not None:
-        check_same_data(content, experiment.checkpoint("last"), store)
+        path = experiment.checkpoint("last")
+        check_same_data(content, path, store, quiet=not ranks.is_main)
         normalisation = content["normalisation"]
     else:
         mean, std = store.normalisation()
         normalisation = {"mean": mean, "std": std}
-    model, start = new_model(run, recipe, options)
+    model, start = new_model(run, recipe, options, store, ranks)
     remembered = {
         **run,
         **{key: getattr(recipe, key) for key in ("cosine", "steps", "warm")},
@@ -218,17 +219,21 @@ def make_trainer(store, run, recipe, content, experiment, options, device, ranks
     return trainer
 
 
-def new_model(run, recipe, options):
+def new_model(run, recipe, options, store, ranks):
     """Return the network and, in words, the weights that its run starts from."""
     from lib.training.checkpoints import load_checkpoint, restore_weights
     from lib.training.models import build_model, init_small, load_pretrained_trunk
+    from lib.training.noted_data import warn_of_voxels
 
     model = build_model(run["arch"], mode=options.task, dim=run["head_conv"])
     if recipe.small_init:
         init_small(model)
     if options.load_model is not None:
-        weights = load_checkpoint(options.load_model)["state_dict"]
-        restore_weights(model, weights, options.load_model)
+        trained = load_checkpoint(options.load_model)
+        restore_weights(model, trained["state_dict"], options.load_model)
+        if ranks.is_main:
+            facts = {shard.facts["name"]: shard.facts for shard in store.shards}
+            warn_of_voxels(trained, {n: f["voxel_size"] for n, f in facts.items()})
         return model, str(options.load_model)
     if options.resume:
         return model, "its checkpoint"

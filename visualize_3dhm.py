@@ -13,6 +13,8 @@ def main():
     from tqdm import tqdm
 
     from lib.artifacts import EmbeddingTable, ExperimentDir
+    from lib.inputs.noted_files import name_other_files
+    from lib.maps.painted_tomogram import check_painting
     from lib.maps.painting_plan import check_disk, load_colors, plan_paintings
 
     table = EmbeddingTable.load(options.input)
@@ -25,6 +27,11 @@ def main():
         order=options.order,
         only=options.only,
     )
+    for painting in paintings:  # the last is refused before the first is painted
+        check_painting(painting, table)
+    noted = {painting.name: painting.facts for painting in paintings}
+    if line := name_other_files(noted, {p.name: p.path for p in paintings}):
+        print(line)
     experiment = ExperimentDir(options.dir_simsiam)
     size = check_disk(paintings, experiment)
     print(

@@ -121,6 +121,59 @@ def test_resuming_on_other_tomograms_is_refused(train, folder, tmp_path, trained
     assert (folder / "model_last.pth").read_bytes() == before
 
 
+def test_resuming_on_other_files_of_the_same_names_is_told(
+    train, data_set, tmp_path, trained_once
+):
+    moved = write_data_set(tmp_path / "moved")
+    set_voxel_size(tmp_path / "moved" / "tomo2.rec", 13.5)
+    done = train("--resume --num_epochs 1", listed=moved)
+    note = next(line for line in done.stdout.splitlines() if line.startswith("note: "))
+    assert "2 of 2 tomograms" in note
+    assert f"{tmp_path}/moved/tomo1.rec instead of {data_set.parent}/tomo1.rec" in note
+    assert (
+        "voxels are of 13.5 Angstrom in tomo2, but were of 10 in train" in done.stderr
+    )
+
+
+def test_resuming_on_tomograms_of_another_size_is_refused(
+    train, folder, tmp_path, trained_once
+):
+    smaller = write_data_set(tmp_path / "smaller", shape=(20, 72, 70))
+    before = (folder / "model_last.pth").read_bytes()
+    said = train("--resume --num_epochs 2", listed=smaller, code=2).stderr
+    assert "a tomogram tomo1 of 72 x 72 x 24 voxels" in said
+    assert f"{tmp_path}/smaller/tomo1.rec has 70 x 72 x 20" in said
+    assert (folder / "model_last.pth").read_bytes() == before
+
+
+def test_nothing_is_told_of_the_same_files(train, trained_once):
+    done = train("--resume --num_epochs 1")
+    assert "note: " not in done.stdout
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("size", [10.05, 13.5])
+def test_embedding_voxels_of_another_size_is_warned_of(
+    folder, tmp_path, trained_once, size
+):
+    listed = write_data_set(tmp_path / "data", names=("tomo1",))
+    set_voxel_size(tmp_path / "data" / "tomo1.rec", size)
+    words = ["simsiam3d", "--test_img_txt", listed, "--exp_dir", tmp_path]
+    words += ["--load_model", folder / "model_last.pth", "--gpus", "-1"]
+    said = call("simsiam_test_hm_3d.py", *words, cwd=tmp_path).stderr
+    told = "voxels are of 13.5 Angstrom in tomo1, but were of 10 in training" in said
+    assert told == (size == 13.5)
+    table = EmbeddingTable.load(folder / "all_output_info.npz")
+    noted = table.provenance["tomograms"]["tomo1"]
+    stat = (tmp_path / "data" / "tomo1.rec").stat()
+    assert (noted["file_bytes"], noted["file_time"]) == (stat.st_size, stat.st_mtime_ns)
+
+
+def set_voxel_size(path, size):
+    with mrcfile.open(path, "r+") as mrc:
+        mrc.voxel_size = size
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_precision_of_a_run_stays_on_other_hardware(
     train, folder, monkeypatch, precision

@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import http.client
 import json
 import os
@@ -62,6 +63,28 @@ def test_exports_of_one_second_are_all_kept(tmp_path):
     names = [write_export(make_table(), [row], tmp_path, NOON) for row in range(3)]
     assert len(set(names)) == 3
     assert all(find_export(tmp_path, name) for name in names)
+
+
+def test_export_of_another_session_that_no_look_shows_yet_is_kept(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(Path, "exists", lambda _: False)  # as a server may remember
+    names = [write_export(make_table(), [row], tmp_path, NOON) for row in (3, 5)]
+    monkeypatch.undo()
+    kept = [InteractiveTable.load(tmp_path / f"{name}.parquet") for name in names]
+    assert [table.row.tolist() for table in kept] == [[3], [5]]
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_export_is_kept_where_files_have_no_second_name(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    names = [write_export(make_table(), [row], tmp_path, NOON) for row in (3, 5)]
+    kept = [InteractiveTable.load(tmp_path / f"{name}.parquet") for name in names]
+    assert [table.row.tolist() for table in kept] == [[3], [5]]
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_rows_picked_from_an_export_are_those_of_the_run(tmp_path):

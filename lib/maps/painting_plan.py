@@ -176,6 +176,14 @@ def _places(name, rec_path, rec_dir, listed, ext):
     return places
 
 
+def _size(path):
+    """Return the bytes of a file, 0 where there is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def check_disk(paintings, experiment):
     """Return how many bytes the paintings will take; refuse when they do not fit.
 
@@ -195,13 +203,12 @@ def check_disk(paintings, experiment):
     """
     sizes = [bytes_needed(inspect_mrc(painting.path).shape) for painting in paintings]
     present = (
-        path.stat().st_size
+        _size(path)
         for painting in paintings
         for path in (
             experiment.grey_volume(painting.name),
             experiment.heatmap_volume(painting.name),
         )
-        if path.is_file()
     )
     # an old file goes only when its successor is whole
     needed = max(sum(sizes) - sum(present), max(sizes))

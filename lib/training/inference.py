@@ -56,6 +56,7 @@ class TrainedRun:
             )
         self.normalisation = content.get("normalisation")
         self.health = content.get("health", {})
+        self.data = content.get("data", {})
         self.recipe = {
             k: remembered[k] for k in ("recipe", "exp_id") if k in remembered
         }
@@ -160,7 +161,7 @@ def _normalised_patches(store, scratch, *, mean, std):
 
 
 def _provenance(run, store, exp_id):
-    keys = ("rec_path", "order", "shape", "voxel_size")
+    keys = ("rec_path", "order", "shape", "voxel_size", "file_bytes", "file_time")
     provenance = {
         "mode": store.options.mode,
         "exp_id": exp_id,
