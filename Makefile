@@ -1,5 +1,6 @@
 # make demo   train on the sample tomogram, draw its map, paint it (needs no GPU)
 # make test   all tests, with the coverage of lib/
+# make gpu    tests, speed and quality on a GPU, into gpu_report.md; installs nothing
 # The first run installs requirements.txt into .venv; later runs need no network.
 
 VENV := .venv
@@ -14,17 +15,25 @@ SUPPORTED = import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_inf
 # make PIP_OPTIONS="--extra-index-url URL" where packages come from elsewhere.
 PIP_OPTIONS =
 COVERAGE = 90
+JOBS = 2
 BENCH =
+GPU =
 
 DEMO = exp/simsiam2d3d/demo
 DEMO_EPOCHS = $(if $(shell nvidia-smi -L 2>/dev/null | grep '^GPU'),100,10)
 
+<<<<<<< HEAD
 .PHONY: help demo env browser test test-long bench doctor lint clean
+=======
+.PHONY: help demo env browser test test-long gpu bench lint clean
+>>>>>>> main
 
 help:
 	@echo "make demo        train on the sample, draw its map, paint it"
 	@echo "make test        all tests, with the coverage of lib/"
 	@echo "make test-long   the long forms: many kills, many epochs (hours)"
+	@echo "make gpu         tests, speed and quality on a GPU into gpu_report.md, by the"
+	@echo "                 Python that has a torch for it: PYTHON=/path/to/python"
 	@echo "make bench       tables of speed, memory and quality; BENCH=\"stage --device cuda\""
 	@echo "make doctor      all about this machine that a bug report needs"
 	@echo "make lint        ruff: faults and format"
@@ -76,11 +85,15 @@ browser:
 	  "will be skipped (Debian: apt-get install chromium chromium-driver)"
 
 test: env browser
-	$(RUN) -m pytest -m "not long" --durations 10 \
+	$(RUN) -m pytest -m "not long" -n $(JOBS) --dist loadfile --durations 10 \
 	  --cov lib --cov-report term:skip-covered --cov-fail-under $(COVERAGE)
 
 test-long: env browser
 	$(RUN) -m pytest -m long --durations 10
+
+# Needs no environment of ours: a GPU machine has its own torch, and maybe no network.
+gpu:
+	@$(or $(PYTHON),python3) benchmarks/gpu.py $(GPU)
 
 bench: env
 	$(RUN) benchmarks/run.py $(BENCH)

@@ -1,6 +1,6 @@
 """Turn picked candidates into training coordinates, or another program's file."""
 
-from lib.errors import run_script, warn
+from lib.errors import OptionError, run_script, warn
 from opts import coordinate_options
 
 
@@ -10,58 +10,74 @@ def main():
 
     from lib import coordinate_formats as formats
     from lib import coordinates
+    from lib.coordinate_labels import select_labels
 
     files = coordinates.find_exports(options.input)
     picks = coordinates.read_picks(files)
-    picks = coordinates.select_labels(
-        picks, labels=options.labels, exclude=options.exclude_labels
-    )
+    picks = select_labels(picks, labels=options.labels, exclude=options.exclude_labels)
     if len(picks) == 0:
         raise coordinates.ArtifactError(f"{files[0]} holds no picks; export again")
     single = coordinates.drop_repeated(picks)
-    check_compression(picks.compressed, options.if_double)
-    if options.if_double:
-        single = coordinates.double_z(single)
 
     output = options.output
     if output.is_dir():
         ending = {"csv": "csv", "ndjson": "ndjson", "star": "star", "star5": "star"}
         output /= f"training_coordinates.{ending.get(options.format, 'txt')}"
     kind = formats.choose_format(output, options.format)
+    halved = is_halved(single.compressed, options.if_double, kind in formats.AS_READ)
+    if kind in formats.AS_READ and options.if_double:
+        single = coordinates.double_z(single)
     written = formats.write_coordinates(
         output,
         single,
         kind=kind,
+        halved=halved,
+        order=options.order,
+        z_axis=options.z_axis,
         voxel_size=options.voxel_size,
         size=formats.parse_size(options.tomo_size),
         binning=options.bin,
     )
-    check_order(single, kind)
     tomograms = len(set(single.name.tolist()))
     print(
         f"{len(single):,} candidates of {tomograms} tomogram(s) from {len(files)} "
         f"file(s); {len(picks) - len(single):,} picked more than once, kept once"
     )
+    if kind in formats.FOR_RELION and options.z_axis is None:
+        print(
+            "z is taken to run as IMOD's tilt leaves it (--order xzy, mirrored here) "
+            "or as after trimvol -rx (zxy, kept); if AreTomo wrote the tomograms with "
+            "-FlipVol 1, convert again with --z_axis reversed"
+        )
     for path in written:
         print(path)
 
 
-def check_compression(compressed, doubled):
-    """Warn when what the run knows of its z axis is not what was asked for."""
-    if compressed and not doubled:
+def is_halved(compressed, doubled, as_read):
+    """Return whether z counts pairs of slices, by what the run and the user say.
+
+    The documented formats hold z as read, or twice that, as asked for: there, what
+    the run knows is only told.
+
+    Parameters
+    ----------
+    compressed : bool or None
+        Whether the run read with ``--compress``; None when it does not say.
+    doubled : bool
+        Whether ``--if_double`` was given.
+    as_read : bool
+        Whether the format is one of those.
+    """
+    if compressed and not doubled and as_read:
         warn("the run read its tomograms with --compress: z is halved; add --if_double")
     if doubled and compressed is False:
-        warn("--if_double doubles z, but the run did not read with --compress")
-
-
-def check_order(picks, kind):
-    """Warn where other programs are likely to count z from the other side."""
-    orders = {facts.get("order") for facts in picks.tomograms.values()}
-    if kind not in ("txt", "csv") and "xzy" in orders:
-        warn(
-            "z is counted as in the tomogram file (--order xzy); in a tomogram turned "
-            "by trimvol -rx, and in RELION's, it runs the other way: depth - 1 - z"
+        contradiction = (
+            "--if_double doubles z, but the run did not read with --compress"
         )
+        if not as_read:
+            raise OptionError(f"{contradiction}; leave it out")
+        warn(contradiction)
+    return bool(compressed) or doubled
 
 
 if __name__ == "__main__":

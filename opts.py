@@ -14,6 +14,7 @@ from lib import __version__
 PROJECT = Path(__file__).resolve().parent
 MOST = 1_000_000  # of what has no natural end, such as epochs
 MODES = ("simsiam2d3d", "simsiam3d")
+ORDERS = ("xzy", "zxy", "xyz", "yxz", "auto")
 ARCHITECTURES = {
     "simsiam2d3d": ("simsiam2d3d_18", "simsiam2d3d_34", "simsiam2d3d_50"),
     "simsiam3d": ("simsiam2d_18", "simsiam2d_34", "simsiam2d_50"),
@@ -64,6 +65,11 @@ def train_options(arguments=None):
         parser.error("--resume goes on with a run, --overwrite replaces it: give one")
     if options.resume and options.load_model is not None:
         parser.error("--resume goes on from model_last.pth; leave --load_model out")
+    if options.load_model is not None and "pretrained_model" in options.typed:
+        parser.error(
+            "--load_model and --pretrained_model both name the weights to start from: "
+            "give one"
+        )
     return options
 
 
@@ -174,7 +180,7 @@ def heatmap_options(arguments=None):
     )
     add(
         "--order",
-        choices=("xzy", "zxy", "xyz", "yxz", "auto"),
+        choices=ORDERS,
         help="axes of the tomogram files (default: as the run read them, else xzy)",
     )
     add(
@@ -192,6 +198,14 @@ def heatmap_options(arguments=None):
         "(default: %(default)s)",
     )
     options = parser.parse_args(arguments)
+    if options.rec_dir is not None and options.image_txt is not None:
+        parser.error(
+            "--rec_dir and --image_txt both say where the tomograms are: give one"
+        )
+    if options.ext is not None and options.rec_dir is None:
+        parser.error(
+            "--ext is the ending of the files in --rec_dir; give that folder too"
+        )
     options.color = options.color or options.input.parent / "all_colors.npy"
     options.dir_simsiam = options.dir_simsiam or options.input.parent
     return options
@@ -239,7 +253,9 @@ def coordinate_options(arguments=None):
     add(
         "--if_double",
         action="store_true",
-        help="double z: for tomograms that were read with --compress",
+        help="double z in txt and csv: for tomograms that were read with --compress. "
+        "The other formats undo --compress by themselves where the run knows of it; "
+        "for exports that say nothing, give this",
     )
     add(
         "--labels", type=_as_typed(_clusters), help="only these clusters, such as 3,7-9"
@@ -257,14 +273,28 @@ def coordinate_options(arguments=None):
         "ending, else txt)",
     )
     add(
+        "--order",
+        choices=ORDERS[:-1],
+        help="axes of the tomogram files, for star, star5, imod and ndjson (default: "
+        "as the run read them)",
+    )
+    add(
+        "--z_axis",
+        choices=("relion", "reversed"),
+        help="for star and star5: z of the tomograms runs as in RELION and after "
+        "trimvol -rx, or the other way, as in the output of IMOD's tilt and with "
+        "AreTomo's -FlipVol 1 (default: reversed for --order xzy, relion for zxy)",
+    )
+    add(
         "--voxel_size",
         type=_real(0, 10_000, above=True),
-        help="Angstrom (default: what the run knows)",
+        help="Angstrom, for star5 (default: what the run knows)",
     )
     add(
         "--tomo_size",
         type=_as_typed(_size),
-        help="x,y,z of the tomograms in voxels, for star5 (default: the run knows)",
+        help="x,y,z of the tomograms in voxels, for star5 and where z is mirrored "
+        "(default: what the run knows)",
     )
     add(
         "--bin",
@@ -407,10 +437,13 @@ def _add_candidates(parser, inherited=False):
     )
     add(
         "--order",
-        "xzy",
-        "axes of the tomogram file: xzy as IMOD's tilt writes it, zxy after "
-        "trimvol -rx and from AreTomo, Warp, RELION; auto goes by the shapes",
-        choices=("xzy", "zxy", "xyz", "yxz", "auto"),
+        None,
+        "axes of the tomogram file: xzy as IMOD's tilt and AreTomo write it by "
+        "themselves, zxy after trimvol -rx, from AreTomo with -FlipVol, and from Warp "
+        "and RELION; auto goes by the shapes. What you type is believed, but for tilt "
+        "images that prove it wrong"
+        + ("" if inherited else " (default: xzy, where z is then the shortest axis)"),
+        choices=ORDERS,
     )
     add(
         "--compress",
@@ -440,7 +473,7 @@ def _add_candidates(parser, inherited=False):
         "--dog_std_multiplier",
         0.5,
         "threshold above the mean response, in std; larger keeps fewer candidates",
-        type=_real(-100, 100),
+        type=_real(-(10**9), 10**9),
     )
     add(
         "--tilt_range",
@@ -452,7 +485,8 @@ def _add_candidates(parser, inherited=False):
     add(
         "--flip_tilt_angles",
         False if not inherited else None,
-        "2d3d: the angle file has the opposite sign (AreTomo, Warp)",
+        "2d3d: the angle file has the opposite sign (Warp), or the tomogram is a "
+        "mirror image (AreTomo's -FlipVol 1), which looks the same in projection",
         action=argparse.BooleanOptionalAction,
     )
 

@@ -14,6 +14,7 @@ def main():
     """Prepare the patches, then train; or stop after the candidates (--dry_run)."""
     options = train_options()
     from lib.artifacts import ExperimentDir
+    from lib.inputs.axis_order import check_orders
     from lib.inputs.image_list import find_image_list, read_image_list
     from lib.patches.preparation import prepare_store, store_folder
     from lib.preflight import check_surroundings
@@ -35,6 +36,7 @@ def main():
         project=PROJECT,
         needs_tilts=options.task == "simsiam2d3d",
     )
+    check_orders(rows, patching.order, told="order" in run)
     if options.check_geometry:
         check(rows, patching, options)
         return
@@ -145,8 +147,8 @@ def show_candidates(store, rows, experiment, ranks):
     )
     patching = store.options
     for shard in store.shards:
-        name, shape = shard.facts["name"], shard.facts["shape"]
-        volume = open_tomogram(shard.facts["rec_path"], shard.facts["order"], shape)
+        name = shard.facts["name"]
+        volume = open_tomogram(shard.facts["rec_path"], shard.facts["order"])
         draw_candidates(
             experiment.candidate_picture(name),
             volume.array,
@@ -163,7 +165,7 @@ def show_candidates(store, rows, experiment, ranks):
 def make_trainer(store, run, recipe, content, experiment, options, device, ranks):
     """Return what trains the network, new or as the checkpoint `content` left it."""
     from lib.runtime import choose_precision
-    from lib.training.resume import check_same_data, data_of
+    from lib.training.noted_data import check_same_data, data_of
     from lib.training.schedule import Schedule
     from lib.training.trainer import Trainer
 
@@ -174,12 +176,13 @@ def make_trainer(store, run, recipe, content, experiment, options, device, ranks
         if batch_size < run["batch_size"]:
             print(f"only {len(store)} candidates: --batch_size shrinks to {batch_size}")
     if content is not None:
-        check_same_data(content, experiment.checkpoint("last"), store)
+        path = experiment.checkpoint("last")
+        check_same_data(content, path, store, quiet=not ranks.is_main)
         normalisation = content["normalisation"]
     else:
         mean, std = store.normalisation()
         normalisation = {"mean": mean, "std": std}
-    model, start = new_model(run, recipe, options)
+    model, start = new_model(run, recipe, options, store, ranks)
     remembered = {
         **run,
         **{key: getattr(recipe, key) for key in ("cosine", "steps", "warm")},
@@ -193,6 +196,7 @@ def make_trainer(store, run, recipe, content, experiment, options, device, ranks
         "normalisation": normalisation,
         "start": start if content is None else content.get("start", "not noted"),
         "data": data_of(store),
+        "orders": sorted({shard.facts["order"] for shard in store.shards}),
         "options": remembered,
     }
     trainer = Trainer(
@@ -224,17 +228,21 @@ def make_trainer(store, run, recipe, content, experiment, options, device, ranks
     return trainer
 
 
-def new_model(run, recipe, options):
+def new_model(run, recipe, options, store, ranks):
     """Return the network and, in words, the weights that its run starts from."""
     from lib.training.checkpoints import load_checkpoint, restore_weights
     from lib.training.models import build_model, init_small, load_pretrained_trunk
+    from lib.training.noted_data import warn_of_voxels
 
     model = build_model(run["arch"], mode=options.task, dim=run["head_conv"])
     if recipe.small_init:
         init_small(model)
     if options.load_model is not None:
-        weights = load_checkpoint(options.load_model)["state_dict"]
-        restore_weights(model, weights, options.load_model)
+        trained = load_checkpoint(options.load_model)
+        restore_weights(model, trained["state_dict"], options.load_model)
+        if ranks.is_main:
+            facts = {shard.facts["name"]: shard.facts for shard in store.shards}
+            warn_of_voxels(trained, {n: f["voxel_size"] for n, f in facts.items()})
         return model, str(options.load_model)
     if options.resume:
         return model, "its checkpoint"
@@ -258,6 +266,7 @@ def start_folder(experiment, trainer, options, ranks):
         "precision": trainer.precision,
         "start": trainer.record.memory["start"],
         "candidates": len(trainer.store),
+        "order": ",".join(trainer.record.memory["orders"]),
         "tilt_range": trainer.store.options.tilt_range,
         "disjoint_tilts": trainer.store.options.disjoint_tilts,
     }

@@ -15,11 +15,14 @@ def main(mode):
 
     from lib.artifacts import ExperimentDir
     from lib.geometry.check import check_geometry
+    from lib.inputs.axis_order import check_orders
     from lib.inputs.image_list import find_image_list, read_image_list
+    from lib.inputs.tomo_io import inspect_mrc
     from lib.patches.preparation import prepare_store, store_folder
     from lib.preflight import check_surroundings
     from lib.runtime import choose_device, seed_everything, start_ranks, stop_ranks
     from lib.training.inference import TrainedRun, embed
+    from lib.training.noted_data import warn_of_voxels
 
     run = TrainedRun(
         options.load_model, mode=mode, given=patch_options(options), arch=options.arch
@@ -29,6 +32,7 @@ def main(mode):
         project=PROJECT,
         needs_tilts=mode == "simsiam2d3d",
     )
+    check_orders(rows, run.patching.order, told=run.order_was_told)
     ranks = start_ranks()
     experiment = ExperimentDir.of(options.exp_dir, options.dataset, options.exp_id)
     check_surroundings(
@@ -37,6 +41,9 @@ def main(mode):
         maps=True,
         quiet=not ranks.is_main,
     )
+    if ranks.is_main:
+        sizes = {row.name: inspect_mrc(row.rec_path).voxel_size for row in rows}
+        warn_of_voxels({"data": run.data}, sizes)
     if ranks.is_main and mode == "simsiam2d3d":
         check_geometry(
             rows,

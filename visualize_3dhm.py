@@ -13,6 +13,8 @@ def main():
     from tqdm import tqdm
 
     from lib.artifacts import EmbeddingTable, ExperimentDir
+    from lib.inputs.noted_files import name_other_files
+    from lib.maps.painted_tomogram import check_painting
     from lib.maps.painting_plan import check_disk, load_colors, plan_paintings
     from lib.preflight import check_surroundings
 
@@ -26,6 +28,11 @@ def main():
         order=options.order,
         only=options.only,
     )
+    for painting in paintings:  # the last is refused before the first is painted
+        check_painting(painting, table)
+    noted = {painting.name: painting.facts for painting in paintings}
+    if line := name_other_files(noted, {p.name: p.path for p in paintings}):
+        print(line)
     experiment = ExperimentDir(options.dir_simsiam)
     check_surroundings({experiment.root: "--dir_simsiam"}, maps=True)
     size = check_disk(paintings, experiment)
@@ -55,7 +62,7 @@ def paint(painting, table, colors, experiment, options):
     """Paint one tomogram: both volumes, then the blended picture of slices."""
     from lib.maps.blend_picture import draw_blend
     from lib.maps.heatmap import Discs, paint_tomogram
-    from lib.maps.painting_plan import open_painting
+    from lib.maps.painted_tomogram import open_painting
 
     volume, paired = open_painting(painting, table)
     positions = table.coords[painting.rows]

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lib.runtime import autocast
+from lib.runtime import autocast, choose_precision
 from lib.training.augment import Augmentation, augment, draw
 from lib.training.embedding import recalibrate
 from lib.training.inference import TrainedRun
@@ -129,7 +129,7 @@ def _fit(model, views, labels, device, seed, epochs):
             CEILING_BATCH
         ):
             varied = _varied(pixels[rows], mean, std, generator)
-            with autocast(device, "auto"):
+            with autocast(device, choose_precision("auto", device)):
                 scores = model(varied)
             loss = nn.functional.cross_entropy(
                 scores.float(), labels[rows.to(device)], label_smoothing=0.1

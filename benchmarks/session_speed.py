@@ -37,13 +37,13 @@ DETAILS = """query ($events: [ID!]!) { model { primaryInferences {
 FIRST = "{ model { embeddingDimensions(first: 1) { edges { node { id } } } } }"
 
 
-def ask(address, query, **variables):
+def ask(session, query, **variables):
     """Return the answer of the page's server, and the seconds it took."""
     begun = time.monotonic()
     request = urllib.request.Request(
-        f"{address}graphql",
+        f"http://localhost:{session.port}/graphql",
         json.dumps({"query": query, "variables": variables}).encode(),
-        {"Content-Type": "application/json"},
+        {"Content-Type": "application/json", "Cookie": session.cookie},
     )
     with urllib.request.urlopen(request, timeout=1800) as reply:
         answer = json.load(reply)
@@ -60,11 +60,11 @@ def measure(count, shown, folder):
     path = write_run(folder, make_table(count, 24, 128), pictures=False)
     begun = time.monotonic()
     with Running("--input", path, cwd=folder) as session:
-        address = session.wait_ready(600)
+        session.wait_ready(600)
         ready = time.monotonic() - begun
-        found, _ = ask(address, FIRST)
+        found, _ = ask(session, FIRST)
         cloud, waited = ask(
-            address,
+            session,
             CLOUD,
             id=found["model"]["embeddingDimensions"]["edges"][0]["node"]["id"],
             minDist=0.1,
@@ -75,7 +75,7 @@ def measure(count, shown, folder):
         points = cloud["node"]["UMAPPoints"]["data"]
         assert len(points) == min(shown, count)
         assert np.isfinite([point["coordinates"]["x"] for point in points]).all()
-        _, details = ask(address, DETAILS, events=[p["eventId"] for p in points])
+        _, details = ask(session, DETAILS, events=[p["eventId"] for p in points])
         used = psutil.Process(session.process.pid).cpu_times()
     return ready, waited, details, used.user + used.system
 

@@ -202,7 +202,7 @@ def _rotated(template, rng):
     centre = np.array(ndimage.center_of_mass(template))
     corners = np.argwhere(template > 0.05 * template.max()) - centre
     half = int(np.ceil(np.sqrt((corners**2).sum(axis=1).max()))) + 2
-    turn = Rotation.random(rng=rng).as_matrix()
+    turn = Rotation.random(None, rng).as_matrix()
     target = half + rng.uniform(-0.5, 0.5, 3)
     density = ndimage.affine_transform(
         template, turn, centre - turn @ target, (2 * half + 1,) * 3, order=3

@@ -1,19 +1,23 @@
 """Picked positions in the files that other programs read.
 
 Positions are (x, y, z) in voxels of the tomogram, counted from the centre of its
-first voxel. What each program expects instead is said where it is written.
+first voxel. What each program expects instead is said where it is written; which
+way its axes run, in `lib.coordinate_axes`.
 """
 
 import re
 
 import numpy as np
 
+from lib import coordinate_axes as axes
 from lib.artifacts import whole_file
+from lib.coordinate_star import number, relion4_star, relion5_star
 from lib.errors import OptionError
 
 FORMAT_BY_ENDING = {".star": "star", ".csv": "csv", ".ndjson": "ndjson"}
 HEADER = ("image_name", "x_coord", "y_coord", "z_coord")
-ONE_TOMOGRAM_A_FILE = ("imod", "ndjson")
+AS_READ = ("txt", "csv")  # positions as the run counted them, for MiLoPYP
+FOR_RELION = ("star", "star5")
 
 
 def choose_format(path, wanted=None):
@@ -21,7 +25,18 @@ def choose_format(path, wanted=None):
     return wanted or FORMAT_BY_ENDING.get(path.suffix.lower(), "txt")
 
 
-def write_coordinates(path, picks, *, kind, voxel_size=None, size=None, binning=1.0):
+def write_coordinates(
+    path,
+    picks,
+    *,
+    kind,
+    halved=False,
+    order=None,
+    z_axis=None,
+    voxel_size=None,
+    size=None,
+    binning=1.0,
+):
     """Write picked positions.
 
     Parameters
@@ -30,8 +45,16 @@ def write_coordinates(path, picks, *, kind, voxel_size=None, size=None, binning=
         imod and ndjson name no tomogram within: of several tomograms each gets a
         file of its own, with its name before the ending.
     picks : lib.coordinates.Picks
-        z not halved.
+        Positions as the run counted them.
     kind : {"txt", "csv", "star", "star5", "imod", "ndjson"}
+        txt and csv hold the positions as they are given; the others the same
+        places in the axes of the program that reads them.
+    halved : bool
+        Whether z counts pairs of slices; without meaning for txt and csv.
+    order : str, optional
+        Axes of the tomogram files; what the run knows by default.
+    z_axis : {"relion", "reversed"}, optional
+        Which way z runs; see `lib.coordinate_axes.reversed_z`.
     voxel_size : float, optional
         Of the tomogram [A]; what the run knows by default.
     size : sequence of int, length 3, optional
@@ -47,21 +70,53 @@ def write_coordinates(path, picks, *, kind, voxel_size=None, size=None, binning=
     Raises
     ------
     OptionError
-        When the format needs what neither the run nor the user says.
+        When the format needs what neither the run nor the user says, or cannot hold
+        the name of a tomogram.
     """
     if not (np.isfinite(binning) and binning > 0):
         raise OptionError(f"--bin {binning}: must be above 0")
-    if kind in ONE_TOMOGRAM_A_FILE:
-        return _write_each(path, picks, kind, voxel_size)
-    if kind == "star":
-        text = relion4_star(picks, binning)
-    elif kind == "star5":
-        scale = voxel_sizes(picks, voxel_size, kind)
-        text = relion5_star(picks, scale, tomogram_sizes(picks, size), binning)
+    if z_axis is not None and kind not in FOR_RELION:
+        raise OptionError(
+            f"--z_axis {z_axis} is for --format {' and '.join(FOR_RELION)}; {kind} "
+            "counts along the tomogram file itself: leave it out"
+        )
+    if kind in AS_READ:
+        _write(path, table_text(picks, "," if kind == "csv" else "\t"))
+        return [path]
+    orders = axes.file_orders(picks, order, kind)
+    if kind in FOR_RELION:
+        against = axes.reversed_z(picks, orders, z_axis, kind)
+        positions, sizes = _placed(picks, against, size, halved, kind)
+        if kind == "star":
+            text = relion4_star(picks.name, positions, binning)
+        else:
+            scale = axes.voxel_sizes(picks, voxel_size, kind)
+            text = relion5_star(picks.name, positions, scale, sizes)
+        _write(path, text)
+        return [path]
+    if kind == "imod":
+        positions, _ = _placed(picks, dict.fromkeys(orders, False), size, halved, kind)
+        positions = axes.in_file_axes(picks, positions, orders)
     else:
-        text = table_text(picks, "," if kind == "csv" else "\t")
-    _write(path, text)
-    return [path]
+        mirrored = axes.mirrored_by_reading(orders)
+        positions, _ = _placed(picks, mirrored, size, halved, kind)
+    return _write_each(path, picks.name, positions, kind)
+
+
+def _placed(picks, mirrored, size, halved, kind):
+    """Return positions of the whole tomogram, z mirrored where told, and the sizes."""
+    needed = {
+        name: f"--format {kind} counts z from its other end and needs the depth"
+        for name, is_mirrored in mirrored.items()
+        if is_mirrored
+    }
+    if kind == "star5":
+        reason = "--format star5 needs the size of the tomogram"
+        needed = dict.fromkeys(axes.names_of(picks), reason)
+    sizes = axes.tomogram_sizes(picks, size, needed)
+    positions = axes.whole_positions(picks, sizes, halved=halved)
+    axes.require_inside(picks, positions, sizes)
+    return axes.mirror_z(picks, positions, sizes, mirrored), sizes
 
 
 def _write(path, text):
@@ -69,67 +124,21 @@ def _write(path, text):
         stream.write(text)
 
 
-def _write_each(path, picks, kind, voxel_size):
-    names = list(dict.fromkeys(picks.name.tolist()))
+def _write_each(path, name, positions, kind):
+    names = list(dict.fromkeys(name.tolist()))
     paths = [path]
     if len(names) > 1:
-        safe = [re.sub(r"[^\w.+-]", "_", name) for name in names]
-        paths = [path.with_name(f"{path.stem}_{name}{path.suffix}") for name in safe]
+        safe = [re.sub(r"[^\w.+-]", "_", one) for one in names]
+        paths = [path.with_name(f"{path.stem}_{one}{path.suffix}") for one in safe]
     if len(set(paths)) != len(names):
         raise OptionError(
             f"--format {kind}: two tomograms would share a file "
             f"({', '.join(names)}); convert them apart"
         )
-    scale = voxel_sizes(picks, voxel_size, kind) if kind == "ndjson" else None
-    texts = []
-    for name in names:
-        rows = picks.name == name
-        if kind == "imod":
-            texts.append(imod_text(picks.coord[rows]))
-        else:
-            texts.append(portal_ndjson(picks.coord[rows] * scale[rows, None]))
-    for place, text in zip(paths, texts, strict=True):
-        _write(place, text)
+    as_text = imod_text if kind == "imod" else portal_ndjson
+    for place, one in zip(paths, names, strict=True):
+        _write(place, as_text(positions[name == one]))
     return paths
-
-
-def voxel_sizes(picks, given, kind):
-    """Return the voxel size [A] of each pick, shape (N,)."""
-    if given is not None:
-        if not (np.isfinite(given) and given > 0):
-            raise OptionError(f"--voxel_size {given}: must be above 0")
-        return np.full(len(picks), float(given))
-    known = {
-        name: picks.tomograms.get(name, {}).get("voxel_size")
-        for name in dict.fromkeys(picks.name.tolist())
-    }
-    if unknown := [name for name, size in known.items() if not size]:
-        raise OptionError(
-            f"--format {kind} needs the voxel size, and the run does not know it for "
-            f"{_some(unknown)}; give --voxel_size in Angstrom"
-        )
-    return np.array([known[name] for name in picks.name.tolist()], dtype=float)
-
-
-def tomogram_sizes(picks, given):
-    """Return (x, y, z) [voxels] of the tomogram of each pick, shape (N, 3)."""
-    if given is not None:
-        return np.tile(np.asarray(given, dtype=float), (len(picks), 1))
-    known = {
-        name: picks.tomograms.get(name, {}).get("shape")
-        for name in dict.fromkeys(picks.name.tolist())
-    }
-    if unknown := [name for name, shape in known.items() if not shape]:
-        raise OptionError(
-            "--format star5 needs the size of the tomogram, and the run does not know "
-            f"it for {_some(unknown)}; give --tomo_size x,y,z in voxels"
-        )
-    return np.array([known[n][::-1] for n in picks.name.tolist()], dtype=float)
-
-
-def _some(names):
-    rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return ", ".join(names[:3]) + rest
 
 
 def parse_size(text):
@@ -140,11 +149,6 @@ def parse_size(text):
     if not found or "0" in found.groups():
         raise OptionError(f"--tomo_size {text}: expected x,y,z such as 960,928,300")
     return tuple(map(int, found.groups()))
-
-
-def number(value):
-    """Return a number as text: whole ones without a point, others to a millionth."""
-    return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
 def table_text(picks, separator):
@@ -162,66 +166,27 @@ def table_text(picks, separator):
     return "\n".join(lines) + "\n"
 
 
-def relion4_star(picks, binning):
-    """Return a STAR file of RELION 4: pixels of the unbinned tilt series."""
-    columns = ("rlnCoordinateX", "rlnCoordinateY", "rlnCoordinateZ")
-    return _star(
-        picks.name,
-        columns,
-        picks.coord * binning,
-        f"Positions in pixels of the unbinned tilt series: voxel x {number(binning)}.",
-    )
-
-
-def relion5_star(picks, voxel_size, size, binning):
-    """Return a STAR file of RELION 5: Angstrom from the centre of the tomogram.
-
-    The centre is size / 2, as in RELION's C++ programs; its Python picker takes
-    size / 2 - 1. The unbinned tomogram is `binning` times as large with voxels as
-    many times smaller, so that the factor cancels.
+def imod_text(positions):
+    """Return points for point2model: voxel centres lie at +0.5 in x and y there.
 
     Parameters
     ----------
-    picks : lib.coordinates.Picks
-    voxel_size : ndarray, shape (N,)
-        Of the tomogram of each pick [A].
-    size : ndarray, shape (N, 3)
-        (x, y, z) of that tomogram [voxels].
-    binning : float
-
-    Returns
-    -------
-    str
+    positions : ndarray, shape (N, 3)
+        Along x, y, z of the file [voxels].
     """
-    unbinned = picks.coord * binning - size * binning / 2
-    columns = tuple(f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ")
-    return _star(
-        picks.name,
-        columns,
-        unbinned * (voxel_size / binning)[:, None],
-        "Positions in Angstrom from the centre of the tomogram, which is size / 2 as "
-        "in RELION's C++ programs (its Python picker: size / 2 - 1).",
-    )
-
-
-def _star(names, columns, positions, comment):
-    import pandas as pd
-    import starfile
-
-    frame = pd.DataFrame({"rlnTomoName": names})
-    for axis, column in enumerate(columns):
-        frame[column] = positions[:, axis].astype(float)
-    return f"# {comment}\n{starfile.to_string({'particles': frame})}"
-
-
-def imod_text(positions):
-    """Return points for point2model: voxel centres lie at +0.5 in x and y there."""
     shifted = positions + np.array([0.5, 0.5, 0])
     return "".join(" ".join(map(number, row)) + "\n" for row in shifted.tolist())
 
 
 def portal_ndjson(positions):
-    """Return points [A] as the CryoET data portal stores them, one a line."""
+    """Return points as the CryoET data portal stores them, one a line.
+
+    Parameters
+    ----------
+    positions : ndarray, shape (N, 3)
+        (x, y, z) [voxels of the portal's tomogram]; its readers multiply by the
+        voxel spacing, which is not in the file.
+    """
     return "".join(
         '{"type": "point", "location": '
         f'{{"x": {number(x)}, "y": {number(y)}, "z": {number(z)}}}}}\n'

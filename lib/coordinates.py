@@ -1,6 +1,5 @@
 """Picked candidates from any number of exports, as one set without repetition."""
 
-import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +12,10 @@ from lib.artifacts import (
     read_provenance,
     require_columns,
 )
-from lib.errors import ArtifactError, OptionError
+from lib.errors import ArtifactError
+
+# What two runs must have noted alike for picks in a tomogram of one name to be joined.
+SAME_IN_RUNS = ("rec_path", "shape", "voxel_size", "order")
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,9 @@ class Picks:
     label : ndarray of int, shape (N,), or None
         Over-cluster of each; None when one of the files has none.
     tomograms : dict
-        By name, what the run knew: ``shape`` (Z, Y, X), ``voxel_size`` [A] and
-        ``order`` of the axes in its file.
+        By name, what the run knew: ``rec_path``, ``shape`` (Z, Y, X), ``voxel_size``
+        [A], ``order`` of the axes in its file, and ``flipped``, whether its tilt
+        angles were taken with the other sign.
     compressed : bool or None
         Whether z is halved (``--compress``); None when no file says.
     """
@@ -113,26 +116,12 @@ def read_picks(paths):
         different things of one tomogram.
     """
     parts = [_read_one(path) for path in paths]
-    known, tomograms = {}, {}
-    for path, part in zip(paths, parts, strict=True):
-        for name, facts in part.tomograms.items():
-            other = tomograms.setdefault(name, facts)
-            if other != facts:
-                differing = "; ".join(
-                    f"{key} {facts.get(key)} and {other.get(key)}"
-                    for key in sorted(facts.keys() | other.keys())
-                    if facts.get(key) != other.get(key)
-                )
-                raise ArtifactError(
-                    f"{path} and {known[name]} are of two runs that read {name} "
-                    f"differently ({differing}); convert them apart"
-                )
-            known.setdefault(name, path)
+    tomograms = _join_facts(paths, parts)
     said = {part.compressed for part in parts}
-    if said >= {True, False}:
+    if True in said and len(said) > 1:
         raise ArtifactError(
-            "some of the files were read with --compress (z halved) and some without; "
-            "convert them apart"
+            "some of the files were read with --compress (z halved) and some without, "
+            "or do not say; convert them apart"
         )
     labelled = all(part.label is not None for part in parts)
     return Picks(
@@ -142,6 +131,23 @@ def read_picks(paths):
         tomograms=tomograms,
         compressed=next((value for value in said if value is not None), None),
     )
+
+
+def _join_facts(paths, parts):
+    """Return what the runs knew by tomogram; refuse where they read it differently."""
+    known, tomograms = {}, {}
+    for path, part in zip(paths, parts, strict=True):
+        for name, facts in part.tomograms.items():
+            known.setdefault(name, path)
+            other = tomograms.setdefault(name, dict(facts))
+            if differing := [key for key in SAME_IN_RUNS if facts[key] != other[key]]:
+                told = "; ".join(f"{k} {facts[k]} and {other[k]}" for k in differing)
+                raise ArtifactError(
+                    f"{path} and {known[name]} are of two runs that read {name} "
+                    f"differently ({told}); convert them apart"
+                )
+            other["flipped"] |= facts["flipped"]
+    return tomograms
 
 
 def _read_one(path):
@@ -156,94 +162,21 @@ def _read_one(path):
         coord=parse_coordinates(path, table["coord"].to_pylist()),
         label=read_integers(path, table, "label") if labelled else None,
         tomograms={
-            name: {key: found.get(key) for key in ("shape", "voxel_size", "order")}
+            name: {
+                **{key: found.get(key) for key in SAME_IN_RUNS},
+                "rec_path": _real_path(found.get("rec_path")),
+                "flipped": options.get("mode") == "simsiam2d3d"
+                and bool(options.get("flip_tilt_angles")),
+            }
             for name, found in facts.items()
         },
         compressed=bool(options["compress"]) if "compress" in options else None,
     )
 
 
-def parse_labels(text, option):
-    """Return the set of clusters in such as ``3,7-9``.
-
-    Parameters
-    ----------
-    text : str
-    option : str
-        Named in the refusal.
-
-    Returns
-    -------
-    set of int
-    """
-    labels = set()
-    for part in text.split(","):
-        found = re.fullmatch(r"\s*(\d{1,9})\s*(?:-\s*(\d{1,9})\s*)?", part)
-        first = int(found.group(1)) if found else 0
-        last = int(found.group(2) or first) if found else -1
-        if last < first or last - first > 100_000:
-            raise OptionError(
-                f"{option} {text}: {part.strip()!r} is neither a cluster nor a rising "
-                "range of them; expected such as 3,7-9"
-            )
-        labels.update(range(first, last + 1))
-    return labels
-
-
-def select_labels(picks, *, labels=None, exclude=None):
-    """Keep the picks of some clusters.
-
-    Parameters
-    ----------
-    picks : Picks
-    labels : str, optional
-        Clusters to keep, such as ``3,7-9``; all by default.
-    exclude : str, optional
-        Clusters to leave out.
-
-    Returns
-    -------
-    Picks
-
-    Raises
-    ------
-    OptionError
-        When a cluster is not there, or nothing remains.
-    """
-    if labels is None and exclude is None:
-        return picks
-    if picks.label is None:
-        raise ArtifactError("the picks hold no label, so --labels cannot choose")
-    there = set(picks.label.tolist())
-    kept = set(there)
-    if labels is not None:
-        kept = _present(parse_labels(labels, "--labels"), there, "--labels", labels)
-    if exclude is not None:
-        asked = parse_labels(exclude, "--exclude_labels")
-        kept -= _present(asked, there, "--exclude_labels", exclude)
-    if not kept:
-        raise OptionError("--labels and --exclude_labels together leave no cluster")
-    return picks.only(np.isin(picks.label, sorted(kept)))
-
-
-def _present(asked, there, option, text):
-    if missing := sorted(asked - there):
-        raise OptionError(
-            f"{option} {text}: no candidate has label {', '.join(map(str, missing))}; "
-            f"labels here are {as_ranges(there)}"
-        )
-    return asked
-
-
-def as_ranges(labels):
-    """Return labels as text that `parse_labels` reads, such as ``0-5,8``."""
-    runs = []
-    for label in sorted(labels):
-        if runs and label == runs[-1][1] + 1:
-            runs[-1][1] = label
-        else:
-            runs.append([label, label])
-    return ",".join(f"{a}-{b}" if b > a else str(a) for a, b in runs)
+def _real_path(rec_path):
+    """Return a path without links, so that one file has one name; None stays."""
+    return rec_path and str(Path(rec_path).resolve())
 
 
 def drop_repeated(picks):

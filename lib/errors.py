@@ -116,7 +116,7 @@ def run_script(main):
         _say(f"{script}: error: {refusal}")
         sys.exit(EXIT_REFUSED)
     except OSError as error:
-        if _errno(error) not in _OF_THE_DISK:
+        if errno_of(error) not in _OF_THE_DISK:
             raise
         _say(f"{script}: error: {_told(error)}")
         sys.exit(EXIT_REFUSED)
@@ -199,7 +199,7 @@ def _not_encoded(error):
     )
 
 
-def _errno(error):
+def errno_of(error):
     """Return the number of an error; NumPy tells a full disk in words alone."""
     if error.errno is None and error.args:
         short = re.match(r"\d+ requested and \d+ written", str(error.args[0]))
@@ -209,7 +209,7 @@ def _errno(error):
 
 def _told(error, path=None):
     """Return one line of a system's error: the place, the fault, what to do."""
-    place, number = path or error.filename, _errno(error)
+    place, number = path or error.filename, errno_of(error)
     advice = {**_OF_THE_DISK, **_OF_A_PLACE}.get(number)
     fault = error.strerror or (os.strerror(number) if number else str(error))
     said = f"{place}: {fault}" if place else fault

@@ -174,8 +174,42 @@ def choose_device(gpus, ranks=ALONE):
         raise OptionError(
             f"--gpus {gpus}: this machine has GPUs 0 to {torch.cuda.device_count() - 1}"
         )
-    torch.cuda.set_device(number)
+    try:
+        torch.cuda.set_device(number)
+        torch.cuda.mem_get_info(number)  # the first call that needs the GPU itself
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ResourceError(
+            f"--gpus {gpus}: GPU {number} cannot be used ({reason}); it may be full or "
+            "held by another program: see nvidia-smi, and name another GPU or -1"
+        ) from error
     return torch.device("cuda", number)
+
+
+@contextmanager
+def enough_memory(device, advice):
+    """Say in words when the memory of a device does not suffice for the block.
+
+    Parameters
+    ----------
+    device : torch.device or str
+    advice : str
+        What for, and what to do: ends the sentence.
+
+    Raises
+    ------
+    ResourceError
+        In place of torch.OutOfMemoryError.
+    """
+    if str(device) == "cpu":  # torch is not imported for what needs none
+        yield
+        return
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise ResourceError(f"{device} has too little memory {advice}") from error
 
 
 def heed_signals(ranks):

@@ -156,7 +156,7 @@ def _render(distance, rng):
     half = 13
     centre = half + rng.uniform(-0.5, 0.5, 3)
     grid = np.indices((2 * half + 1,) * 3).reshape(3, -1).T - centre
-    turned = Rotation.random(rng=rng).apply(grid).astype(np.float32)
+    turned = Rotation.random(None, rng).apply(grid).astype(np.float32)
     density = np.clip(0.5 - distance(*turned.T), 0, 1)
     return density.reshape((2 * half + 1,) * 3), centre
 

@@ -3,6 +3,7 @@
 import numpy as np
 
 from lib.artifacts import EmbeddingTable
+from tests.mrc_files import write_mrc
 
 SIZE = np.array([60, 50, 24])  # x, y, z of the tomograms the rows lie in
 
@@ -22,3 +23,9 @@ def make_table(rows=60, groups=3, provenance=None, seed=0):
         subvol=patches.astype(np.float32),
         provenance=provenance or {},
     )
+
+
+def write_shown_tomogram(path, order="xzy"):
+    """Write a tomogram that holds the candidates of `make_table`."""
+    volume = np.random.default_rng(0).integers(-99, 99, SIZE[::-1], np.int8)
+    return write_mrc(path, volume, order=order)

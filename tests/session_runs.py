@@ -1,21 +1,21 @@
 """A table to show, and a session running on it, for the tests of the session."""
 
+import http.client
 import os
 import re
 import signal
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from lib.artifacts import ExperimentDir, InteractiveTable, write_row_record
+from tests.scripts import PROJECT
 
-PROJECT = Path(__file__).parents[1]
 SCRIPT = PROJECT / "phoenix_visualization.py"
-READY = re.compile(r"open\s+(http://localhost:(\d+)/)")
+READY = re.compile(r"open\s+(http://localhost:(\d+)/\S*)")
 
 
 def make_table(rows=12, clusters=3, dim=16, seed=0, **changed):
@@ -90,19 +90,23 @@ class Running:
                 self._ready.set()
         self._ready.set()
 
-    def wait_ready(self, seconds=120):
-        """Return the address of the page once it answers."""
+    def wait_ready(self, seconds=600):
+        """Return the link to the page once it answers, and take its cookie."""
         assert self._ready.wait(seconds), self.text
         found = READY.search(self.text)
         assert found, self.text
-        self.port = int(found.group(2))
-        return found.group(1)
+        link, self.port = found.group(1), int(found.group(2))
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection.request("GET", link.removeprefix(f"http://localhost:{self.port}"))
+        self.cookie = connection.getresponse().getheader("set-cookie").split(";")[0]
+        connection.close()
+        return link
 
     @property
     def text(self):
         return "".join(self.lines)
 
-    def stop(self, number=signal.SIGINT, seconds=30):
+    def stop(self, number=signal.SIGINT, seconds=300):
         """Send a signal; return the exit code."""
         self.process.send_signal(number)
         code = self.process.wait(seconds)

@@ -4,9 +4,9 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[1]
+from tests.scripts import PROJECT
+
 PATCHES = "--bbox 8 --dog 1.5,3 --order zxy --dog_boundary 6 --dog_diameter 8"
 
 

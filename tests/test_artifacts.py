@@ -4,11 +4,11 @@ import io
 import json
 import os
 import pickle
-import socket
 import subprocess
 import sys
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -33,6 +33,7 @@ from lib.artifacts import (
     whole_folder,
     write_row_record,
 )
+from lib.artifacts.writing import partial_prefix
 from lib.errors import ArtifactError
 
 PROVENANCE = {"exp_id": "t", "tomograms": {"tomo1": {"shape": [9, 8, 7]}}}
@@ -507,8 +508,8 @@ def test_damaged_record_is_refused(tmp_path, text):
 
 
 def partial_of(folder, name, *, host=None, process):
-    host = host or socket.gethostname()
-    return folder / f".{name}.{host}-{process}-x1y2z3.partial"
+    ours = partial_prefix(name).replace(f"-{os.getpid()}-", f"-{process}-")
+    return folder / f"{f'.{name}.{host}-{process}-' if host else ours}x1y2z3.partial"
 
 
 def test_only_what_nobody_writes_any_more_is_removed(tmp_path):
@@ -554,6 +555,11 @@ def test_folder_is_replaced_whole_or_not_at_all(tmp_path):
         raise ValueError
     assert [path.name for path in (tmp_path / "imgs").iterdir()] == ["second"]
     assert [path.name for path in tmp_path.iterdir()] == ["imgs"]
+
+
+def test_record_that_goes_while_it_is_looked_at_counts_as_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(Path, "is_file", lambda _: True)  # a moment ago
+    check_row_record(tmp_path / "all_colors.json", fingerprint="f", rows=4, of="e.npz")
 
 
 def test_name_of_any_length_can_be_written(tmp_path):

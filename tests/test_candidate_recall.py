@@ -1,20 +1,8 @@
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
-PROJECT = Path(__file__).parents[1]
+from tests.scripts import PROJECT, call
+
 SIGMAS = "1.2,2.5,4,6,9"
-
-
-def run(script, *options):
-    return subprocess.run(
-        [sys.executable, PROJECT / script, *map(str, options)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -24,9 +12,8 @@ def sets(tmp_path_factory):
     for seed in (1, 2):
         folders.append(tmp_path_factory.mktemp("set"))
         size = ("--tomograms", 1, "--size", 96, 96, 48)
-        run(
-            "sample_data/make_synthetic.py", "--out", folders[-1], "--seed", seed, *size
-        )
+        options = ("--out", folders[-1], "--seed", seed, *size)
+        call("sample_data/make_synthetic.py", *options, cwd=PROJECT)
     return folders
 
 
@@ -35,9 +22,9 @@ def recalls(done):
     return {row[0].strip(): float(row[2]) for row in rows[2:]}
 
 
-def measure(*options):
-    place = ("--bbox", 16, "--dog_boundary", 12)
-    return run("benchmarks/candidate_recall.py", *options, *place)
+def measure(*options, code=0):
+    options = (*options, "--bbox", 16, "--dog_boundary", 12)
+    return call("benchmarks/candidate_recall.py", *options, cwd=PROJECT, code=code)
 
 
 def test_particles_are_found_in_their_own_set_and_tomogram(sets):
@@ -54,13 +41,10 @@ def test_a_search_for_the_wrong_size_finds_few(sets):
 
 
 def test_a_folder_without_truth_is_refused(tmp_path):
-    done = measure(tmp_path)
-    assert done.returncode == 2
+    done = measure(tmp_path, code=2)
     assert f"{tmp_path} has no particles.csv" in done.stderr
-    assert "Traceback" not in done.stderr
 
 
 def test_tomograms_that_are_not_there_are_refused(sets):
-    done = measure(sets[0], "--tomograms", "other")
-    assert done.returncode == 2
+    done = measure(sets[0], "--tomograms", "other", code=2)
     assert f"no .rec file to search in {sets[0]}" in done.stderr

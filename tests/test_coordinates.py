@@ -2,6 +2,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -10,26 +11,19 @@ import pytest
 import starfile
 from hypothesis import given
 from hypothesis import strategies as st
-from session_runs import PROJECT, make_table
 
 from lib.artifacts import ArtifactError
 from lib.coordinate_formats import choose_format, parse_size, write_coordinates
-from lib.coordinates import (
-    Picks,
-    as_ranges,
-    double_z,
-    drop_repeated,
-    find_exports,
-    parse_labels,
-    read_picks,
-    select_labels,
-)
+from lib.coordinate_labels import as_ranges, parse_labels, select_labels
+from lib.coordinates import Picks, double_z, drop_repeated, find_exports, read_picks
 from lib.errors import OptionError
 from lib.session.export import write_export
+from tests.data_sets import small_options
+from tests.session_runs import PROJECT, make_table
 
 SCRIPT = PROJECT / "interactive_to_training_coords.py"
 # one voxel of a tomogram of 100 x 80 x 61 voxels (x, y, z) of 10 A
-KNOWN = {"shape": [61, 80, 100], "voxel_size": 10.0}
+KNOWN = {"shape": [61, 80, 100], "voxel_size": 10.0, "order": "zxy"}
 
 
 def convert(*arguments, cwd):
@@ -104,10 +98,35 @@ def test_a_tomogram_that_two_runs_read_differently_is_refused(tmp_path):
         read_picks(find_exports([tmp_path]))
 
 
-def test_halved_and_whole_z_do_not_mix(tmp_path):
-    for compress in (False, True):
-        provenance = {"options": {"compress": compress}}
-        make_table(provenance=provenance).save(tmp_path / f"{compress}.parquet")
+def test_tomograms_of_one_name_from_other_files_are_not_joined(tmp_path):
+    (tmp_path / "link.rec").symlink_to(tmp_path / "a.rec")
+    for number, rec in enumerate(("a.rec", "link.rec", "b.rec")):
+        known = {**KNOWN, "rec_path": str(tmp_path / rec)}
+        make_table(provenance={"tomograms": {"tomo1": known}}).save(
+            tmp_path / f"{number}.parquet"
+        )
+    first, linked, other = find_exports([tmp_path])
+    assert len(read_picks([first, linked])) == 24
+    with pytest.raises(ArtifactError, match=r"rec_path .*b\.rec and .*a\.rec.*apart"):
+        read_picks([first, other])
+
+
+def test_flipped_angles_of_one_run_stay_in_doubt_for_the_joined_picks(tmp_path):
+    for number, mode in enumerate(("simsiam3d", "simsiam2d3d")):
+        options = asdict(small_options(mode, flip_tilt_angles=True))
+        provenance = {"options": options, "tomograms": {"tomo1": KNOWN}}
+        make_table(provenance=provenance).save(tmp_path / f"{number}.parquet")
+    plain, flipped = find_exports([tmp_path])
+    told = [read_picks(files) for files in ([plain], [flipped], [plain, flipped])]
+    # A run of tomograms alone has no angles to flip.
+    assert [picks.tomograms["tomo1"]["flipped"] for picks in told] == [0, 1, 1]
+
+
+@pytest.mark.parametrize("other", [{"compress": False}, {}], ids=["whole", "unsaid"])
+def test_halved_and_whole_z_do_not_mix(tmp_path, other):
+    for number, options in enumerate(({"compress": True}, other)):
+        provenance = {"options": options}
+        make_table(provenance=provenance).save(tmp_path / f"{number}.parquet")
     with pytest.raises(ArtifactError, match="some of the files were read with --compr"):
         read_picks(find_exports([tmp_path]))
 
@@ -196,7 +215,7 @@ def test_relion4_counts_pixels_of_the_unbinned_series(tmp_path):
 def test_star_survives_a_round_trip(tmp_path):
     table = make_table(40)
     path = tmp_path / "picks.star"
-    write_coordinates(path, Picks(table.name, table.coord), kind="star")
+    write_coordinates(path, Picks(table.name, table.coord), kind="star", order="zxy")
     read = starfile.read(path)
     columns = [f"rlnCoordinate{axis}" for axis in "XYZ"]
     np.testing.assert_array_equal(read[columns].to_numpy(), table.coord)
@@ -211,43 +230,99 @@ def test_imod_point_is_half_a_voxel_on_in_x_and_y(tmp_path):
     assert path.read_text() == "10.5 20.5 30\n"
 
 
-def test_portal_points_are_angstrom(tmp_path):
+def test_portal_points_are_voxels_whatever_their_size(tmp_path):
     path = tmp_path / "picks.ndjson"
-    write_coordinates(path, one_pick(voxel_size=13.48), kind="ndjson")
-    (line,) = path.read_text().splitlines()
-    location = {"x": 134.8, "y": 269.6, "z": 404.4}
-    assert json.loads(line) == {"type": "point", "location": location}
+    for voxel_size in (13.48, None):
+        write_coordinates(path, one_pick(voxel_size=voxel_size), kind="ndjson")
+        (line,) = path.read_text().splitlines()
+        location = {"x": 10, "y": 20, "z": 30}
+        assert json.loads(line) == {"type": "point", "location": location}
+
+
+@pytest.mark.parametrize(
+    ("z", "depth", "whole"),
+    [(0, 60, 0.5), (29, 60, 58.5), (30, 61, 60), (29, 61, 58.5)],
+)
+def test_a_slice_without_partner_stays_where_it_is(tmp_path, z, depth, whole):
+    picks = one_pick((10, 20, z), shape=[depth, 80, 100])
+    write_coordinates(tmp_path / "p", picks, kind="imod", halved=True)
+    assert (tmp_path / "p").read_text().split()[2] == f"{whole:g}"
+
+
+def test_tomograms_of_different_orders_go_into_one_file(tmp_path):
+    known = {"tomo1": KNOWN, "tomo2": {**KNOWN, "order": "xzy"}}
+    coord = np.array([[10, 20, 30.0], [10, 20, 25]])
+    picks = Picks(np.array(["tomo1", "tomo2"]), coord, tomograms=known)
+    write_coordinates(tmp_path / "p.star", picks, kind="star")
+    read = starfile.read(tmp_path / "p.star")
+    assert read["rlnCoordinateZ"].tolist() == [30, 61 - 1 - 25]
+    written = write_coordinates(tmp_path / "p.txt", picks, kind="imod")
+    assert [path.read_text() for path in written] == [
+        "10.5 20.5 30\n",
+        "10.5 25.5 20\n",
+    ]
 
 
 @pytest.mark.parametrize("kind", ["imod", "ndjson"])
 def test_formats_that_name_no_tomogram_get_a_file_each(tmp_path, kind):
     picks = Picks(np.array(["a", "b/c", "a"]), np.arange(9).reshape(3, 3))
-    written = write_coordinates(tmp_path / "p.txt", picks, kind=kind, voxel_size=1)
+    written = write_coordinates(tmp_path / "p.txt", picks, kind=kind, order="zxy")
     assert [path.name for path in written] == ["p_a.txt", "p_b_c.txt"]
     assert [len(path.read_text().splitlines()) for path in written] == [2, 1]
 
 
 @pytest.mark.parametrize(
-    ("kind", "unknown", "option"),
+    ("kind", "facts", "option"),
     [
-        ("star5", "voxel_size", "--voxel_size"),
-        ("star5", "shape", "--tomo_size"),
-        ("ndjson", "voxel_size", "--voxel_size"),
+        ("star5", {"voxel_size": None}, "--voxel_size"),
+        ("star5", {"shape": None}, "--tomo_size"),
+        ("star", {"shape": None, "order": "xzy"}, "--tomo_size"),
+        ("ndjson", {"shape": None, "order": "xzy"}, "--tomo_size"),
+        ("star", {"order": "xyz"}, "--z_axis"),
+        ("star5", {"flipped": True}, "--z_axis"),
+        ("star", {"order": None}, "--order"),
+        ("star5", {"order": None}, "--order"),
+        ("imod", {"order": None}, "--order"),
+        ("ndjson", {"order": None}, "--order"),
     ],
 )
-def test_what_the_run_does_not_know_is_asked_for(tmp_path, kind, unknown, option):
+def test_what_the_run_does_not_know_is_asked_for(tmp_path, kind, facts, option):
     path = tmp_path / "picks"
     with pytest.raises(OptionError, match=f"know .*tomo1; give {option}"):
-        write_coordinates(path, one_pick(**{unknown: None}), kind=kind)
+        write_coordinates(path, one_pick(**facts), kind=kind)
     assert not path.exists()
+
+
+@pytest.mark.parametrize("kind", ["txt", "csv"])
+def test_the_table_of_the_refinement_module_needs_no_facts(tmp_path, kind):
+    picks = Picks(np.array(["tomo1"]), np.array([[10, 20, 30]]))
+    write_coordinates(tmp_path / "picks", picks, kind=kind)
+    assert "30" in (tmp_path / "picks").read_text()
 
 
 def test_what_is_given_wins_over_what_the_run_knows(tmp_path):
     path = tmp_path / "picks.star"
     write_coordinates(
-        path, one_pick(), kind="star5", voxel_size=2, size=parse_size("20,20,20")
+        path, one_pick(), kind="star5", voxel_size=2, size=parse_size("40,30,60")
     )
-    assert starfile.read(path)["rlnCenteredCoordinateYAngst"].item() == 20
+    assert starfile.read(path)["rlnCenteredCoordinateYAngst"].item() == 10
+
+
+def test_an_order_other_than_the_run_read_is_refused(tmp_path):
+    with pytest.raises(OptionError, match="--order xzy given, but the run read tomo1"):
+        write_coordinates(tmp_path / "p", one_pick(), kind="imod", order="xzy")
+
+
+def test_a_size_that_does_not_hold_the_picks_is_refused(tmp_path):
+    size = parse_size("100,80,30")  # z is 30: in the slice after the last
+    with pytest.raises(OptionError, match="1 of 1 picks lie outside .*--tomo_size"):
+        write_coordinates(tmp_path / "p", one_pick(), kind="star5", size=size)
+
+
+@pytest.mark.parametrize("kind", ["txt", "csv", "imod", "ndjson"])
+def test_direction_of_z_is_refused_where_it_changes_nothing(tmp_path, kind):
+    with pytest.raises(OptionError, match="leave it out"):
+        write_coordinates(tmp_path / "p", one_pick(), kind=kind, z_axis="relion")
 
 
 @pytest.mark.parametrize("text", ["10,20", "10,20,0", "a,b,c", "1.5,2,3"])
@@ -261,7 +336,7 @@ def test_scales_must_be_positive(tmp_path, value):
     with pytest.raises(OptionError, match="above 0"):
         write_coordinates(tmp_path / "p", one_pick(), kind="star", binning=value)
     with pytest.raises(OptionError, match="above 0"):
-        write_coordinates(tmp_path / "p", one_pick(), kind="ndjson", voxel_size=value)
+        write_coordinates(tmp_path / "p", one_pick(), kind="star5", voxel_size=value)
 
 
 def test_ending_names_the_format_unless_it_is_given():
@@ -305,6 +380,33 @@ def test_clusters_are_taken_without_a_browser_and_z_doubled_where_halved(tmp_pat
     halved, whole = (pd.read_csv(tmp_path / name) for name in ("a.csv", "b.csv"))
     np.testing.assert_array_equal(halved["z_coord"], chosen[:, 2])
     np.testing.assert_array_equal(whole["z_coord"], 2 * chosen[:, 2])
+
+
+def test_doubling_against_what_the_run_knows_is_refused_where_it_would_be_wrong(
+    tmp_path,
+):
+    make_table().save(tmp_path / "t.gzip")
+    arguments = ["--input", "t.gzip", "--output", "o", "--if_double", "--format"]
+    done = convert(*arguments, "imod", "--order", "zxy", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "did not read with --compress; leave it out" in done.stderr
+    assert not (tmp_path / "o").exists()
+    done = convert(*arguments, "txt", cwd=tmp_path)
+    assert "did not read with --compress" in done.stderr
+    assert done.returncode == 0
+
+
+def test_a_peers_picks_are_exported_with_what_is_said_of_them(tmp_path):
+    write_peer_export(tmp_path / "a.parquet", ["10,20,30"])
+    arguments = ["--input", "a.parquet", "--output", "o.star"]
+    done = convert(*arguments, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "give --order, one of xzy, zxy, xyz, yxz" in done.stderr
+    assert not (tmp_path / "o.star").exists()
+    arguments += ["--order", "xzy", "--tomo_size", "100,80,200", "--if_double"]
+    assert convert(*arguments, cwd=tmp_path).returncode == 0
+    row = starfile.read(tmp_path / "o.star").iloc[0]
+    assert row["rlnCoordinateZ"] == 200 - 1 - 60.5
 
 
 @pytest.mark.parametrize(

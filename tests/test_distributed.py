@@ -6,17 +6,16 @@ import re
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import write_data_set
 from torch import nn
 
 from lib.training.distributed import RankBatchNorm, gather_rows
+from tests.data_sets import write_data_set
+from tests.scripts import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[1]
 # With this --dog_boundary there is an even number of candidates: no rank leaves one
 # out, so that both see the same batches.
 OPTIONS = [
@@ -58,7 +57,7 @@ def start_ranks_of(script, *arguments, ranks):
                 text=True,
             )
         )
-    outputs = [process.communicate(timeout=300)[0] for process in processes]
+    outputs = [process.communicate(timeout=1800)[0] for process in processes]
     codes = [process.returncode for process in processes]
     return list(zip(codes, outputs, strict=True))
 

@@ -2,15 +2,14 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from lib.artifacts import ExperimentDir
 from lib.errors import ArtifactError, ResourceError
 from lib.training.experiment import check_folder, claimed, clear_folder
+from tests.scripts import PROJECT
 
-PROJECT = Path(__file__).resolve().parents[1]
 HOLD = """
 import sys, time
 from lib.artifacts import ExperimentDir

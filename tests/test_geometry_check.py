@@ -1,7 +1,3 @@
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -22,8 +18,8 @@ from lib.inputs.image_list import ImageRow
 from lib.inputs.tomo_io import read_tilt_series, read_tomogram
 from sample_data.make_synthetic import make_tomogram
 from sample_data.simulation import write_tomogram
+from tests.scripts import PROJECT, call
 
-PROJECT = Path(__file__).parents[1]
 SHAPE = (48, 128, 128)
 FILES = [PROJECT / "sample_data" / f"ts254.{end}" for end in ("rec", "ali", "tlt")]
 SAMPLE = ImageRow("ts254", *FILES)
@@ -312,29 +308,22 @@ def test_no_two_conventions_are_one(order, file_shape):
     assert len(np.unique(np.round(told, 4), axis=0)) == len(told) > 30
 
 
-def check_by_script(folder, row, *more, mode="simsiam2d3d"):
+def check_by_script(folder, row, *more, mode="simsiam2d3d", code=0):
     table = folder / "list.txt"
     columns = (row.name, row.rec_path, row.tilt_path, row.angle_path)
     table.write_text(
         "image_name\trec_path\ttilt_path\tangle_path\n" + "\t".join(map(str, columns))
     )
-    command = [sys.executable, PROJECT / "simsiam_main.py", mode, "--check_geometry"]
-    return subprocess.run(
-        [*command, "--train_img_txt", table, *more, "--exp_dir", folder / "exp"],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    options = ("--train_img_txt", table, "--exp_dir", folder / "exp", *more)
+    command = ("simsiam_main.py", mode, "--check_geometry", *options)
+    return call(*command, cwd=folder, code=code)
 
 
 def test_script_checks_alone(tmp_path, made):
     good = check_by_script(tmp_path, SAMPLE)
-    assert good.returncode == 0, good.stderr
     assert "agrees" in good.stdout
-    bad = check_by_script(tmp_path, SAMPLE, "--flip_tilt_angles")
-    assert bad.returncode == 2
+    bad = check_by_script(tmp_path, SAMPLE, "--flip_tilt_angles", code=2)
     assert "leave out --flip_tilt_angles" in bad.stderr.splitlines()[-1]
-    without = check_by_script(tmp_path, SAMPLE, mode="simsiam3d")
-    assert without.returncode == 2
+    without = check_by_script(tmp_path, SAMPLE, mode="simsiam3d", code=2)
     assert "give that mode" in without.stderr
     assert not (tmp_path / "exp").exists()

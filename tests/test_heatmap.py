@@ -61,6 +61,19 @@ def test_colors_do_not_depend_on_the_order_of_rows():
     )
 
 
+def test_discs_lie_at_different_places_so_that_no_assignment_repeats_a_voxel():
+    positions, colors = candidates(60)
+    positions[30:] = positions[:30]  # each place twice, in two colours
+    discs = Discs.of(positions, colors, 6)
+    assert len(np.unique(discs.positions, axis=0)) == len(discs.positions) == 30
+    x, y, z = discs.positions.T
+    shown = painted(positions, colors)[z, y, x]
+    first, second = (
+        {*map(tuple, part.tolist())} for part in (colors[:30], colors[30:])
+    )
+    assert {*map(tuple, shown.tolist())} <= first | second
+
+
 def test_discs_at_the_border_are_cut_off():
     corners = np.array([[0, 0, 0], [49, 39, 13]])
     slab = painted(corners, np.array([[1, 1, 1], [2, 2, 2]], np.uint8))

@@ -2,11 +2,11 @@
 
 from types import SimpleNamespace
 
-import mrcfile
 import numpy as np
 import pytest
 
 from lib.inputs.list_warnings import warn_of_list
+from tests.mrc_files import write_mrc
 
 
 @pytest.fixture
@@ -17,9 +17,7 @@ def rows(tmp_path):
         listed = []
         for name, (voxel_size, shape) in sizes.items():
             path = tmp_path / f"{name}.rec"
-            with mrcfile.new(path) as mrc:
-                mrc.set_data(np.ones(shape, np.int8))
-                mrc.voxel_size = voxel_size
+            write_mrc(path, np.ones(shape, np.int8), voxel_size=voxel_size)
             listed.append(SimpleNamespace(name=name, rec_path=path))
         return listed
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from lib.artifacts import ExperimentDir, lock, whole_file, whole_folder
+from lib.artifacts.owners import owner_of_this
 from lib.errors import ResourceError
 from lib.training.experiment import claimed
 
@@ -50,7 +51,9 @@ def test_without_flock_a_second_writer_is_refused_all_the_same(no_flock, tmp_pat
 
 def held_by(folder, process, host, age=0):
     held = folder / ".lock.held"
-    held.write_text(f"{process} of somebody on {host} since 2026-01-01 10:00:00")
+    owner = owner_of_this() if host == socket.gethostname() else f"{host}-1-1"
+    owner = f"{owner.rpartition('-')[0]}-{process}"
+    held.write_text(f"{process} of somebody on {host} since 2026-01-01 ({owner})")
     os.utime(held, (time.time() - age,) * 2)
     return held
 

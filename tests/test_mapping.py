@@ -45,7 +45,8 @@ def test_labels_part_what_the_embedding_does_not(mode):
     labels = np.arange(90) % 3
     plain = lay_out(one_cloud, layout(mode))
     supervised = lay_out(one_cloud, layout(mode), labels=labels, start=plain)
-    assert separation(supervised) > separation(plain) + 0.5
+    # further apart than they are wide, where the plain map mixes them
+    assert separation(plain) < 1 < separation(supervised)
 
 
 def test_neighbors_are_the_nearest_and_start_with_the_row_itself(vectors):

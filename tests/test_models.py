@@ -1,8 +1,12 @@
+import sys
+
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional as F
 
-from lib.errors import ArtifactError, OptionError
+from lib.errors import ArtifactError, OptionError, ResourceError
+from lib.training import vision
 from lib.training.losses import negative_cosine, simsiam_loss
 from lib.training.models import (
     build_model,
@@ -12,23 +16,34 @@ from lib.training.models import (
     output_std,
 )
 
-PEERS_NAMES = {
-    "conv1.weight",
-    "bn1.running_mean",
-    "layer1.0.conv1.weight",
-    "layer2.0.downsample.0.weight",
-    "layer3.1.bn2.bias",
-    "fc.weight",
-    "fc.bias",
-    "proj.0.weight",
-    "proj.1.weight",
-    "proj.3.weight",
-    "proj.6.weight",
-    "proj.7.running_var",
-    "pred.0.weight",
-    "pred.1.bias",
-    "pred.3.bias",
-}
+WEIGHT = ("weight",)
+AFFINE = ("weight", "bias")
+STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
+NORM = (*AFFINE, *STATISTICS)
+
+
+def peers_names(mode):
+    """Return the name of every tensor in a checkpoint of MiLoPYP, 18 layers deep."""
+    layers = {"conv1": WEIGHT, "bn1": NORM, "fc": AFFINE}
+    for block in (
+        "layer1.0",
+        "layer1.1",
+        "layer2.0",
+        "layer2.1",
+        "layer3.0",
+        "layer3.1",
+    ):
+        for number in (1, 2):
+            layers[f"{block}.conv{number}"] = WEIGHT
+            layers[f"{block}.bn{number}"] = NORM
+    for block in ("layer2.0", "layer3.0"):
+        layers[f"{block}.downsample.0"] = WEIGHT
+        if mode == "simsiam2d3d":
+            layers[f"{block}.downsample.1"] = NORM
+    layers |= {"proj.0": WEIGHT, "proj.1": NORM, "proj.3": WEIGHT, "proj.4": NORM}
+    layers |= {"proj.6": WEIGHT, "proj.7": STATISTICS}
+    layers |= {"pred.0": WEIGHT, "pred.1": NORM, "pred.3": AFFINE}
+    return {f"{name}.{part}" for name, parts in layers.items() for part in parts}
 
 
 @pytest.fixture(scope="module")
@@ -61,20 +76,14 @@ def test_no_gradient_flows_into_the_projection():
     assert z.grad is None
 
 
-def test_parameters_have_the_names_of_the_peers_checkpoints(model):
-    names = set(model.state_dict())
-    assert names >= PEERS_NAMES
-    assert not any(name.startswith(("layer4", "relu", "avgpool")) for name in names)
-    # Plain linear layers before batch norm have no bias; the last norm no affine.
-    assert not names & {"proj.0.bias", "proj.7.weight", "pred.0.bias"}
-
-
-def test_only_the_2d3d_shortcuts_have_a_batch_norm(model):
-    both = build_model("simsiam2d3d_18", mode="simsiam2d3d")
-    assert "layer2.0.downsample.1.weight" in both.state_dict()
-    assert "layer2.0.downsample.1.weight" not in model.state_dict()
-    assert both.fc.in_features == 512
-    assert model.fc.in_features == 256
+@pytest.mark.parametrize(
+    ("arch", "mode", "features"),
+    [("simsiam2d3d_18", "simsiam2d3d", 512), ("simsiam2d_18", "simsiam3d", 256)],
+)
+def test_tensors_have_the_names_of_the_peers_checkpoints(arch, mode, features):
+    tensors = build_model(arch, mode=mode).state_dict()
+    assert set(tensors) == peers_names(mode)
+    assert tensors["fc.weight"].shape == (128, features)
 
 
 def test_features_of_the_views_are_concatenated_in_their_order():
@@ -186,3 +195,38 @@ def test_layers_computed_twice_keep_less():
     plain = kept()
     model.recompute = True
     assert kept() < 0.7 * plain
+
+
+@pytest.mark.parametrize("name", ["BasicBlock", "Bottleneck"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_blocks_are_torchvisions_bit_for_bit(name, stride):
+    resnet = vision._torchvision().models.resnet
+
+    def made(block):
+        torch.manual_seed(0)
+        width = 8 * block.expansion
+        shortcut = nn.Conv2d(width, width, 1, stride=2) if stride == 2 else None
+        return block(width, 8, stride, shortcut)
+
+    ours, theirs = made(getattr(vision, name)), made(getattr(resnet, name))
+    assert list(ours.state_dict()) == list(theirs.state_dict())
+    for own, peer in zip(
+        ours.state_dict().values(), theirs.state_dict().values(), strict=True
+    ):
+        assert torch.equal(own, peer)
+    x = torch.randn(3, ours.conv1.in_channels, 6, 6)
+    results = []
+    for block in (ours, theirs):
+        y = block(x)
+        y.square().sum().backward()
+        results.append([y, *(p.grad for p in block.parameters())])
+    for own, peer in zip(*results, strict=True):
+        assert torch.equal(own, peer)
+
+
+def test_weights_that_were_asked_for_and_cannot_be_had_are_no_random_ones(
+    monkeypatch, model
+):
+    monkeypatch.setitem(sys.modules, "torchvision", None)
+    with pytest.raises(ResourceError, match="cannot be downloaded here; fetch"):
+        load_pretrained_trunk(model, "imagenet")

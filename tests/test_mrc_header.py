@@ -3,10 +3,10 @@ import gzip
 import mrcfile
 import numpy as np
 import pytest
-from mrc_files import as_big_endian, int32, make_volume, refusal, write_mrc
 
 from lib.errors import InputError, warn_once
 from lib.inputs.tomo_io import inspect_mrc, open_tomogram, read_tomogram
+from tests.mrc_files import as_big_endian, int32, make_volume, refusal, write_mrc
 
 
 @pytest.fixture(autouse=True)

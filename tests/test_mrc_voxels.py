@@ -2,11 +2,11 @@ import gzip
 
 import numpy as np
 import pytest
-from mrc_files import make_volume, refusal, write_mrc
 
 from lib.errors import InputError
 from lib.inputs.mrc_voxels import map_voxels, read_sections
 from lib.inputs.tomo_io import inspect_mrc
+from tests.mrc_files import make_volume, refusal, write_mrc
 
 
 def test_truncated_gzip_is_refused(tmp_path):

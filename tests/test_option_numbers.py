@@ -34,7 +34,7 @@ WRONG = {
         "gauss": ["-0.5", "nan", "inf", "51"],
         "dog_diameter": ["0", "-3", "nan"],
         "dog_boundary": ["-1", "2.5"],
-        "dog_std_multiplier": ["nan", "inf", "1e9"],
+        "dog_std_multiplier": ["nan", "inf", "1e10"],
         "tilt_range": ["-1", "91", "nan"],
         "head_conv": ["0", "1", "1000000"],
         "lr_step": ["-200", "0", "soon", "200;400", "200,nan"],

@@ -248,6 +248,16 @@ def test_no_option_that_nothing_reads(script, parser_of):
             "visualize_3dhm.py --input e.npz --rec_dir . --blend 2",
             "a number from 0 to 1",
         ),
+        (
+            "visualize_3dhm.py --input e.npz --rec_dir . --image_txt l",
+            "--rec_dir and --image_txt both say",
+        ),
+        ("visualize_3dhm.py --input e.npz --ext .mrc", "--ext is the ending"),
+        (
+            "simsiam_main.py simsiam3d --train_img_txt l --load_model m.pth "
+            "--pretrained_model imagenet",
+            "--load_model and --pretrained_model",
+        ),
         ("interactive_to_training_coords.py --input .", "--output"),
     ],
 )

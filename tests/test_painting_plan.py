@@ -4,29 +4,16 @@ import pytest
 
 from lib.artifacts import ExperimentDir, row_record, write_row_record
 from lib.errors import ArtifactError, InputError, OptionError, ResourceError
-from lib.maps.painting_plan import (
-    check_disk,
-    load_colors,
-    open_painting,
-    plan_paintings,
-)
-from tests.plot_tables import SIZE, make_table
-
-
-def write_tomogram(path, order="xzy"):
-    """Write a tomogram that holds the candidates of `make_table`."""
-    width, height, depth = SIZE.tolist()
-    volume = np.random.default_rng(0).integers(-99, 99, (depth, height, width), np.int8)
-    in_file = volume if order == "zxy" else volume.transpose(1, 0, 2)
-    with mrcfile.new(path, np.ascontiguousarray(in_file)) as mrc:
-        mrc.voxel_size = 10
+from lib.maps.painted_tomogram import open_painting
+from lib.maps.painting_plan import check_disk, load_colors, plan_paintings
+from tests.plot_tables import SIZE, make_table, write_shown_tomogram
 
 
 @pytest.fixture
 def folder(tmp_path):
     """Two tomograms with different endings."""
-    write_tomogram(tmp_path / "tomo1.rec")
-    write_tomogram(tmp_path / "tomo2.mrc")
+    write_shown_tomogram(tmp_path / "tomo1.rec")
+    write_shown_tomogram(tmp_path / "tomo2.mrc")
     return tmp_path
 
 
@@ -43,7 +30,7 @@ def test_tomograms_are_found_by_name_and_either_ending(folder):
 
 @pytest.mark.parametrize("ext", [".mrc", "mrc"])
 def test_ending_can_be_chosen(folder, ext):
-    write_tomogram(folder / "tomo1.mrc")
+    write_shown_tomogram(folder / "tomo1.mrc")
     found = plan_paintings(make_table(), rec_dir=folder, ext=ext)
     assert paths(found) == ["tomo1.mrc", "tomo2.mrc"]
 
@@ -78,7 +65,7 @@ def test_names_that_leave_the_folder_are_refused(folder):
     table = make_table()
     table.name[0] = "../x"
     (folder / "sub").mkdir()
-    write_tomogram(folder / "x.rec")
+    write_shown_tomogram(folder / "x.rec")
     with pytest.raises(InputError, match=r"'\.\./x' is no name for a file"):
         plan_paintings(table, rec_dir=folder / "sub")
 
@@ -86,6 +73,53 @@ def test_names_that_leave_the_folder_are_refused(folder):
 def test_only_what_the_table_has_can_be_painted(folder):
     with pytest.raises(OptionError, match="no candidates in tomo9; .* tomo1, tomo2"):
         plan_paintings(make_table(), rec_dir=folder, only=["tomo9"])
+
+
+def deep_table(folder, **facts):
+    """Return a table whose run read tomo1, deeper than high, as zxy."""
+    in_file = np.random.default_rng(0).integers(-99, 99, (60, 24, 50), np.int8)
+    with mrcfile.new(folder / "deep.rec", in_file) as mrc:
+        mrc.voxel_size = 10
+    known = {"rec_path": str(folder / "deep.rec"), "order": "zxy", **facts}
+    table = make_table(provenance={"tomograms": {"tomo1": known}})
+    table.coords[:] = table.coords[:, [1, 2, 0]]
+    return table
+
+
+def test_a_deep_tomogram_is_painted_as_the_run_read_it(folder, capsys):
+    table = deep_table(folder, shape=[60, 24, 50])
+    for order in (None, "auto"):  # auto would guess another one
+        (painting,) = plan_paintings(table, order=order, only=["tomo1"])
+        volume, _ = open_painting(painting, table)
+        assert volume.array.shape == (60, 24, 50)
+    assert "z is not the shortest axis" in capsys.readouterr().err
+
+
+def test_a_deep_tomogram_of_which_nobody_said_the_order_is_refused(folder):
+    table = make_table()
+    in_file = np.random.default_rng(0).integers(-99, 99, (24, 60, 50), np.int8)
+    with mrcfile.new(folder / "tomo1.rec", in_file, overwrite=True) as mrc:
+        mrc.voxel_size = 10
+    painting = plan_paintings(table, rec_dir=folder)[0]
+    with pytest.raises(InputError, match="use --order zxy, or give --order xzy"):
+        open_painting(painting, table)
+
+
+def test_another_tomogram_of_the_same_name_is_refused(folder, capsys):
+    table = deep_table(folder, shape=[120, 48, 100])
+    (painting,) = plan_paintings(table, only=["tomo1"])
+    with pytest.raises(InputError, match="had x, y, z = 100, 48, 120: .* 50, 24, 60"):
+        open_painting(painting, table)
+    facts = table.provenance["tomograms"]["tomo1"]
+    facts |= {"shape": [60, 24, 50], "voxel_size": 20}
+    (painting,) = plan_paintings(table, only=["tomo1"])
+    open_painting(painting, table)
+    assert "voxels of 10 Angstrom, 20 when the run" in capsys.readouterr().err
+
+
+def test_the_file_the_run_read_comes_before_one_called_like_the_tomogram(folder):
+    table = deep_table(folder, rec_path="/elsewhere/deep.rec")
+    assert paths(plan_paintings(table, rec_dir=folder, only=["tomo1"])) == ["deep.rec"]
 
 
 def test_candidates_outside_the_tomogram_are_refused_with_both_sizes(folder):

@@ -1,19 +1,16 @@
-"""plot_2d.py and visualize_3dhm.py as a user runs them, from another folder."""
-
-import subprocess
-import sys
-from pathlib import Path
+"""plot_2d.py and visualize_3dhm.py by their command lines, from another folder."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from lib.artifacts import EmbeddingTable, InteractiveTable
+from lib.inputs.noted_files import note_file
 from lib.maps.patch_pictures import grey_levels
-from tests.plot_tables import SIZE, make_table
-from tests.test_painting_plan import write_tomogram
+from tests.mrc_files import write_mrc
+from tests.plot_tables import SIZE, make_table, write_shown_tomogram
+from tests.scripts import call
 
-PROJECT = Path(__file__).parents[1]
 PROVENANCE = {
     "mode": "simsiam3d",
     "exp_id": "test_sample",
@@ -23,18 +20,10 @@ PROVENANCE = {
 }
 
 
-def run(script, *options, cwd, code=0):
-    command = [sys.executable, str(PROJECT / script), *map(str, options)]
-    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
-    assert done.returncode == code, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
-
-
 def plot(table, *options, cwd, code=0):
     """Plot by t-SNE, which needs no compilation."""
     options = ("--mode", "tsne", "--n_cluster", 6, *options)
-    return run("plot_2d.py", "--input", table, *options, cwd=cwd, code=code)
+    return call("plot_2d.py", "--input", table, *options, cwd=cwd, code=code)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +32,7 @@ def plotted(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exp") / "simsiam3d/test_sample"
     folder.mkdir(parents=True)
     make_table(60, provenance=PROVENANCE).save(folder / "all_output_info.npz")
-    done = run(
+    done = call(
         *("plot_2d.py", "--input", folder / "all_output_info.npz"),
         *("--n_cluster", 8, "--num_neighbor", 40, "--mode", "umap"),
         *("--path", f"{folder}/", "--min_dist_vis", "1.3e-3", "--host", 7123),
@@ -99,14 +88,14 @@ def test_colors_follow_the_groups_of_the_embedding(plotted):
 
 def paint(folder, *options, code=0):
     options = ("--input", folder / "all_output_info.npz", *options)
-    return run("visualize_3dhm.py", *options, cwd=folder.parent, code=code)
+    return call("visualize_3dhm.py", *options, cwd=folder.parent, code=code)
 
 
 @pytest.fixture(scope="module")
 def tomograms(tmp_path_factory):
     folder = tmp_path_factory.mktemp("tomograms")
-    write_tomogram(folder / "tomo1.rec", order="zxy")
-    write_tomogram(folder / "tomo2.mrc", order="zxy")
+    write_shown_tomogram(folder / "tomo1.rec", order="zxy")
+    write_shown_tomogram(folder / "tomo2.mrc", order="zxy")
     return folder
 
 
@@ -147,6 +136,35 @@ def test_painting_by_image_list_into_another_folder(plotted, tomograms, tmp_path
         "tomo2_hm3d_simsiam.npy",
         "tomo2_rec3d.npy",
     ]
+
+
+def test_painting_other_files_than_the_run_read_is_told_or_refused(tomograms, tmp_path):
+    facts = {"order": "zxy", "voxel_size": 10.0, "shape": SIZE[::-1].tolist()}
+    known = {
+        name: {**facts, **note_file(tomograms / f"{name}.{ending}")}
+        for name, ending in (("tomo1", "rec"), ("tomo2", "mrc"))
+    }
+    table = make_table(60, provenance={"tomograms": known})
+    table.save(tmp_path / "all_output_info.npz")
+    np.save(tmp_path / "all_colors.npy", np.zeros((60, 3), np.uint8))
+    assert "note: " not in paint(tmp_path).stdout
+    other = tmp_path / "other"
+    other.mkdir()
+    volume = np.zeros(SIZE[::-1], np.float32)
+    volume[0, 0] = 1
+    for name in ("tomo1.rec", "tomo2.mrc"):
+        write_mrc(other / name, volume, voxel_size=12.0)
+    done = paint(tmp_path, "--rec_dir", other)
+    note = next(line for line in done.stdout.splitlines() if line.startswith("note: "))
+    assert "2 of 2 tomograms" in note
+    assert f"{other}/tomo1.rec instead of {tomograms}/tomo1.rec" in note
+    assert "12 Angstrom, 10 when the run read it" in done.stderr
+    for painted in tmp_path.glob("*_rec3d.npy"):
+        painted.unlink()
+    write_mrc(other / "tomo2.mrc", np.concatenate([volume, volume]))  # the last one
+    done = paint(tmp_path, "--rec_dir", other, code=2)
+    assert "tomo2.mrc is not the tomogram tomo2 of this run" in done.stderr
+    assert not list(tmp_path.glob("*_rec3d.npy"))
 
 
 def test_painting_needs_the_tomograms_and_the_colors_of_this_run(

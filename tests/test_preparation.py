@@ -1,10 +1,10 @@
 import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from conftest import small_options, write_data_set, write_tomogram
 
 from lib.errors import InputError, OptionError, ResourceError, run_script
 from lib.inputs.image_list import read_image_list
@@ -13,6 +13,7 @@ from lib.patches.preparation import prepare_store, store_folder
 from lib.patches.scenes import load_scene
 from lib.patches.views import cut_views
 from lib.runtime import Ranks
+from tests.data_sets import small_options, write_blobs, write_data_set
 
 
 def rows_of(listed, needs_tilts=False):
@@ -76,7 +77,7 @@ def test_second_preparation_finds_everything(data_set, tmp_path, capsys):
 def test_changed_file_is_prepared_again_and_no_other(tmp_path, capsys):
     listed = write_data_set(tmp_path / "data")
     first = prepare(listed, tmp_path / "cache")
-    write_tomogram(tmp_path / "data" / "tomo2.rec", seed=9)
+    write_blobs(tmp_path / "data" / "tomo2.rec", seed=9)
     os.utime(tmp_path / "data" / "tomo2.rec", ns=(1, 1))
     capsys.readouterr()
     second = prepare(listed, tmp_path / "cache")
@@ -140,7 +141,7 @@ def test_compressed_tomogram_has_half_the_depth(data_set, tmp_path):
 def test_full_disk_is_refused_before_anything_is_written(
     data_set, tmp_path, monkeypatch
 ):
-    nearly_full = shutil._ntuple_diskusage(total=10, used=9, free=1)
+    nearly_full = SimpleNamespace(total=10, used=9, free=1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: nearly_full)
     with pytest.raises(ResourceError, match="GB free.*--cache_dir"):
         prepare(data_set, tmp_path / "cache")

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import small_options
 
-from lib import coordinate_formats, coordinates, runtime
+from lib import coordinate_formats, coordinate_labels, coordinates, runtime
 from lib.artifacts import whole_file
 from lib.errors import (
     ArtifactError,
@@ -21,6 +20,7 @@ from lib.errors import (
 )
 from lib.inputs.plain_text import read_lines
 from lib.training.checkpoints import read_torch_file
+from tests.data_sets import small_options
 
 
 def picks_of(*names):
@@ -38,7 +38,7 @@ def test_checkpoint_of_another_kind(tmp_path):
 def test_two_tomograms_whose_names_become_one_file(tmp_path):
     with pytest.raises(OptionError, match=r"would share a file \(a b, a:b\)"):
         coordinate_formats.write_coordinates(
-            tmp_path / "c.mod.txt", picks_of("a b", "a:b"), kind="imod"
+            tmp_path / "c.mod.txt", picks_of("a b", "a:b"), kind="imod", order="zxy"
         )
     assert not list(tmp_path.iterdir())
 
@@ -53,7 +53,7 @@ def test_name_that_would_break_the_table(tmp_path):
 
 def test_labels_of_picks_without_any():
     with pytest.raises(ArtifactError, match="hold no label"):
-        coordinates.select_labels(picks_of("a"), labels="1", exclude=None)
+        coordinate_labels.select_labels(picks_of("a"), labels="1", exclude=None)
 
 
 @pytest.mark.parametrize("change", [{"dog_diameter": 0}, {"dog_boundary": -1}])
@@ -72,6 +72,26 @@ def test_gpu_that_is_not_there(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(OptionError, match="--gpus 7: this machine has GPUs 0 to 1"):
         runtime.choose_device("7")
+
+
+def test_a_gpu_that_cannot_be_opened_is_told_in_words(monkeypatch):
+    def busy(_):
+        raise RuntimeError("CUDA error: out of memory\nCompile with TORCH_USE_CUDA_DSA")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", busy)
+    with pytest.raises(ResourceError, match=r"GPU 1 cannot .*\(CUDA error: out of me"):
+        runtime.choose_device("1")
+
+
+def test_too_little_memory_is_told_with_the_advice():
+    with (
+        pytest.raises(ResourceError, match="cuda:0 has too little memory to search t1"),
+        runtime.enough_memory("cuda:0", "to search t1"),
+    ):
+        raise torch.OutOfMemoryError
 
 
 def test_text_that_may_not_be_read(tmp_path, monkeypatch):

@@ -1,20 +1,15 @@
 """A resumed run is the run it was: its options come from the checkpoint."""
 
-import signal
-import sys
-
 import mrcfile
 import numpy as np
 import pytest
 import torch
-from conftest import write_data_set
 
-import simsiam_main
-import simsiam_test_hm_3d
 from lib.artifacts import EmbeddingTable
-from lib.errors import run_script
 from lib.training.checkpoints import load_checkpoint
 from lib.training.inference import TrainedRun
+from tests.data_sets import write_data_set
+from tests.scripts import call
 
 OPTIONS = (
     "--bbox 8 --dog 1.5,3 --order zxy --dog_boundary 6 --dog_diameter 8 "
@@ -24,31 +19,13 @@ MACHINE = "--gpus -1 --num_workers 0"
 
 
 @pytest.fixture
-def script(monkeypatch):
-    """Return a function that runs a script in this process, and its exit code."""
-
-    def run(main, *words):
-        monkeypatch.setattr(sys, "argv", ["simsiam_main.py", *map(str, words)])
-        before = signal.getsignal(signal.SIGTERM)
-        try:
-            run_script(main)
-        except SystemExit as stopped:
-            return stopped.code
-        finally:
-            signal.signal(signal.SIGTERM, before)
-        return 0
-
-    return run
-
-
-@pytest.fixture
-def train(script, data_set, tmp_path):
+def train(data_set, tmp_path):
     """Return a function that trains in tmp_path on the small data set."""
 
-    def run(text, listed=data_set):
+    def run(text, listed=data_set, code=0):
         words = f"simsiam3d {text} {MACHINE}".split()
         files = ["--train_img_txt", listed, "--exp_dir", tmp_path]
-        return script(simsiam_main.main, *words, *files)
+        return call("simsiam_main.py", *words, *files, cwd=tmp_path, code=code)
 
     return run
 
@@ -63,10 +40,10 @@ def checkpoint(folder):
 
 
 def test_resume_takes_every_option_from_the_checkpoint(train, folder, tmp_path):
-    assert train(f"{OPTIONS} --num_epochs 1 --recipe milopyp --cosine --seed 7") == 0
+    train(f"{OPTIONS} --num_epochs 1 --recipe milopyp --cosine --seed 7")
     first = checkpoint(folder)
     commanded = (folder / "opts.txt").read_text()
-    assert train("--resume --num_epochs 2") == 0
+    train("--resume --num_epochs 2")
     second = checkpoint(folder)
     assert second["epoch"] == 2
     assert second["options"] == {**first["options"], "num_epochs": 2}
@@ -78,10 +55,10 @@ def test_resume_takes_every_option_from_the_checkpoint(train, folder, tmp_path):
 
 
 def test_resumed_run_equals_one_that_was_never_cut(train, folder):
-    assert train(f"{OPTIONS} --num_epochs 2 --save_all") == 0
+    train(f"{OPTIONS} --num_epochs 2 --save_all")
     whole = checkpoint(folder)["state_dict"]
     (folder / "model_1.pth").replace(folder / "model_last.pth")  # as it stood then
-    assert train("--resume") == 0
+    train("--resume")
     for name, value in checkpoint(folder)["state_dict"].items():
         assert torch.equal(value, whole[name]), name
 
@@ -105,13 +82,10 @@ def test_resumed_run_equals_one_that_was_never_cut(train, folder):
     ],
 )
 def test_option_typed_otherwise_is_refused_and_nothing_rewritten(
-    train, folder, capsys, trained_once, typed, told
+    train, folder, trained_once, typed, told
 ):
     before = (folder / "model_last.pth").read_bytes()
-    assert train(f"--resume --num_epochs 2 {typed}") == 2
-    said = capsys.readouterr().err
-    assert told in said
-    assert "Traceback" not in said
+    assert told in train(f"--resume --num_epochs 2 {typed}", code=2).stderr
     assert (folder / "model_last.pth").read_bytes() == before
 
 
@@ -120,14 +94,8 @@ def one_run(data_set, tmp_path_factory):
     """The content of an experiment folder of one epoch."""
     root = tmp_path_factory.mktemp("once")
     words = f"simsiam3d {OPTIONS} {MACHINE} --num_epochs 1".split()
-    arguments = ["--train_img_txt", str(data_set), "--exp_dir", str(root)]
-    argv, sys.argv = sys.argv, ["simsiam_main.py", *words, *arguments]
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        simsiam_main.main()
-    finally:
-        sys.argv = argv
-        signal.signal(signal.SIGTERM, before)
+    files = ["--train_img_txt", data_set, "--exp_dir", root]
+    call("simsiam_main.py", *words, *files, cwd=root)
     folder = root / "simsiam3d" / "default"
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
@@ -142,17 +110,68 @@ def trained_once(one_run, folder):
 
 def test_options_typed_again_as_they_were_are_no_contradiction(train, trained_once):
     again = f"{OPTIONS} --recipe default --arch simsiam2d_18 --precision auto"
-    assert train(f"--resume --num_epochs 1 {again}") == 0
+    train(f"--resume --num_epochs 1 {again}")
 
 
-def test_resuming_on_other_tomograms_is_refused(
-    train, folder, tmp_path, capsys, trained_once
-):
+def test_resuming_on_other_tomograms_is_refused(train, folder, tmp_path, trained_once):
     other = write_data_set(tmp_path / "other", names=("tomo1", "tomo3"))
     before = (folder / "model_last.pth").read_bytes()
-    assert train("--resume --num_epochs 2", listed=other) == 2
-    assert "trained on 2 tomograms (tomo1, tomo2)" in capsys.readouterr().err
+    said = train("--resume --num_epochs 2", listed=other, code=2).stderr
+    assert "trained on 2 tomograms (tomo1, tomo2)" in said
     assert (folder / "model_last.pth").read_bytes() == before
+
+
+def test_resuming_on_other_files_of_the_same_names_is_told(
+    train, data_set, tmp_path, trained_once
+):
+    moved = write_data_set(tmp_path / "moved")
+    set_voxel_size(tmp_path / "moved" / "tomo2.rec", 13.5)
+    done = train("--resume --num_epochs 1", listed=moved)
+    note = next(line for line in done.stdout.splitlines() if line.startswith("note: "))
+    assert "2 of 2 tomograms" in note
+    assert f"{tmp_path}/moved/tomo1.rec instead of {data_set.parent}/tomo1.rec" in note
+    assert (
+        "voxels are of 13.5 Angstrom in tomo2, but were of 10 in train" in done.stderr
+    )
+
+
+def test_resuming_on_tomograms_of_another_size_is_refused(
+    train, folder, tmp_path, trained_once
+):
+    smaller = write_data_set(tmp_path / "smaller", shape=(20, 72, 70))
+    before = (folder / "model_last.pth").read_bytes()
+    said = train("--resume --num_epochs 2", listed=smaller, code=2).stderr
+    assert "a tomogram tomo1 of 72 x 72 x 24 voxels" in said
+    assert f"{tmp_path}/smaller/tomo1.rec has 70 x 72 x 20" in said
+    assert (folder / "model_last.pth").read_bytes() == before
+
+
+def test_nothing_is_told_of_the_same_files(train, trained_once):
+    done = train("--resume --num_epochs 1")
+    assert "note: " not in done.stdout
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("size", [10.05, 13.5])
+def test_embedding_voxels_of_another_size_is_warned_of(
+    folder, tmp_path, trained_once, size
+):
+    listed = write_data_set(tmp_path / "data", names=("tomo1",))
+    set_voxel_size(tmp_path / "data" / "tomo1.rec", size)
+    words = ["simsiam3d", "--test_img_txt", listed, "--exp_dir", tmp_path]
+    words += ["--load_model", folder / "model_last.pth", "--gpus", "-1"]
+    said = call("simsiam_test_hm_3d.py", *words, cwd=tmp_path).stderr
+    told = "voxels are of 13.5 Angstrom in tomo1, but were of 10 in training" in said
+    assert told == (size == 13.5)
+    table = EmbeddingTable.load(folder / "all_output_info.npz")
+    noted = table.provenance["tomograms"]["tomo1"]
+    stat = (tmp_path / "data" / "tomo1.rec").stat()
+    assert (noted["file_bytes"], noted["file_time"]) == (stat.st_size, stat.st_mtime_ns)
+
+
+def set_voxel_size(path, size):
+    with mrcfile.open(path, "r+") as mrc:
+        mrc.voxel_size = size
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -165,42 +184,40 @@ def test_precision_of_a_run_stays_on_other_hardware(
         monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
 
     processor(bf16=precision == "bf16")
-    assert train(f"{OPTIONS} --num_epochs 1") == 0
+    train(f"{OPTIONS} --num_epochs 1")
     assert checkpoint(folder)["options"]["precision"] == precision
     processor(bf16=precision != "bf16")
-    assert train("--resume --num_epochs 2") == 0
+    train("--resume --num_epochs 2")
     assert checkpoint(folder)["options"]["precision"] == precision
 
 
 @pytest.mark.parametrize("contradiction", ["--overwrite", "--load_model m.pth"])
-def test_resume_with_what_contradicts_it_is_refused(train, capsys, contradiction):
-    assert train(f"--resume {contradiction}") == 2
-    assert contradiction.split()[0] in capsys.readouterr().err
+def test_resume_with_what_contradicts_it_is_refused(train, contradiction):
+    said = train(f"--resume {contradiction}", code=2).stderr
+    assert contradiction.split()[0] in said
 
 
-def test_resume_without_a_finished_epoch_is_refused(train, capsys):
-    assert train("--resume") == 2
-    assert "model_last.pth does not exist" in capsys.readouterr().err
+def test_resume_without_a_finished_epoch_is_refused(train):
+    assert "model_last.pth does not exist" in train("--resume", code=2).stderr
 
 
 def test_refused_run_removes_nothing_of_the_one_it_would_overwrite(
-    train, folder, tmp_path, trained_once, capsys
+    train, folder, tmp_path, trained_once
 ):
     listed = write_data_set(tmp_path / "other")
     with mrcfile.open(tmp_path / "other" / "tomo2.rec", "r+") as mrc:
         mrc.data[3, 3, 3] = np.nan
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     del before[".lock"]
-    assert train(f"{OPTIONS} --overwrite", listed=listed) == 2
-    assert "tomo2.rec cannot be used" in capsys.readouterr().err
+    said = train(f"{OPTIONS} --overwrite", listed=listed, code=2).stderr
+    assert "tomo2.rec cannot be used" in said
     after = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert after.items() >= before.items()
 
 
-def test_overwrite_says_what_it_removed(train, folder, trained_once, capsys):
+def test_overwrite_says_what_it_removed(train, folder, trained_once):
     (folder / "all_output_info.npz").write_bytes(b"old")
-    assert train(f"{OPTIONS} --num_epochs 1 --overwrite") == 0
-    said = capsys.readouterr().out
+    said = train(f"{OPTIONS} --num_epochs 1 --overwrite").stdout
     assert "--overwrite removed" in said
     for name in ("model_last.pth", "model_best.pth", "log.txt", "all_output_info.npz"):
         assert name in said
@@ -208,9 +225,9 @@ def test_overwrite_says_what_it_removed(train, folder, trained_once, capsys):
     assert checkpoint(folder)["epoch"] == 1
 
 
-def test_without_a_terminal_every_epoch_has_its_line(train, capsys):
-    assert train(f"{OPTIONS} --num_epochs 2") == 0
-    lines = [s for s in capsys.readouterr().out.splitlines() if s.startswith("epoch ")]
+def test_without_a_terminal_every_epoch_has_its_line(train):
+    said = train(f"{OPTIONS} --num_epochs 2").stdout.splitlines()
+    lines = [line for line in said if line.startswith("epoch ")]
     assert [line.split()[1] for line in lines] == ["1/2", "2/2"]
     for line in lines:
         assert {"loss", "rate", "left"} <= set(line.split())
@@ -218,23 +235,23 @@ def test_without_a_terminal_every_epoch_has_its_line(train, capsys):
 
 @pytest.mark.parametrize("depth", ["34", "50"])
 def test_deeper_network_is_embedded_without_retyping_its_arch(
-    train, script, folder, data_set, tmp_path, depth, monkeypatch
+    train, folder, data_set, tmp_path, depth, monkeypatch
 ):
     monkeypatch.setattr("lib.training.trainer.RECALIBRATE_ON", 32)
     arch = f"simsiam2d_{depth}"
-    assert train(f"{OPTIONS} --num_epochs 1 --arch {arch}") == 0
+    train(f"{OPTIONS} --num_epochs 1 --arch {arch}")
     files = ["--test_img_txt", data_set, "--exp_dir", tmp_path]
     model = ["--load_model", folder / "model_last.pth"]
-    words = ["simsiam3d", *MACHINE.split(), *model, *files]
-    main = simsiam_test_hm_3d.main
-    assert script(lambda: main("simsiam3d"), *words) == 0
+    words = ["simsiam_test_hm_3d.py", "simsiam3d", *MACHINE.split(), *model, *files]
+    call(*words, cwd=tmp_path)
     table = EmbeddingTable.load(folder / "all_output_info.npz")
     assert table.provenance["options"]["arch"] == arch
-    assert script(lambda: main("simsiam3d"), *words, "--arch", "simsiam2d_18") == 2
+    said = call(*words, "--arch", "simsiam2d_18", cwd=tmp_path, code=2).stderr
+    assert f"--arch simsiam2d_18 given, {arch} in training" in said
 
 
 def test_depth_of_a_peers_checkpoint_is_read_from_its_weights(train, folder, tmp_path):
-    assert train(f"{OPTIONS} --num_epochs 1 --arch simsiam2d_34") == 0
+    train(f"{OPTIONS} --num_epochs 1 --arch simsiam2d_34")
     state = checkpoint(folder)["state_dict"]
     torch.save({"epoch": 1, "state_dict": state}, tmp_path / "peer.pth")
     run = TrainedRun(tmp_path / "peer.pth", mode="simsiam3d", given={"order": "zxy"})

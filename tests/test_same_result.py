@@ -2,10 +2,16 @@
 
 import numpy as np
 import pytest
-from conftest import write_data_set
-from small_runs import embed_command, finish, folder_of, start_command, train_command
 
 from lib.artifacts.npz import read_npz
+from tests.data_sets import write_data_set
+from tests.small_runs import (
+    embed_command,
+    finish,
+    folder_of,
+    start_command,
+    train_command,
+)
 
 
 @pytest.fixture(scope="module")

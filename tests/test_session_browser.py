@@ -14,9 +14,10 @@ from urllib.parse import urlparse
 
 import numpy as np
 import pytest
-from session_runs import PROJECT, Running, make_table, write_run
 
-PATIENCE = 60
+from tests.session_runs import PROJECT, Running, make_table, write_run
+
+PATIENCE = 300  # seconds; a slow machine is not wrong
 CHOSEN = 3
 HOSTILE = "tomo<img src=x onerror=document.title='broken'>"
 
@@ -215,6 +216,11 @@ def test_a_cluster_goes_from_the_cloud_to_training_coordinates(run, page, tmp_pa
     assert [line[0] for line in lines[1:]] == run.table.name[chosen].tolist()
     coords = [list(map(int, line[1:])) for line in lines[1:]]
     assert coords == run.table.coord[chosen].tolist()
+
+
+def test_the_address_shows_no_token(run, page):
+    assert "?token=" in run.address
+    assert "token" not in page.driver.current_url
 
 
 def test_the_browser_asks_nobody_else(page):

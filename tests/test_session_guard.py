@@ -4,11 +4,13 @@ import asyncio
 import json
 
 import pytest
-from session_runs import make_table, write_ring
 
 from lib.errors import ArtifactError
+from lib.session.cloud import Superseded
+from lib.session.door import Door
 from lib.session.export import write_export
 from lib.session.guard import Guard, picked_rows
+from tests.session_runs import make_table, write_ring
 
 EXPORT = "mutation ($rows: [ID!]!) { exportEvents(eventIds: $rows) { fileName } }"
 CLOUD = "query ($n: Int!) { node(id: 1) { UMAPPoints(nSamples: $n) { id } } }"
@@ -31,8 +33,10 @@ class Asked:
         self.folder = folder
         (folder / "imgs").mkdir()
         write_ring(folder / "imgs" / "0.png", 5, 0)
+        self.door = Door()
         self.guard = Guard(
             echo,
+            door=self.door,
             pictures=folder / "imgs",
             exports=folder / "exports",
             export=self.export,
@@ -46,10 +50,13 @@ class Asked:
         return "saved"
 
     async def prepare(self, variables):
+        if variables["n"] == 99:
+            raise Superseded("another layout was asked for since")
         self.clouds.append(variables["n"])
 
     def __call__(self, method, path, body=b"", query="", chunks=1, **headers):
-        headers = {"host": "localhost:6006", **headers}
+        cookie = f"{self.door.cookie}={self.door.token}"
+        headers = {"host": "localhost:6006", "cookie": cookie, **headers}
         scope = {
             "type": "http",
             "method": method,
@@ -135,6 +142,8 @@ def test_the_cloud_is_ready_before_the_question_is_passed_on(asked):
     assert asked.ask(CLOUD, n=300)[2].startswith(b"passed on ")
     assert asked.clouds == [300]
     assert asked.ask(CLOUD)[0] == 400
+    status, _, body = asked.ask(CLOUD, n=99)
+    assert (status, body) == (409, b"another layout was asked for since")
 
 
 def test_an_export_is_done_here_and_never_passed_on(asked):
@@ -218,7 +227,12 @@ def test_web_sockets_are_closed_and_the_start_is_passed_on(asked):
 
 def test_somebody_elses_pictures_may_come_from_this_machine(tmp_path):
     guard = Guard(
-        echo, pictures=None, exports=tmp_path, export=None, prepare_cloud=None
+        echo,
+        door=Door(),
+        pictures=None,
+        exports=tmp_path,
+        export=None,
+        prepare_cloud=None,
     )
     assert b"http://localhost:*" in guard.policy
 
@@ -234,3 +248,72 @@ def test_questions_that_make_the_server_call_out_are_not_passed_on(asked, alias)
     assert b"passed on" not in b"".join(
         part for part in rest if isinstance(part, bytes)
     )
+
+
+# --- the door ------------------------------------------------------------------
+
+EVERYWHERE = ["/", "/imgs/0.png", "/exports", "/model", "/graphql", "/favicon.ico"]
+
+
+@pytest.mark.parametrize(
+    "cookie", ["", "session=x", "{name}=", "{name}=x", "x={token}"]
+)
+def test_without_the_cookie_nothing_is_answered(asked, cookie):
+    cookie = cookie.format(name=asked.door.cookie, token=asked.door.token)
+    for path in EVERYWHERE:
+        for method in ("GET", "HEAD", "POST"):
+            status, _, body = asked(method, path, cookie=cookie)
+            assert status == 403
+            assert b"open the link" in body
+            assert asked.door.token.encode() not in body
+    body = json.dumps({"query": EXPORT, "variables": {"rows": []}}).encode()
+    kind = {"content_type": "application/json", "cookie": cookie}
+    assert asked("POST", "/graphql", body, **kind)[0] == 403
+    assert not asked.exported
+
+
+def test_link_of_the_terminal_gives_the_cookie_and_a_clean_address(asked):
+    query = asked.door.query.removeprefix("?")
+    status, headers, body = asked("GET", "/", query=query, cookie="")
+    assert (status, headers[b"location"]) == (303, b"/")
+    pair, *attributes = headers[b"set-cookie"].decode().split("; ")
+    assert {a.lower() for a in attributes} == {"httponly", "samesite=strict", "path=/"}
+    assert headers[b"referrer-policy"] == b"no-referrer"
+    assert asked("GET", "/", cookie=pair)[0] == 200
+    assert asked("GET", "/imgs/0.png", cookie=f"a=b; {pair}; c")[0] == 200
+    # again, with the cookie: the address is to become clean as well
+    assert asked("GET", "/", query=query)[0] == 303
+
+
+@pytest.mark.parametrize(
+    ("method", "query"),
+    [
+        ("GET", "token="),
+        ("GET", "token=x"),
+        ("GET", "token={}x"),
+        ("GET", "Token={}"),
+        ("POST", "token={}"),
+        ("GET", "token=%FF%00"),
+    ],
+)
+def test_another_token_opens_nothing(asked, method, query):
+    query = query.format(asked.door.token)
+    status, headers, _ = asked(method, "/", query=query, cookie="")
+    assert status == 403
+    assert b"set-cookie" not in headers
+
+
+def test_every_session_has_its_own_token_and_cookie(asked):
+    doors = [asked.door, *(Door() for _ in range(20))]
+    assert len({door.token for door in doors}) == len(doors)
+    assert len({door.cookie for door in doors}) == len(doors)
+    assert min(len(door.token) for door in doors) >= 22  # 128 bits in base 64
+    stranger = doors[1]
+    for name in (asked.door.cookie, stranger.cookie):
+        assert asked("GET", "/", cookie=f"{name}={stranger.token}")[0] == 403
+
+
+def test_the_link_opens_nothing_to_another_site(asked):
+    query = asked.door.query.removeprefix("?")
+    status, headers, _ = asked("GET", "/", query=query, host="evil.example")
+    assert (status, b"set-cookie" in headers) == (403, False)

@@ -1,13 +1,10 @@
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from benchmarks.microscope import expose, transfer
 from benchmarks.simulate import CROWDERS, LABELLED, fill_with_proteins, load_templates
 from lib.errors import InputError
+from tests.scripts import call
 
 ANGLES = np.arange(-60.0, 61.0, 20.0)
 MICROSCOPE = {"pixel_size": 10.0, "thickness": 1000.0, "defocus": 3e4}
@@ -61,14 +58,7 @@ def test_missing_templates_are_named_with_the_way_out(tmp_path):
 
 
 def test_script_refuses_without_templates_and_writes_nothing(tmp_path):
-    script = Path(__file__).parents[1] / "benchmarks/simulate.py"
-    done = subprocess.run(
-        [sys.executable, str(script), "--out", "sim", "--templates", "nowhere"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
+    options = ("--out", "sim", "--templates", "nowhere")
+    done = call("benchmarks/simulate.py", *options, cwd=tmp_path, code=2)
     assert "make_synthetic.py" in done.stderr
     assert not (tmp_path / "sim").exists()

@@ -2,7 +2,6 @@ import gzip
 
 import numpy as np
 import pytest
-from mrc_files import SHAPE, make_volume, refusal, write_mrc
 
 from lib.errors import InputError, warn_once
 from lib.inputs.tomo_io import (
@@ -12,6 +11,7 @@ from lib.inputs.tomo_io import (
     read_tomogram,
     z_sign,
 )
+from tests.mrc_files import SHAPE, make_volume, refusal, write_mrc
 
 
 @pytest.fixture(autouse=True)

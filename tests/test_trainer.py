@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import small_options
 
 from lib.artifacts import ExperimentDir
 from lib.errors import OptionError, ResourceError, TrainingError
@@ -19,6 +18,7 @@ from lib.training.models import build_model
 from lib.training.recipes import CONTRASTIVE, SIMSIAM, find_recipe
 from lib.training.schedule import Schedule, learning_rate
 from lib.training.trainer import Trainer
+from tests.data_sets import small_options
 
 CPU = torch.device("cpu")
 
@@ -69,15 +69,25 @@ def test_training_leaves_its_files(stores, tmp_path, mode):
         assert f"{key} " in lines[0]
 
 
-def test_training_makes_two_views_of_a_candidate_alike(stores, tmp_path):
-    trainer = make_trainer(stores["simsiam3d"], tmp_path, epochs=5)
-    rows = np.arange(16)
-    views = trainer.views(rows), trainer.views(rows, place=1)
-    trainer.feed.epoch = lambda _: iter([(*views, rows)] * trainer.feed.steps)
-    trainer.recipe = replace(trainer.recipe, loss="simsiam", warm=0)
-    trainer.run()
-    cosine = [entry["cosine_loss"] for entry in trainer.state.history]
-    assert cosine[-1] < cosine[0] - 0.15
+def test_training_makes_two_views_of_a_candidate_alike(stores, tmp_path, monkeypatch):
+    """Learning from one batch lowers its loss; not learning leaves it as it was."""
+
+    def first_and_last_loss(lr):
+        trainer = make_trainer(stores["simsiam3d"], tmp_path / str(lr), epochs=5)
+        rows = np.arange(16)
+        views = trainer.views(rows), trainer.views(rows, place=1)
+        batches = [(*views, rows)] * trainer.feed.steps
+        monkeypatch.setattr(trainer.feed, "epoch", lambda _: iter(batches))
+        trainer.recipe = replace(trainer.recipe, loss="simsiam", warm=0)
+        trainer.schedule = replace(trainer.schedule, lr=lr)
+        trainer.run()
+        losses = [entry["cosine_loss"] for entry in trainer.state.history]
+        return losses[0], losses[-1]
+
+    first, last = first_and_last_loss(lr=1e-3)
+    untrained, still_untrained = first_and_last_loss(lr=0.0)
+    assert still_untrained == pytest.approx(untrained, abs=1e-6)
+    assert last < first < untrained
 
 
 def test_resumed_run_equals_an_uninterrupted_one(stores, tmp_path):
@@ -244,6 +254,24 @@ def test_ranks_share_a_batch_without_repeating_and_with_the_same_draws(stores):
             np.testing.assert_array_equal(part[2], whole[2][mine])
             torch.testing.assert_close(part[0], whole[0][mine])
             torch.testing.assert_close(part[1], whole[1][mine])
+
+
+@pytest.mark.parametrize(("batch_size", "world"), [(1, 1), (2, 4), (16, 17)])
+def test_step_too_small_for_batch_norm_or_the_ranks_is_refused(
+    stores, batch_size, world
+):
+    store = stores["simsiam3d"]
+    with pytest.raises(OptionError, match=f"--batch_size {batch_size}.*; raise"):
+        PairFeed(
+            store,
+            CONTRASTIVE.augmentations["simsiam3d"],
+            batch_size=batch_size,
+            mean=[0.5],
+            std=[0.2],
+            seed=1,
+            device=CPU,
+            ranks=Ranks(0, world),
+        )
 
 
 @pytest.mark.parametrize("disjoint", [False, True])

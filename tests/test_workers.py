@@ -6,7 +6,7 @@ import pytest
 
 from lib.errors import ResourceError
 from lib.patches import workers
-from lib.patches.workers import cores, enough_memory, worker_count
+from lib.patches.workers import cores, within_memory, worker_count
 
 
 @pytest.fixture
@@ -51,12 +51,12 @@ def test_memory_of_the_gpu_bounds_them_too(machine, monkeypatch):
 def test_too_little_memory_is_said_with_what_to_do(error):
     with (
         pytest.raises(ResourceError, match="memory .* fewer than 3 .* --num_workers"),
-        enough_memory(3),
+        within_memory(3),
     ):
         raise error
 
 
 def test_one_process_cannot_be_fewer():
-    with pytest.raises(ResourceError) as refused, enough_memory(1):
+    with pytest.raises(ResourceError) as refused, within_memory(1):
         raise MemoryError
     assert "--num_workers" not in str(refused.value)

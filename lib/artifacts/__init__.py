@@ -5,6 +5,7 @@ Every file is written beside its place and moved into it, so that it appears
 whole or not at all. Formats: ``formats.md`` of the project's documents.
 """
 
+from lib.artifacts.claims import Watch, claim
 from lib.artifacts.embedding_table import SCHEMA_VERSION, EmbeddingTable, require_finite
 from lib.artifacts.folder import ExperimentDir
 from lib.artifacts.interactive_table import (
@@ -21,7 +22,8 @@ from lib.artifacts.rows import (
     row_record,
     write_row_record,
 )
-from lib.artifacts.writing import remove_partial_files, whole_file, whole_folder
+from lib.artifacts.whole_folders import first_folder, whole_folder
+from lib.artifacts.writing import remove_at_once, remove_partial_files, whole_file
 from lib.errors import ArtifactError
 
 __all__ = [
@@ -30,12 +32,16 @@ __all__ = [
     "ExperimentDir",
     "InteractiveTable",
     "SCHEMA_VERSION",
+    "Watch",
     "check_row_record",
+    "claim",
+    "first_folder",
     "fingerprint_rows",
     "parse_coordinates",
     "read_integers",
     "read_parquet",
     "read_provenance",
+    "remove_at_once",
     "remove_partial_files",
     "require_columns",
     "require_finite",

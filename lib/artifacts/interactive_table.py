@@ -48,8 +48,20 @@ class InteractiveTable:
         """Digest of the rows; see `fingerprint_rows`."""
         return fingerprint_rows(self.name, self.coord, self.embeddings)
 
-    def save(self, path):
-        """Write the table as gzip parquet; it appears whole or not at all."""
+    def save(self, path, *, new=False):
+        """Write the table as gzip parquet; it appears whole or not at all.
+
+        Parameters
+        ----------
+        path : path-like
+        new : bool
+            Whether nothing may be there; else it is replaced.
+
+        Raises
+        ------
+        FileExistsError
+            With `new`, when something is there.
+        """
         import pyarrow as pa
         from pyarrow import parquet
 
@@ -68,7 +80,7 @@ class InteractiveTable:
         table = pa.table(columns).replace_schema_metadata(
             {"schema": str(SCHEMA_VERSION), "provenance": json.dumps(self.provenance)}
         )
-        with whole_file(path) as stream:
+        with whole_file(path, new=new) as stream:
             parquet.write_table(table, stream, compression="gzip")
 
     @classmethod

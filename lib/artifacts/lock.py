@@ -15,7 +15,7 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 
-from lib.artifacts.writing import runs
+from lib.artifacts.owners import has_ended, owner_of_this
 from lib.errors import ResourceError, user_files
 
 NO_FLOCK = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL)
@@ -136,9 +136,9 @@ def _beat(held, done):
 
 def _is_stale(held, owner):
     """Return whether the process that made a file has ended."""
-    process, host = _parsed(owner)
-    if process and host == socket.gethostname():
-        return not runs(process)
+    ended = _has_ended(owner)
+    if ended is not None:
+        return ended
     try:
         # By the clock of the file server alone, which may differ from that of here.
         probe = held.with_name(f"{held.name}.{secrets.token_hex(4)}")
@@ -171,22 +171,19 @@ def _owner():
     except (KeyError, OSError):  # no entry in the password file
         user = str(os.getuid())
     since = time.strftime("%Y-%m-%d %H:%M:%S")
-    return f"{os.getpid()} of {user} on {socket.gethostname()} since {since}"
+    place = f"{user} on {socket.gethostname()} since {since}"
+    return f"{os.getpid()} of {place} ({owner_of_this()})"
 
 
-def _parsed(owner):
-    """Return process and host of what `_owner` wrote; 0 and "" of anything else."""
-    words = owner.split()
-    if len(words) > 4 and words[0].isdecimal():
-        return int(words[0]), words[4]
-    return 0, ""
+def _has_ended(owner):
+    """Return whether a holder has ended; None of one that cannot be seen from here."""
+    return has_ended(owner.rpartition("(")[2].strip(") \n"))
 
 
 def _in_use(path, owner, advice):
-    process, host = _parsed(owner)
     # What a file says that this user may not write can be of an earlier holder.
-    known = process and not (host == socket.gethostname() and not runs(process))
-    who = f"process {owner.strip()}" if known else "another process"
+    known = owner.strip() and not _has_ended(owner)
+    who = f"process {owner.rpartition(' (')[0]}" if known else "another process"
     return ResourceError(f"{path.parent} is in use by {who}; {advice}")
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -71,12 +72,12 @@ def check_row_record(record, *, fingerprint, rows, of):
     ------
     ArtifactError
     """
-    record = Path(record)
-    if not record.is_file():
-        return
+    record, text = Path(record), None
     try:
-        with user_files(record):
+        with user_files(record), suppress(FileNotFoundError, NotADirectoryError):
             text = record.read_text(encoding="utf-8")
+        if text is None:
+            return
         noted = json.loads(text)
         same = (noted["fingerprint"], noted["rows"]) == (fingerprint, rows)
     except (ValueError, KeyError, TypeError) as error:

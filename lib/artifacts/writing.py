@@ -1,16 +1,20 @@
-"""Files that appear whole or not at all."""
+"""Files that appear whole or not at all.
+
+Others may write into the same folder, from other machines too: what was looked at
+may be gone, or there, when it is acted upon.
+"""
 
 import errno
 import os
 import re
 import secrets
 import shutil
-import socket
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lib.errors import user_files
+from lib.artifacts.owners import has_ended, owner_of_this
+from lib.errors import errno_of, user_files
 
 PARTIAL = ".partial"
 ABANDONED_SECONDS = 24 * 3600
@@ -27,7 +31,7 @@ def partial_prefix(name):
         Of the file or folder that they become.
     """
     cut = name.encode()[:LONGEST].decode(errors="ignore")
-    return f".{cut}.{_host()}-{os.getpid()}-"
+    return f".{cut}.{owner_of_this()}-"
 
 
 def partial_path(path):
@@ -59,41 +63,50 @@ def remove_partial_files(folder):
     version, wrote goes when it has not changed for a day.
     """
     for path in Path(folder).glob(f".*{PARTIAL}"):
-        if not _is_abandoned(path):
-            continue
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+        if _is_abandoned(path):
+            remove(path)
 
 
-def _is_abandoned(path):
-    owner = re.search(r"\.([\w-]+)-(\d+)-[^.]*" + re.escape(PARTIAL) + "$", path.name)
-    if owner is not None and owner[1] == _host():
-        return not runs(int(owner[2]))
+def remove(path):
+    """Remove a file or folder, as far as it is there and may be removed."""
+    shutil.rmtree(path, ignore_errors=True)
+    with suppress(OSError):
+        Path(path).unlink(missing_ok=True)
+
+
+def remove_at_once(path):
+    """Remove a file or folder so that nobody sees a part of it.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    bool
+        Whether it was there.
+    """
+    outdated = partial_path(path)
     try:
-        return time.time() - path.stat().st_mtime > ABANDONED_SECONDS
-    except FileNotFoundError:  # finished, or removed, meanwhile
+        path.rename(outdated)
+    except FileNotFoundError:
         return False
-
-
-def _host():
-    return re.sub(r"[^a-zA-Z0-9_-]", "_", socket.gethostname())[:32]
-
-
-def runs(process):
-    """Return whether a process of this machine runs, whoever started it."""
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
+    remove(outdated)
     return True
 
 
+def _is_abandoned(path):
+    owner = re.search(r"\.([\w-]+-\d+)-[^.]*" + re.escape(PARTIAL) + "$", path.name)
+    if owner is not None and (ended := has_ended(owner[1])) is not None:
+        return ended
+    try:
+        return time.time() - path.stat().st_mtime > ABANDONED_SECONDS
+    except OSError:  # finished, or removed, meanwhile; or hidden from us
+        return False
+
+
 @contextmanager
-def whole_file(path, mode="wb"):
+def whole_file(path, mode="wb", *, new=False):
     """Open a file that appears at `path` when the block ends without error.
 
     Parameters
@@ -102,11 +115,18 @@ def whole_file(path, mode="wb"):
         Where the file shall appear; its folder is made when missing.
     mode : {"wb", "w"}
         Binary, or UTF-8 text; bytes of a path that are not UTF-8 stay as they are.
+    new : bool
+        Whether nothing may be there; else it is replaced.
 
     Yields
     ------
     file object
         Of a temporary file in the same folder, synchronised before the move.
+
+    Raises
+    ------
+    FileExistsError
+        With `new`, when something is there at the end.
     """
     path = Path(path)
     with user_files():
@@ -114,49 +134,32 @@ def whole_file(path, mode="wb"):
     partial = partial_path(path)
     text = {} if "b" in mode else {"encoding": "utf-8", "errors": "surrogateescape"}
     with user_files(path):
+        with suppress(FileNotFoundError):
+            os.lstat(path)  # a name that the file system cannot bear fails here
         opened = partial.open(mode.replace("w", "x"), **text)
     try:
         with opened as stream:
             yield stream
             with user_files(path):
                 synchronize(stream)
+        if new:
+            _take_place(path, partial)
         with user_files(path):
             partial.replace(path)
+            partial.unlink(missing_ok=True)  # two names of one file are not replaced
     except BaseException as error:
         partial.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
+        if isinstance(error, OSError) and errno_of(error) and not error.filename:
             error.filename = str(path)  # a write that fails does not say whereto
         raise
 
 
-@contextmanager
-def whole_folder(path):
-    """Yield an empty folder that replaces `path` when the block ends without error.
-
-    Parameters
-    ----------
-    path : path-like
-        Replaced with all that is in it; stays as it is when the block fails.
-
-    Yields
-    ------
-    Path
-        Of a temporary folder beside `path`.
-    """
-    path = Path(path)
-    with user_files():
-        path.parent.mkdir(parents=True, exist_ok=True)
-    remove_partial_files(path.parent)
-    partial, outdated = partial_path(path), partial_path(path)
-    with user_files(path):
-        partial.mkdir()
-        outdated.mkdir()
+def _take_place(path, partial):
+    """Put a file at `path` too, in one step that fails when something is there."""
     try:
-        yield partial
-        with user_files(path):
-            if path.exists():
-                path.rename(outdated / path.name)
-            partial.rename(path)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(outdated, ignore_errors=True)
+        path.hardlink_to(partial)
+    except FileExistsError:
+        if not path.samefile(partial):  # the answer was lost
+            raise
+    except OSError:  # a file system without second names: the place is taken empty
+        path.open("x").close()

@@ -1,12 +1,16 @@
-"""Which axis of a tomogram file is which.
+"""Which axis of a tomogram file is which, and what that says of its z.
 
 ``--order`` takes the names of the peers, whose letters are not simply the axes of
-the file; `ORDERS` is the definition. ``xzy`` is what IMOD's ``tilt`` writes,
-``zxy`` what it becomes by ``trimvol -rx`` and what AreTomo, Warp and RELION write.
+the file; `ORDERS` is the definition. ``xzy`` is what IMOD's ``tilt`` and AreTomo
+write by themselves, ``zxy`` what it becomes by ``trimvol -rx`` or by ``-FlipVol 2``
+of AreTomo3 (both rotate, so that the hand is kept), and what Warp, RELION and
+cryoCARE write. ``-FlipVol 1`` of AreTomo gives ``zxy`` too, but by exchanging y and
+z: a mirror, whose z runs the other way. No shape tells the two apart.
 """
 
-from lib.errors import InputError, warn_once
+from lib.errors import InputError, warn, warn_once
 from lib.inputs.mrc_byte_order import as_text
+from lib.inputs.mrc_header import inspect_mrc
 
 # Transposition of the array in the file to (Z, Y, X).
 ORDERS = {
@@ -15,6 +19,7 @@ ORDERS = {
     "xyz": (2, 0, 1),  # file (Y, X, Z)
     "yxz": (2, 1, 0),  # file (X, Y, Z)
 }
+DEFAULT_ORDER = "xzy"
 
 
 def z_sign(order):
@@ -26,15 +31,98 @@ def z_sign(order):
     return -1 if order == "xzy" else 1
 
 
-def resolve_order(info, order, tilt_shape=None):
-    """Return the order of the axes in a tomogram file, or refuse an unlikely one.
+def is_mirrored(order):
+    """Tell whether reading a file as (Z, Y, X) exchanges two of its axes.
+
+    That mirrors what the file shows: ``xzy`` and ``yxz``. The others rotate it, or
+    leave it as it is.
+    """
+    first, second, third = ORDERS[order]
+    return (first > second) ^ (second > third) ^ (first > third)
+
+
+def is_likely(shape, order):
+    """Tell whether Z is the shortest axis (or none is shorter), read by `order`."""
+    return _arrange(shape, order)[0] == min(shape)
+
+
+def check_orders(rows, order, *, told):
+    """Hold the order of a list against the shapes, before anything long begins.
+
+    An order that the user gave, or that a run noted, is believed with a warning;
+    the default is not.
+
+    Parameters
+    ----------
+    rows : list of lib.inputs.image_list.ImageRow
+        With tilt series where these are to be compared.
+    order : str
+        Key of `ORDERS`, or ``auto``.
+    told : bool
+        Whether somebody said so.
+
+    Raises
+    ------
+    InputError
+        When the tilt images prove the order wrong; when z would not be the shortest
+        axis by the mere default; when ``auto`` finds none or several that fit.
+    """
+    unlikely = []
+    for row in rows:
+        info = inspect_mrc(row.rec_path)
+        tilt_shape = inspect_mrc(row.tilt_path).shape if row.tilt_path else None
+        resolved = resolve_order(info, order, tilt_shape)
+        if order == "auto" or is_likely(info.shape, resolved):
+            continue
+        if not told and tilt_shape is None:
+            require_likely(info, resolved)
+        unlikely.append(row.name)
+    if unlikely:
+        more = f" and {len(unlikely) - 5} more" if len(unlikely) > 5 else ""
+        warn(
+            f"with --order {order}, z is not the shortest axis of "
+            f"{', '.join(unlikely[:5])}{more}; "
+            + (
+                "it is read so because you, or the run, said so: look at the candidates"
+                if told
+                else "it is read so because it fits the tilt images"
+            )
+        )
+
+
+def require_likely(info, order):
+    """Refuse an order that nobody gave when z would not be the shortest axis.
 
     Parameters
     ----------
     info : MrcInfo
         Of the tomogram.
     order : str
-        Key of `ORDERS`, or ``auto``: the only one that fits the shapes.
+        Key of `ORDERS`.
+
+    Raises
+    ------
+    InputError
+        Naming the orders that are likely.
+    """
+    if not is_likely(info.shape, order):
+        fitting = [key for key in ORDERS if is_likely(info.shape, key)]
+        raise InputError(
+            f"{_explain(info, order, fitting, None)}, or give --order {order} if z is "
+            "not the shortest here"
+        )
+
+
+def resolve_order(info, order, tilt_shape=None):
+    """Return the order of the axes in a tomogram file.
+
+    Parameters
+    ----------
+    info : MrcInfo
+        Of the tomogram.
+    order : str
+        Key of `ORDERS`, which is believed unless the tilt images prove it wrong; or
+        ``auto``: the only one that fits the shapes.
     tilt_shape : tuple of int, optional
         (T, Y, X) of the tilt series.
 
@@ -46,16 +134,17 @@ def resolve_order(info, order, tilt_shape=None):
     Raises
     ------
     InputError
-        When Y and X are not those of the tilt images; or, without tilt series,
-        when Z is not the shortest axis. The refusal names what would fit.
+        When Y and X are not those of the tilt images, or no order fits, or ``auto``
+        finds several. The refusal names what would fit.
     """
     fitting = [key for key in ORDERS if _fits(info.shape, key, tilt_shape)]
-    if order in fitting:
+    if order in fitting or (order in ORDERS and tilt_shape is None):
         return order
     if order == "auto" and len(fitting) == 1:
+        though = "" if is_likely(info.shape, fitting[0]) else ", z not the shortest"
         warn_once(
             f"{info.path}: --order auto reads the file's {as_text(info.shape)} "
-            f"voxels as {fitting[0]}"
+            f"voxels as {fitting[0]}{though}"
         )
         return fitting[0]
     if order == "auto" and fitting:
@@ -73,10 +162,9 @@ def _arrange(shape, order):
 
 
 def _fits(shape, order, tilt_shape):
-    arranged = _arrange(shape, order)
     if tilt_shape is None:
-        return arranged[0] == min(shape)
-    return arranged[1:] == tuple(tilt_shape[1:])
+        return is_likely(shape, order)
+    return _arrange(shape, order)[1:] == tuple(tilt_shape[1:])
 
 
 def _explain(info, order, fitting, tilt_shape):
@@ -100,11 +188,11 @@ def _explain(info, order, fitting, tilt_shape):
 
 
 def _likeliest(shape, tilt_shape):
-    """Return the order whose X-Y is the tilt images' but for one factor, or xzy."""
+    """Return the order that a binning would make fit, or the default."""
     for order in ORDERS:
         if _factor(tilt_shape[1:], _arrange(shape, order)[1:]):
             return order
-    return "xzy"
+    return DEFAULT_ORDER
 
 
 def describe_misfit(tilt_yx, tomogram_yx):

@@ -1,10 +1,10 @@
 """What can be used in an image list, but was probably not meant."""
 
 from lib.errors import warn
+from lib.inputs.noted_files import SAME_VOXEL
 from lib.inputs.tomo_io import inspect_mrc
 
 WIDE = 2000  # voxels: exploration-module.md advises binning below this
-SAME = 1.01  # voxel sizes of headers are rounded
 
 
 def warn_of_list(path, rows):
@@ -36,7 +36,7 @@ def _warn_of_voxel_sizes(path, sizes):
     if not known:
         return
     small, large = min(known, key=known.get), max(known, key=known.get)
-    if known[large] > SAME * known[small]:
+    if known[large] > SAME_VOXEL * known[small]:
         warn(
             f"{path}: voxels are of {known[small]:g} Angstrom in {small} but of "
             f"{known[large]:g} in {large}; --dog, --bbox and --dog_diameter count "

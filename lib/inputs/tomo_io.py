@@ -76,7 +76,7 @@ class TiltSeries:
     angles: np.ndarray
 
 
-def open_tomogram(path, order, tilt_shape=None):
+def open_tomogram(path, order):
     """Map a tomogram, to be read slice by slice.
 
     Parameters
@@ -84,9 +84,7 @@ def open_tomogram(path, order, tilt_shape=None):
     path : path-like
         MRC file.
     order : str
-        Key of `ORDERS`, or ``auto``.
-    tilt_shape : tuple of int, optional
-        (T, Y, X) of the tilt series, which the order must fit.
+        Key of `ORDERS`, which is believed, or ``auto``.
 
     Returns
     -------
@@ -95,12 +93,12 @@ def open_tomogram(path, order, tilt_shape=None):
     Raises
     ------
     InputError
-        When the file cannot be read, or the order does not fit its shape.
+        When the file cannot be read, or ``auto`` finds no order, or several.
     """
-    return _open(inspect_mrc(path), order, tilt_shape)
+    return _open(inspect_mrc(path), order)
 
 
-def _open(info, order, tilt_shape):
+def _open(info, order, tilt_shape=None):
     order = resolve_order(info, order, tilt_shape)
     if info.spacing is None:
         warn_once(f"{info.path} has no voxel size in its header; it stays unknown")
@@ -123,10 +121,12 @@ def read_tomogram(path, order, *, compress=False, tilt_shape=None):
 
     Parameters
     ----------
-    path, order, tilt_shape
+    path, order
         As in `open_tomogram`.
     compress : bool
         Merge slice pairs along z into their maximum; an odd last slice stays.
+    tilt_shape : tuple of int, optional
+        (T, Y, X) of the tilt series, which the order must fit.
 
     Returns
     -------

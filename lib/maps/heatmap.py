@@ -19,7 +19,7 @@ SLAB_VOXELS = 2**23
 
 @dataclass(frozen=True)
 class Discs:
-    """Coloured candidates, in an order that does not depend on their rows.
+    """Coloured candidates at different places, whatever the order of their rows.
 
     Attributes
     ----------
@@ -36,11 +36,14 @@ class Discs:
 
     @classmethod
     def of(cls, positions, colors, radius):
-        """Sort candidates by z, then x, y and colour."""
+        """Sort candidates by z, then x, y and colour; keep the last at each place."""
         order = np.lexsort(
             (*colors.T, positions[:, 1], positions[:, 0], positions[:, 2])
         )
-        return cls(positions[order], colors[order], radius)
+        positions, colors = positions[order], colors[order]
+        last = np.ones(len(positions), dtype=bool)
+        last[:-1] = (positions[1:] != positions[:-1]).any(axis=1)
+        return cls(positions[last], colors[last], radius)
 
     def offsets(self):
         """Return the voxels (dx, dy, dz) of a disc, the farthest first."""
@@ -73,27 +76,25 @@ def paint_slab(discs, first, depth, height, width):
     """
     # A margin as wide as a disc takes the place of a test for every voxel.
     margin = discs.radius
-    padded = (height + 2 * margin, width + 2 * margin)
-    offsets = discs.offsets()
-    places = offsets[:, 1] * padded[1] + offsets[:, 0]
-    x, y, above = discs.positions.T
-    centres = (y + margin) * padded[1] + x + margin
+    rows, columns = height + 2 * margin, width + 2 * margin
+    canvas = np.zeros(depth * rows * columns, dtype=RGB)
+    x, y, z = discs.positions.T
+    centers = ((z - first) * rows + y + margin) * columns + x + margin
     colors = np.ascontiguousarray(discs.colors).view(RGB).ravel()
-    slab = np.empty((depth, height, width, 3), dtype=np.uint8)
-    for z in range(first, first + depth):
-        canvas = np.zeros(padded, dtype=RGB)
-        # A voxel at dz from its candidate lies in this slice when the candidate is
-        # at z - dz: a range of candidates for every offset. Nearer voxels are written
-        # later, so that they win.
-        begins = np.searchsorted(above, z - offsets[:, 2])
-        counts = np.searchsorted(above, z - offsets[:, 2], side="right") - begins
-        candidate = np.repeat(begins - np.cumsum(counts) + counts, counts)
-        candidate += np.arange(len(candidate))
-        voxel = np.repeat(places, counts) + centres.take(candidate)
-        canvas.ravel()[voxel] = colors.take(candidate)
-        inner = canvas.view(np.uint8).reshape(*padded, 3)[margin:, margin:]
-        slab[z - first] = inner[:height, :width]
-    return slab
+    # One offset at a time, the nearer ones later so that they win: candidates lie at
+    # different places, so no voxel is assigned twice at once, which NumPy leaves open.
+    reached = {dz: _between(z, first - dz, depth) for dz in range(-REACH, REACH + 1)}
+    for dx, dy, dz in discs.offsets().tolist():
+        near = reached[dz]
+        canvas[centers[near] + ((dz * rows + dy) * columns + dx)] = colors[near]
+    slab = canvas.view(np.uint8).reshape(depth, rows, columns, 3)
+    inner = slab[:, margin : margin + height, margin : margin + width]
+    return np.ascontiguousarray(inner)
+
+
+def _between(ascending, first, count):
+    """Return the slice of the whole numbers from `first` on, `count` of them."""
+    return slice(*np.searchsorted(ascending, (first, first + count)).tolist())
 
 
 def grey_range(volume):

@@ -1,7 +1,7 @@
 """What is painted where: tomograms found, colours checked, disk counted."""
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,11 @@ from lib.errors import (
     ResourceError,
     user_files,
 )
-from lib.inputs.tomo_io import inspect_mrc, open_tomogram
+from lib.inputs.axis_order import DEFAULT_ORDER
+from lib.inputs.tomo_io import inspect_mrc
 from lib.maps.heatmap import bytes_needed
 
 EXTENSIONS = (".rec", ".mrc", ".rec.gz", ".mrc.gz")
-DEFAULT_ORDER = "xzy"
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,19 @@ class Painting:
         Its axes.
     rows : ndarray of int
         Of the table of embeddings.
+    told : bool
+        Whether the user or the run said the order.
+    facts : dict
+        What the run noted of the tomogram: ``shape`` (Z, Y, X), ``order``,
+        ``voxel_size`` [A]; empty in tables of other programs.
     """
 
     name: str
     path: Path
     order: str
     rows: np.ndarray
+    told: bool = True
+    facts: dict = field(default_factory=dict)
 
 
 def load_colors(path, table, table_path):
@@ -103,7 +110,8 @@ def plan_paintings(
     ext : str, optional
         Ending in `rec_dir`; the default is the first of `EXTENSIONS` that is there.
     order : str, optional
-        The default is what the run used, else ``xzy``.
+        The default, and what ``auto`` means where the run noted it, is what the run
+        used; else ``xzy``, where that is likely.
     only : list of str, optional
         Names to paint; the default is all.
 
@@ -118,7 +126,8 @@ def plan_paintings(
         Naming every tomogram that was not found, and where.
     """
     known = table.provenance.get("tomograms", {})
-    used = table.provenance.get("options", {}).get("order") or DEFAULT_ORDER
+    used = table.provenance.get("options", {}).get("order")
+    asked = None if order == "auto" else order
     names = np.unique(table.name).tolist()
     _require_known(only or [], names)
     paintings, faults = [], []
@@ -134,8 +143,9 @@ def plan_paintings(
             faults.append(f"{name} ({tried})")
         else:
             rows = np.flatnonzero(table.name == name)
-            chosen = order or facts.get("order") or used
-            paintings.append(Painting(name, path, chosen, rows))
+            told = asked or facts.get("order") or order or used
+            chosen = told or DEFAULT_ORDER
+            paintings.append(Painting(name, path, chosen, rows, bool(told), facts))
     if faults:
         raise InputError(
             f"tomograms not found: {'; '.join(faults)}; name their folder with "
@@ -161,9 +171,17 @@ def _places(name, rec_path, rec_dir, listed, ext):
         return [Path(rec_path)] if rec_path else []
     endings = (f".{ext.lstrip('.')}",) if ext else EXTENSIONS
     places = [Path(rec_dir) / f"{name}{ending}" for ending in endings]
-    if rec_path and not ext:
-        places.append(Path(rec_dir) / Path(rec_path).name)
+    if rec_path and not ext:  # what the run read is known, the endings are a guess
+        places.insert(0, Path(rec_dir) / Path(rec_path).name)
     return places
+
+
+def _size(path):
+    """Return the bytes of a file, 0 where there is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def check_disk(paintings, experiment):
@@ -185,13 +203,12 @@ def check_disk(paintings, experiment):
     """
     sizes = [bytes_needed(inspect_mrc(painting.path).shape) for painting in paintings]
     present = (
-        path.stat().st_size
+        _size(path)
         for painting in paintings
         for path in (
             experiment.grey_volume(painting.name),
             experiment.heatmap_volume(painting.name),
         )
-        if path.is_file()
     )
     # an old file goes only when its successor is whole
     needed = max(sum(sizes) - sum(present), max(sizes))
@@ -205,42 +222,3 @@ def check_disk(paintings, experiment):
             "choose tomograms with --only"
         )
     return sum(sizes)
-
-
-def open_painting(painting, table):
-    """Map a tomogram, and check that its candidates lie in it.
-
-    Parameters
-    ----------
-    painting : Painting
-    table : EmbeddingTable
-
-    Returns
-    -------
-    volume : lib.inputs.tomo_io.Volume
-    paired : bool
-        The candidates count slices in pairs.
-
-    Raises
-    ------
-    InputError
-        When a candidate lies outside: another tomogram, or another order.
-    """
-    volume = open_tomogram(painting.path, painting.order)
-    paired = bool(table.provenance.get("options", {}).get("compress"))
-    depth, height, width = volume.array.shape
-    size = np.array([width, height, (depth + 1) // 2 if paired else depth])
-    positions = table.coords[painting.rows]
-    outside = ((positions < 0) | (positions >= size)).any(axis=1)
-    if outside.any():
-        raise InputError(
-            f"{outside.sum()} of {len(outside)} candidates of {painting.name} lie "
-            f"outside {painting.path}, which has x, y, z = {_listed(size)} as --order "
-            f"{volume.order} (candidates reach {_listed(positions.max(axis=0))}); is "
-            "it the tomogram of this run, and its --order?"
-        )
-    return volume, paired
-
-
-def _listed(values):
-    return ", ".join(str(int(value)) for value in values)

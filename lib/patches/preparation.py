@@ -2,37 +2,35 @@
 
 Shards are keyed by the tomogram's files (path, size, time) and by every option that
 changes a patch. A second run, or inference after training, finds its shards; a
-changed file or option makes a new one.
+changed file or option makes a new one. Several jobs may prepare into one folder, of
+several users and machines: they share the work, and each finds what another made.
 """
 
 import hashlib
 import json
-import os
-import shutil
 import tempfile
-import time
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict
-from multiprocessing import get_context
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
+from lib.artifacts import claim, first_folder, remove_partial_files
 from lib.errors import InputError, OptionError, ResourceError, user_files, warn
+from lib.inputs.noted_files import note_file
 from lib.patches.candidates import find_candidates
 from lib.patches.cost import announce
 from lib.patches.scenes import load_scene
-from lib.patches.store import PatchStore, Shard
+from lib.patches.sharing import share_out
+from lib.patches.store import PatchStore, find_shards, is_whole
 from lib.patches.views import cut_views
-from lib.patches.workers import cores, enough_memory, worker_count
-from lib.runtime import ALONE
+from lib.patches.workers import cores, within_memory, worker_count
+from lib.runtime import ALONE, enough_memory
 
 STORE_SCHEMA = 3
 CACHE_NAME = ".patches"
 CUT_AT_ONCE = 256  # candidates; bounds the memory of cutting
-ABANDONED_SECONDS = 24 * 3600
 
 
 @contextmanager
@@ -83,10 +81,11 @@ def prepare_store(rows, options, *, cache, workers=None, device="cpu", ranks=ALO
     """
     cache = Path(cache)
     folders = [cache / _key(row, options) for row in rows]
+    shards = find_shards(folders, quiet=not ranks.is_main)
     missing = [
         (row, folder)
         for row, folder in zip(rows, folders, strict=True)
-        if not (folder / "facts.json").is_file()
+        if folder not in shards
     ]
     if missing:
         need = announce(missing, options, cache, len(rows), quiet=not ranks.is_main)
@@ -95,66 +94,72 @@ def prepare_store(rows, options, *, cache, workers=None, device="cpu", ranks=ALO
             pair for pair in missing if folders.index(pair[1]) in ranks.part(len(rows))
         ]
         count = worker_count(workers, len(mine), need, device)
-        _prepare_all(mine, options, workers=count, device=device)
+        _prepare_all(mine, options, cache=cache, workers=count, device=device)
     ranks.barrier()
-    unseen = sum(not (folder / "facts.json").is_file() for folder in folders)
-    if unseen:
+    unseen = [folder for folder in folders if folder not in shards]
+    shards |= find_shards(unseen, anew=True, quiet=True)
+    if len(shards) < len(folders):
         raise ResourceError(
-            f"{cache} lacks {unseen} of {len(folders)} tomograms that other processes "
-            "prepared; name a folder that all nodes see with --cache_dir"
+            f"{cache} lacks {len(folders) - len(shards)} of {len(folders)} tomograms "
+            "that other processes prepared; name a folder that all nodes see with "
+            "--cache_dir"
         )
-    shards = [Shard.load(folder) for folder in folders]
-    _report_empty(shards)
-    return PatchStore([s for s in shards if len(s.coords)], options)
+    known = [
+        replace(shard, facts={**shard.facts, **note_file(row.rec_path)})
+        for row, shard in zip(rows, map(shards.get, folders), strict=True)
+    ]
+    _report_empty(known)
+    return PatchStore([shard for shard in known if len(shard.coords)], options)
 
 
-def _prepare_all(missing, options, *, workers, device):
-    threads = max(1, cores() // max(workers, 1))
-    bar = tqdm(total=len(missing), desc="tomograms", unit="tomogram", disable=None)
-    if workers <= 1:
-        for row, folder in missing:
-            with enough_memory(1):
-                _prepare(row, folder, options, device, threads)
-            bar.update()
-    else:
-        with (
-            enough_memory(workers),
-            ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool,
-        ):
-            futures = [
-                pool.submit(_prepare, row, folder, options, device, threads)
-                for row, folder in missing
-            ]
-            try:
-                for future in futures:
-                    future.result()
-                    bar.update()
-            except BaseException:  # Ctrl-C too: what is not begun stays undone
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-    bar.close()
+def _prepare_all(missing, options, *, cache, workers, device):
+    with user_files(cache):
+        cache.mkdir(parents=True, exist_ok=True)
+    remove_partial_files(cache)
+    prepare = partial(
+        _prepare_once,
+        options=options,
+        device=device,
+        threads=max(1, cores() // max(workers, 1)),
+    )
+    with within_memory(max(workers, 1)):
+        share_out(missing, prepare, cache=cache, workers=workers)
+
+
+def _prepare_once(row, folder, options, device, threads):
+    """Write the shard of one tomogram unless it is there.
+
+    Returns
+    -------
+    bool
+        False when another process is at it.
+    """
+    with claim(folder) as mine:
+        if mine and not is_whole(folder):
+            _prepare(row, folder, options, device, threads)
+    return mine
 
 
 def _prepare(row, folder, options, device, threads):
     """Write the shard of one tomogram; it appears whole or not at all."""
-    cache = folder.parent
-    with user_files(cache):
-        cache.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(dir=cache, prefix=".partial-"))
-    _remove_abandoned(cache)
-    try:
+    with first_folder(folder, is_whole=is_whole) as unfinished:
         scene, volume = load_scene(row, options, threads=threads)
-        found = find_candidates(
-            scene.volume,
-            options.sigmas,
-            box=options.box,
-            diameter=options.dog_diameter,
-            boundary=options.dog_boundary,
-            std_multiplier=options.dog_std_multiplier,
-            bright=options.bright,
-            device=device,
-            threads=threads,
+        advice = (
+            f"to search {row.name}; free it of other programs, lower --num_workers, or "
+            "prepare the tomograms on the CPU: --dry_run --gpus -1"
         )
+        with enough_memory(device, advice):
+            found = find_candidates(
+                scene.volume,
+                options.sigmas,
+                box=options.box,
+                diameter=options.dog_diameter,
+                boundary=options.dog_boundary,
+                std_multiplier=options.dog_std_multiplier,
+                bright=options.bright,
+                device=device,
+                threads=threads,
+            )
         facts = {
             "name": row.name,
             "rec_path": str(row.rec_path),
@@ -163,19 +168,8 @@ def _prepare(row, folder, options, device, threads):
             "order": volume.order,
             "z_sign": volume.z_sign,
         }
-        facts |= _write_patches(partial, scene, found.coords, options)
-        (partial / "facts.json").write_text(json.dumps(facts))
-        if not folder.exists():
-            partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-
-
-def _remove_abandoned(cache):
-    """Remove what killed preparations left; those at work are younger."""
-    for partial in cache.glob(".partial-*"):
-        if time.time() - partial.stat().st_mtime > ABANDONED_SECONDS:
-            shutil.rmtree(partial, ignore_errors=True)
+        facts |= _write_patches(unfinished, scene, found.coords, options)
+        (unfinished / "facts.json").write_text(json.dumps(facts))
 
 
 def _write_patches(folder, scene, coords, options):
@@ -201,8 +195,6 @@ def _write_patches(folder, scene, coords, options):
             total += boxes.sum((0, 2, 3))
             squares += (boxes**2).sum((0, 2, 3))
             kept.append(chunk[seen])
-        stream.flush()
-        os.fsync(stream.fileno())
     kept = np.concatenate([np.zeros((0, 3), np.int32), *kept])
     np.save(folder / "coords.npy", kept)
     return {

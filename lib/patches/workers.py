@@ -52,7 +52,7 @@ def worker_count(workers, tomograms, need, device="cpu"):
 
 
 @contextmanager
-def enough_memory(workers):
+def within_memory(workers):
     """Say what to do where the block runs out of memory, or a process of it is killed.
 
     Parameters

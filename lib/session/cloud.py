@@ -17,6 +17,11 @@ import numpy as np
 SHOWN_AT_FIRST = 10_000
 EXACT_NEIGHBOURS = 20_000
 EPOCHS, EPOCHS_BEYOND = 200, 100
+SEED = 0
+
+
+class Superseded(Exception):
+    """A layout that was not begun yet, because another was asked for since."""
 
 
 class Cloud:
@@ -39,9 +44,11 @@ class Cloud:
         self.embeddings = embeddings
         self.label = label
         self.say = say
-        self.order = np.random.default_rng(0).permutation(len(label))
+        self.order = np.random.default_rng(SEED).permutation(len(label))
         self._layouts = {}
         self._lock = threading.Lock()
+        self._next = None  # key of the layout to begin when the present one is done
+        self._busy = False
 
     def sample(self, count):
         """Return `count` rows, spread evenly; a larger sample holds a smaller one."""
@@ -50,21 +57,41 @@ class Cloud:
         return self.order[: max(count, 0)]
 
     def start(self, count, n_neighbors, min_dist, n_components=3):
-        """Lay the sample out in the background.
+        """Lay the sample out in the background, one layout at a time.
+
+        Of the requests that arrive meanwhile, as when a slider is drawn, only the
+        newest is computed next.
 
         Returns
         -------
         Future
             Of an ndarray of float64, shape (count, n_components). The same request
-            twice is computed once.
+            twice is computed once; one that another took the place of raises
+            `Superseded`.
         """
         key = (min(count, len(self.label)), n_neighbors, min_dist, n_components)
         with self._lock:
-            if key not in self._layouts:
-                self._layouts[key] = Future()
-                work = threading.Thread(target=self._run, args=(key,), daemon=True)
-                work.start()
-            return self._layouts[key]
+            if key in self._layouts:
+                return self._layouts[key]
+            future = self._layouts[key] = Future()
+            passed_over = self._layouts.pop(self._next, None)
+            self._next = key
+            if not self._busy:
+                self._busy = True
+                threading.Thread(target=self._work, daemon=True).start()
+        if passed_over is not None:
+            passed_over.set_exception(Superseded("another layout was asked for since"))
+        return future
+
+    def _work(self):
+        """Compute what is asked for until nothing is left."""
+        while True:
+            with self._lock:
+                if self._next is None:
+                    self._busy = False
+                    return
+                key, self._next = self._next, None
+            self._run(key)
 
     def _run(self, key):
         count, n_neighbors, min_dist, n_components = key
@@ -80,7 +107,8 @@ class Cloud:
                 n_components=n_components,
             )
         except Exception as error:  # noqa: BLE001 - handed on to who asked
-            self._layouts.pop(key)
+            with self._lock:
+                self._layouts.pop(key)
             future.set_exception(error)
             self.say(f"the layout failed: {error}")
             return
@@ -112,7 +140,7 @@ def label_numbers(label):
 
 
 def lay_out(embeddings, *, n_neighbors, min_dist, n_components):
-    """Map embeddings to 2-D or 3-D with UMAP, as fast as 2 cores allow.
+    """Map embeddings to 2-D or 3-D with UMAP; the same embeddings to the same places.
 
     Up to 20,000 points the neighbours are searched exactly, by matrix product,
     which is quicker than to build an approximate index; beyond, an index is built
@@ -150,6 +178,8 @@ def lay_out(embeddings, *, n_neighbors, min_dist, n_components):
             n_epochs=epochs,
             init="pca" if embeddings.shape[1] >= n_components else "random",
             precomputed_knn=known,
+            random_state=SEED,
+            n_jobs=1,  # all cores would give another cloud each time
         ).fit_transform(embeddings)
     return (positions - positions.mean(axis=0)).astype(np.float64)
 

@@ -72,18 +72,21 @@ def write_export(table, rows, folder, now=None):
         row=rows[picked],
         provenance={"picked_from": source, **table.provenance},
     )
-    name = _free_name(folder, now or datetime.now())
-    chosen.save(folder / f"{name}.parquet")
-    return name
-
-
-def _free_name(folder, now):
-    stem = f"{now:%Y-%m-%d_%H-%M-%S}"
-    name, count = stem, 1
-    while (folder / f"{name}.parquet").exists():
-        count += 1
+    name = stem = f"{now or datetime.now():%Y-%m-%d_%H-%M-%S}"
+    count = 1
+    while not _save_new(chosen, folder / f"{name}.parquet"):
+        count += 1  # of the same second, perhaps of another session
         name = f"{stem}_{count}"
     return name
+
+
+def _save_new(table, path):
+    """Save a table unless something is there; return whether it was saved."""
+    try:
+        table.save(path, new=True)
+    except FileExistsError:
+        return False
+    return True
 
 
 def find_export(folder, name):

@@ -6,7 +6,6 @@ that another web site makes the user's browser send. So every request passes
 here first, and only what the page needs goes on.
 """
 
-import ipaddress
 import json
 import re
 from urllib.parse import parse_qs
@@ -15,6 +14,8 @@ from graphql import GraphQLError, OperationType, parse, value_from_ast_untyped
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse
 
 from lib.errors import Refusal
+from lib.session.cloud import Superseded
+from lib.session.door import header
 from lib.session.export import find_export
 
 # Questions by which Phoenix fetches an address it is told, or shows stored keys.
@@ -44,6 +45,8 @@ class Guard:
     ----------
     app : ASGI application
         The page's own server, read-only.
+    door : lib.session.door.Door
+        Decides who may come in.
     pictures : Path or None
         Folder of ``<row>.png``; None when somebody else serves them.
     exports : Path
@@ -56,8 +59,9 @@ class Guard:
         answer nobody meanwhile.
     """
 
-    def __init__(self, app, *, pictures, exports, export, prepare_cloud):
+    def __init__(self, app, *, door, pictures, exports, export, prepare_cloud):
         self.app = app
+        self.door = door
         self.pictures = pictures
         self.exports = exports
         self.export = export
@@ -75,7 +79,7 @@ class Guard:
             await send({"type": "websocket.close", "code": 1008})
 
     async def _answer(self, scope, receive, send):
-        response = check_origin(scope)
+        response = self.door.check(scope)
         if response is None and scope["path"] == "/graphql":
             response, receive = await self._ask(scope, receive)
         elif response is None:
@@ -138,6 +142,8 @@ class Guard:
                 return self._change(operation, variables), receive
             if b"UMAPPoints" in body:
                 await self.prepare_cloud(variables)
+        except Superseded as error:
+            return PlainTextResponse(str(error), status_code=409), receive
         except (ValueError, TypeError, KeyError, AttributeError, GraphQLError) as error:
             return PlainTextResponse(f"not understood: {error}", 400), receive
         return None, replay(body, receive)
@@ -160,39 +166,6 @@ class Guard:
         except (Refusal, OSError) as error:
             return JSONResponse({"data": None, "errors": [{"message": str(error)}]})
         return JSONResponse({"data": {key: {"fileName": saved}}})
-
-
-def header(scope, name):
-    """Return a request header as text, empty when it is absent."""
-    return dict(scope["headers"]).get(name, b"").decode("latin-1")
-
-
-def check_origin(scope):
-    """Refuse a request that another web site made the user's browser send.
-
-    The name asked for must be one of loopback (another name that resolves to it
-    is how a foreign site reads what listens here), and the page that asks, where
-    the browser names it, must be this one.
-    """
-    host = header(scope, b"host")
-    if not is_loopback(re.sub(r":\d+$", "", host)):
-        return PlainTextResponse("unknown host", status_code=403)
-    origin = header(scope, b"origin")
-    if origin and origin not in (f"http://{host}", f"https://{host}"):
-        return PlainTextResponse("foreign origin", status_code=403)
-    if header(scope, b"sec-fetch-site") == "cross-site" and scope["path"] != "/":
-        return PlainTextResponse("foreign page", status_code=403)
-    return None
-
-
-def is_loopback(host):
-    """Tell whether a host, as in an address, is this machine and can be no other."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 async def read_body(receive):

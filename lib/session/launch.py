@@ -5,10 +5,12 @@ import contextlib
 import getpass
 import socket
 import tempfile
+from functools import partial
 
 import numpy as np
 
 from lib.artifacts import ExperimentDir, InteractiveTable, check_row_record
+from lib.session.door import Door
 from lib.session.export import home_of, write_export
 from lib.session.server import bind, serve, stop_at_signals
 
@@ -59,13 +61,15 @@ def run_session(path, *, host, port, images, say):
         tempfile.TemporaryDirectory(prefix="session-") as folder,
         stop_at_signals() as stop,
     ):
-        page = _prepare(path, images, folder, say)
+        door = Door()
+        page = _prepare(path, images, folder, say, door)
         if not stop.asked:
-            asyncio.run(serve(page, sock, stop, lambda: _announce(sock, say)))
+            announce = partial(_announce, sock, door.query, say)
+            asyncio.run(serve(page, sock, stop, announce))
     say("session closed")
 
 
-def _prepare(path, images, folder, say):
+def _prepare(path, images, folder, say, door):
     """Return the guarded page of the table at `path`."""
     from lib.session import page as made
     from lib.session.cloud import SHOWN_AT_FIRST, Cloud
@@ -109,6 +113,7 @@ def _prepare(path, images, folder, say):
             settings=settings,
             exports=run.exports,
         ),
+        door=door,
         pictures=pictures,
         exports=run.exports,
         export=export,
@@ -132,16 +137,16 @@ def _introduce(frame, table, run, say):
     )
 
 
-def _announce(sock, say):
+def _announce(sock, query, say):
     """Say where the page is, how to reach it from home, and what to click."""
     address, port = sock.getsockname()[:2]
     bracketed = f"[{address}]" if ":" in address else address
     name = "localhost" if address == "127.0.0.1" else bracketed
     say(
         f"""
-  open        http://{name}:{port}/
+  open        http://{name}:{port}/{query}
   from home   ssh -N -L {port}:{bracketed}:{port} {_login()}
-              and then open http://localhost:{port}/
+              and then open http://localhost:{port}/{query}
   there       click the embedding "patches"; click a cluster on the left, or draw a
               lasso; "Export", then "Download". Colours: Color By -> dimension -> label
   stop        Ctrl-C

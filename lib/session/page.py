@@ -8,6 +8,7 @@ fetched. 13.2.0 is the last version that has the page.
 import logging
 import os
 import re
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from threading import Thread
@@ -81,9 +82,8 @@ def picture_links(image, pictures):
             warn(f"{dropped:,} links do not lead to localhost and are left out")
         return links
     there = ()
-    with user_files(pictures):
-        if pictures.is_dir():
-            there = {entry.name for entry in os.scandir(pictures)}
+    with user_files(pictures), suppress(FileNotFoundError, NotADirectoryError):
+        there = {entry.name for entry in os.scandir(pictures)}
     names = [link.rsplit("/", 1)[-1] for link in image]
     links = [f"/imgs/{name}" if name in there else None for name in names]
     if missing := links.count(None):

@@ -138,6 +138,25 @@ def agree(given, remembered, path, advice="name another --load_model"):
     return {key: remembered.get(key, value) for key, value in given.items()}
 
 
+def comparable_orders(given, remembered, content):
+    """Return the options as given, and as in training, without an ``auto`` in one.
+
+    It names no order. When it is given, what the run noted stands above a guess; when
+    it was used in training, what came of it is in the ``orders`` of the checkpoint
+    (not in older ones: there the given order is believed).
+    """
+    order, noted = given.get("order"), remembered.get("order")
+    if order is None or noted is None or order == noted:
+        return given, remembered
+    if order == "auto":
+        return {**given, "order": None}, remembered
+    if noted == "auto":
+        found = content.get("orders") or [order]
+        agreed = order if order in found else " or ".join(found)
+        return given, {**remembered, "order": agreed}
+    return given, remembered
+
+
 def _plain(value):
     return (
         ",".join(f"{v:g}" for v in value) if isinstance(value, tuple | list) else value

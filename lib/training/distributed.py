@@ -1,5 +1,7 @@
 """Several ranks as one: batch norm and contrast over the global batch."""
 
+import inspect
+
 import torch
 import torch.distributed as dist
 from torch import nn
@@ -88,6 +90,19 @@ def synchronise_batch_norm(model, device):
             if isinstance(child, nn.BatchNorm1d | nn.BatchNorm2d):
                 setattr(module, name, RankBatchNorm(child))
     return model
+
+
+def shared_over_ranks(network, device):
+    """Return the network with gradients averaged over all ranks.
+
+    Its buffers, the statistics of batch norm, are the same on all ranks by themselves.
+    """
+    shared = nn.parallel.DistributedDataParallel
+    # The name that PyTorch 2.13 calls deprecated is the only one before it.
+    new = "forward_sync_buffers" in inspect.signature(shared).parameters
+    buffers = "forward_sync_buffers" if new else "broadcast_buffers"
+    ids = [device.index] if device.type == "cuda" else None
+    return shared(network, device_ids=ids, **{buffers: False})
 
 
 def gather_rows(rows):

@@ -97,7 +97,8 @@ def embed_store(
 
     def views_of(number):
         start = starts[number]
-        return views(np.arange(start, min(start + batch_size, len(store))))
+        rows = np.arange(start, min(start + batch_size, len(store)))
+        return number, views(rows)
 
     for number, batch in ahead(bar, views_of):
         pair = encode(model, batch, device=device, precision=precision)

@@ -1,9 +1,8 @@
 """Claiming an experiment folder: one writer at a time, nothing lost by accident."""
 
-import shutil
 from contextlib import contextmanager
 
-from lib.artifacts import remove_partial_files
+from lib.artifacts import remove_at_once, remove_partial_files
 from lib.artifacts.lock import locked
 from lib.errors import ArtifactError, user_files
 from lib.runtime import ALONE
@@ -69,14 +68,9 @@ def clear_folder(experiment):
     models = sorted(experiment.root.glob("model_*.pth"))
     removed = []
     for path in (*models, *_written_after_training(experiment)):
-        if not path.exists():
-            continue
         with user_files():
-            if path.is_dir():
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
-        removed.append(path.name)
+            if remove_at_once(path):
+                removed.append(path.name)
     return removed
 
 

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import torch
 
+from lib.errors import OptionError
 from lib.runtime import ALONE
 from lib.training.augment import augment, draw
 
@@ -28,6 +29,11 @@ class PairFeed:
     seed : int
     device : torch.device
     ranks : lib.runtime.Ranks
+
+    Raises
+    ------
+    OptionError
+        When a step would have a single candidate, or none for some rank.
     """
 
     def __init__(
@@ -36,6 +42,7 @@ class PairFeed:
         self.store = store
         self.augmentations = augmentations
         self.steps = -(-len(store) // batch_size)
+        _refuse_too_few(len(store), len(store) // self.steps, batch_size, ranks.world)
         self.seed = seed
         self.device = device
         self.ranks = ranks
@@ -57,12 +64,15 @@ class PairFeed:
         """
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
         order = torch.randperm(len(self.store), generator=generator).numpy()
-        plans = (
-            self._plan(rows, generator) for rows in np.array_split(order, self.steps)
-        )
-        for plan, patches in ahead(plans, self._patches):
-            rows, _, draws = plan
-            yield (*self._augmented(patches, draws), rows)
+
+        def made(rows):
+            rows, places, draws = self._plan(rows, generator)
+            return rows, self._augmented(self._patches(rows, places), draws)
+
+        # All of it beside the network: a GPU is soon done with a step, and what the
+        # host does between two of them adds to it.
+        for rows, views in ahead(np.array_split(order, self.steps), made):
+            yield (*views, rows)
 
     def _plan(self, rows, generator):
         """Draw what happens to a global batch and keep this rank's part."""
@@ -75,8 +85,7 @@ class PairFeed:
         mine = slice(rank, len(rows) // world * world, world)
         return rows[mine], places[mine], [d.part(mine) for d in draws]
 
-    def _patches(self, plan):
-        rows, places, _ = plan
+    def _patches(self, rows, places):
         first = np.full_like(places, self.store.options.pairing.first)
         return self.source(
             np.concatenate([rows, rows]), np.concatenate([first, places])
@@ -96,6 +105,16 @@ class PairFeed:
         ]
 
 
+def _refuse_too_few(candidates, smallest, batch_size, world):
+    if smallest < max(2, world):
+        shared = f", shared by {world} processes," if world > 1 else ""
+        raise OptionError(
+            f"{candidates} candidate(s) in steps of --batch_size {batch_size}{shared} "
+            f"leave {smallest} for a step; batch norm needs 2, and each process 1; "
+            "raise --batch_size, or lower --dog_std_multiplier for more candidates"
+        )
+
+
 def patch_source(store, device):
     """Return a function that gives patches on the device.
 
@@ -108,18 +127,26 @@ def patch_source(store, device):
         (rows, places) of ``PatchStore.gather`` -> Tensor of uint8, (B, V, S, S).
     """
     if device.type == "cuda" and store.nbytes < _room(device):
-        shape = (len(store), *store.options.patch_shape)
-        everything = torch.empty(shape, dtype=torch.uint8, device=device)
-        for start, shard in zip(store.starts, store.shards, strict=False):
-            part = everything[start : start + len(shard.coords)]
-            part.copy_(torch.from_numpy(np.array(shard.patches)))
-
-        def from_device(rows, places):
-            index = torch.from_numpy(np.stack([rows, places])).to(device)
-            return everything[index[0], index[1]]
-
-        return from_device
+        try:
+            return resident_source(store, device)
+        except torch.OutOfMemoryError:  # another program took what was free
+            torch.cuda.empty_cache()
     return host_source(store, device)
+
+
+def resident_source(store, device):
+    """Return a function as `patch_source` does, with all patches on the device."""
+    shape = (len(store), *store.options.patch_shape)
+    everything = torch.empty(shape, dtype=torch.uint8, device=device)
+    for start, shard in zip(store.starts, store.shards, strict=False):
+        part = everything[start : start + len(shard.coords)]
+        part.copy_(torch.from_numpy(np.array(shard.patches)))
+
+    def from_device(rows, places):
+        index = torch.from_numpy(np.stack([rows, places])).to(device)
+        return everything[index[0], index[1]]
+
+    return from_device
 
 
 def host_source(store, device):
@@ -128,8 +155,8 @@ def host_source(store, device):
     def from_host(rows, places):
         batch = torch.from_numpy(store.gather(rows, places))
         if device.type == "cuda":
-            batch = batch.pin_memory().to(device, non_blocking=True)
-        return batch
+            batch = batch.pin_memory()
+        return batch.to(device, non_blocking=True)
 
     return from_host
 
@@ -140,13 +167,13 @@ def _room(device):
 
 
 def ahead(plans, work):
-    """Yield (plan, work(plan)), the next one made while the current is used."""
+    """Yield work(plan) in their order, the next one made while the current is used."""
     with ThreadPoolExecutor(1) as pool:
         waiting = None
         for plan in plans:
-            coming = plan, pool.submit(work, plan)
+            coming = pool.submit(work, plan)
             if waiting is not None:
-                yield waiting[0], waiting[1].result()
+                yield waiting.result()
             waiting = coming
         if waiting is not None:
-            yield waiting[0], waiting[1].result()
+            yield waiting.result()

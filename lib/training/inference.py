@@ -9,8 +9,14 @@ import numpy as np
 from lib.artifacts import EmbeddingTable
 from lib.errors import ArtifactError, user_files, warn
 from lib.patches.options import PatchOptions
+from lib.runtime import enough_memory
 from lib.training.augment import centre_crop
-from lib.training.checkpoints import agree, load_checkpoint, restore_weights
+from lib.training.checkpoints import (
+    agree,
+    comparable_orders,
+    load_checkpoint,
+    restore_weights,
+)
 from lib.training.embedding import embed_store
 from lib.training.models import arch_of, build_model
 
@@ -50,11 +56,15 @@ class TrainedRun:
             )
         self.normalisation = content.get("normalisation")
         self.health = content.get("health", {})
+        self.data = content.get("data", {})
         self.recipe = {
             k: remembered[k] for k in ("recipe", "exp_id") if k in remembered
         }
         self.epoch = content.get("epoch")
-        self.patching = _patch_options(mode, given, remembered, path)
+        # Of a checkpoint that does not say, the order is a mere default.
+        self.order_was_told = bool(given.get("order") or remembered.get("order"))
+        comparable = comparable_orders(given, remembered, content)
+        self.patching = _patch_options(mode, *comparable, path)
         weights = content["state_dict"]
         known = {"arch": remembered.get("arch") or arch_of(weights, mode)}
         self.arch = agree({"arch": arch}, known, path)["arch"]
@@ -98,15 +108,16 @@ def embed(run, store, path, *, batch_size, device, precision, ranks, exp_id):
         None on ranks that do not write.
     """
     normalisation = run.normalisation_for(store)
-    proj, pred = embed_store(
-        run.model,
-        store,
-        batch_size=batch_size,
-        device=device,
-        precision=precision,
-        ranks=ranks,
-        **normalisation,
-    )
+    with enough_memory(device, f"for --batch_size {batch_size}; give a smaller one"):
+        proj, pred = embed_store(
+            run.model,
+            store,
+            batch_size=batch_size,
+            device=device,
+            precision=precision,
+            ranks=ranks,
+            **normalisation,
+        )
     if not ranks.is_main:
         return None
     if not np.isfinite(pred).all():
@@ -150,7 +161,7 @@ def _normalised_patches(store, scratch, *, mean, std):
 
 
 def _provenance(run, store, exp_id):
-    keys = ("rec_path", "order", "shape", "voxel_size")
+    keys = ("rec_path", "order", "shape", "voxel_size", "file_bytes", "file_time")
     provenance = {
         "mode": store.options.mode,
         "exp_id": exp_id,

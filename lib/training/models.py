@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from lib.errors import ArtifactError, OptionError, warn
+from lib.errors import ArtifactError, OptionError, ResourceError
 from lib.training.vision import blocks_of, imagenet_weights
 
 STAGES = ((64, 1), (128, 2), (256, 2))  # width and stride of layer1, 2, 3
@@ -186,8 +186,11 @@ def load_pretrained_trunk(model, source):
     if source == "imagenet":
         weights = imagenet_weights(model.depth)
         if weights is None:
-            warn("ImageNet weights cannot be downloaded here: starting from scratch")
-            return "random weights (no ImageNet weights to be had)"
+            raise ResourceError(
+                "--pretrained_model imagenet: the weights cannot be downloaded here; "
+                f"fetch torchvision's resnet{model.depth} where there is a network and "
+                "give its path, or leave the option out for random weights"
+            )
     else:
         weights = read_state_dict(source)
     weights = dict(weights)
@@ -254,7 +257,8 @@ def effective_rank(embeddings):
 
 def spectrum_rank(covariance):
     """Return the effective rank of a covariance (D, D); see `effective_rank`."""
-    spectrum = torch.linalg.eigvalsh(covariance.double()).clamp(min=0)
+    # On the CPU: for a hundred numbers a GPU would have to load its solver first.
+    spectrum = torch.linalg.eigvalsh(covariance.double().cpu()).clamp(min=0)
     share = spectrum / spectrum.sum().clamp(min=1e-300)
     return float(torch.exp(-(share * share.clamp(min=1e-300).log()).sum()))
 

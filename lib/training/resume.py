@@ -1,7 +1,7 @@
 """What a resumed run takes from its checkpoint, and what must not differ."""
 
 from lib.errors import ArtifactError, TrainingError, warn
-from lib.training.checkpoints import agree, load_checkpoint
+from lib.training.checkpoints import agree, comparable_orders, load_checkpoint
 from lib.training.recipes import find_recipe
 
 # A run may be made longer, and kept more or less often: no finished epoch changes.
@@ -73,7 +73,8 @@ def resumed_options(content, path, *, chosen, typed):
     fixed = {key: value for key, value in typed.items() if key not in MAY_CHANGE}
     if fixed.get("precision") == "auto":  # whatever the run took
         del fixed["precision"]
-    agree(fixed, remembered, path, "start a run of its own with another --exp_id")
+    fixed, noted = comparable_orders(fixed, remembered, content)
+    agree(fixed, noted, path, "start a run of its own with another --exp_id")
     changed = {key: typed[key] for key in MAY_CHANGE if key in typed}
     epochs = {**remembered, **changed}.get("num_epochs")
     if epochs != remembered.get("num_epochs", epochs):
@@ -82,49 +83,3 @@ def resumed_options(content, path, *, chosen, typed):
             f"epoch {content['epoch'] + 1} on, the learning rate follows the new length"
         )
     return {**chosen, **remembered, **changed}
-
-
-def check_same_data(content, path, store):
-    """Refuse to resume on other tomograms than those of the run.
-
-    Parameters
-    ----------
-    content : dict
-        Of `load_run`.
-    path : path-like
-        Named in messages.
-    store : lib.patches.store.PatchStore
-        To train on.
-
-    Raises
-    ------
-    TrainingError
-        When the tomograms differ. Another number of candidates is a warning: a GPU
-        and a CPU may disagree on one in a thousand.
-    """
-    noted = content.get("data")
-    if noted is None:  # an earlier version's
-        return
-    now = data_of(store)
-    if now["tomograms"] != noted["tomograms"]:
-        raise TrainingError(
-            f"{path} was trained on {_some(noted['tomograms'])}, and the image list "
-            f"now gives {_some(now['tomograms'])}; resume with the list of that run, "
-            "or start another one with --exp_id and --load_model"
-        )
-    if now["candidates"] != noted["candidates"]:
-        warn(
-            f"{path} was trained on {noted['candidates']:,} candidates, now there are "
-            f"{now['candidates']:,}: a tomogram has changed, or another device searched"
-        )
-
-
-def data_of(store):
-    """Return what a checkpoint notes of the patches that its run was trained on."""
-    names = [shard.facts["name"] for shard in store.shards]
-    return {"tomograms": names, "candidates": len(store)}
-
-
-def _some(names):
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{len(names)} tomograms ({', '.join(names[:3])}{more})"

@@ -8,7 +8,7 @@ from tqdm import tqdm
 from lib.errors import ResourceError, TrainingError, warn
 from lib.runtime import ALONE, autocast, undisturbed
 from lib.training.checkpoints import restore_weights
-from lib.training.distributed import synchronise_batch_norm
+from lib.training.distributed import shared_over_ranks, synchronise_batch_norm
 from lib.training.embedding import PlainViews, recalibrate
 from lib.training.feed import PairFeed
 from lib.training.health import check_health, collapsed, sample_rows
@@ -125,6 +125,7 @@ class Trainer:
             initial=steps * self.state.epoch,
             unit="step",
             desc="training",
+            mininterval=1,  # each drawing waits for the GPU, see `_show`
             disable=None if self.ranks.is_main else True,
         )
         try:
@@ -264,10 +265,7 @@ def _wrapped(model, device, ranks, compiled):
     """Return what is called in training: compiled and shared where asked for."""
     network = torch.compile(model, dynamic=False) if compiled else model
     if ranks.world > 1:
-        ids = [device.index] if device.type == "cuda" else None
-        network = torch.nn.parallel.DistributedDataParallel(
-            network, device_ids=ids, broadcast_buffers=False
-        )
+        network = shared_over_ranks(network, device)
     return network
 
 

@@ -1,0 +1,112 @@
+"""Picked positions as STAR files of RELION 4 and 5."""
+
+import re
+
+from lib.errors import OptionError
+
+# What a STAR reader takes for a comment, a label, a block or a text of many lines.
+NEEDS_QUOTES = r"[ #]|^[_;$\[\]]|^(data|loop|save|global|stop)_"
+NOT_A_NUMBER = ("nan", "NaN", "<NA>")
+
+
+def number(value):
+    """Return a number as text: whole ones without a point, others to a millionth."""
+    return f"{value:.6f}".rstrip("0").rstrip(".")
+
+
+def relion4_star(names, positions, binning):
+    """Return a STAR file of RELION 4: pixels of the unbinned tilt series.
+
+    Voxel i of a tomogram that RELION bins lies at pixel i x binning of the unbinned
+    one, which is what is written. Programs that average `binning` pixels to one have
+    its centre (binning - 1) / 2 pixels further on, less than half a voxel.
+
+    Parameters
+    ----------
+    names : ndarray of str, shape (N,)
+    positions : ndarray, shape (N, 3)
+        (x, y, z) [voxels], z as in RELION's tomograms.
+    binning : float
+
+    Returns
+    -------
+    str
+    """
+    columns = ("rlnCoordinateX", "rlnCoordinateY", "rlnCoordinateZ")
+    return _star(
+        names,
+        columns,
+        positions * binning,
+        f"Positions in pixels of the unbinned tilt series: voxel x {number(binning)}, "
+        "z as in RELION's tomograms and after trimvol -rx.",
+    )
+
+
+def relion5_star(names, positions, voxel_size, size):
+    """Return a STAR file of RELION 5: Angstrom from the centre of the tomogram.
+
+    The centre is size / 2, as in RELION's C++ programs; its Python picker takes
+    size / 2 - 1. Size and positions grow alike without binning, which therefore does
+    not matter.
+
+    Parameters
+    ----------
+    names : ndarray of str, shape (N,)
+    positions : ndarray, shape (N, 3)
+        (x, y, z) [voxels], z as in RELION's tomograms.
+    voxel_size : ndarray, shape (N,)
+        Of the tomogram of each pick [A].
+    size : ndarray, shape (N, 3)
+        (x, y, z) of that tomogram [voxels].
+
+    Returns
+    -------
+    str
+    """
+    return _star(
+        names,
+        tuple(f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ"),
+        (positions - size / 2) * voxel_size[:, None],
+        "Positions in Angstrom from the centre of the tomogram, which is size / 2 as "
+        "in RELION's C++ programs (its Python picker: size / 2 - 1), z as in RELION's "
+        "tomograms and after trimvol -rx.",
+    )
+
+
+def _star(names, columns, positions, comment):
+    import pandas as pd
+    import starfile
+
+    texts = names.tolist()
+    for name in dict.fromkeys(texts):
+        _require_name_for_star(name)
+    frame = pd.DataFrame({"rlnTomoName": texts})
+    for axis, column in enumerate(columns):
+        frame[column] = positions[:, axis].astype(float)
+    quoted = any(re.search(NEEDS_QUOTES, name) for name in texts)
+    text = starfile.to_string({"particles": frame}, quote_all_strings=quoted)
+    return f"# {comment}\n{text}"
+
+
+def _require_name_for_star(name):
+    """Refuse a name that not every reader of STAR files would give back.
+
+    Within quotes RELION joins blanks and drops what does not print, starfile takes
+    either quote for the end, and reads NaN where it is spelled out.
+    """
+    fault = None
+    if not name:
+        fault = "is empty"
+    elif not name.isprintable():
+        fault = "holds a tab, a line break or what does not print"
+    elif set(name) & set("'\""):
+        fault = "holds a quote"
+    elif "  " in name or name != name.strip():
+        fault = "holds blanks side by side, or at an end"
+    elif name in NOT_A_NUMBER:
+        fault = "is read as a number that is missing"
+    if fault:
+        raise OptionError(
+            f"the tomogram name {name!r} {fault}, which not all readers of STAR files "
+            "give back; use --format csv, or another image_name in the image list"
+        )

@@ -1,0 +1,99 @@
+"""What a run notes of the tomograms it read, and how the files of today differ."""
+
+from datetime import datetime
+from pathlib import Path
+
+from lib.errors import user_files, warn
+
+SAME_VOXEL = 1.01  # voxel sizes of headers are rounded
+
+
+def note_file(path):
+    """Return what tells a file from another: ``rec_path``, its bytes and its time."""
+    with user_files(path):
+        stat = Path(path).stat()
+    return {
+        "rec_path": str(path),
+        "file_bytes": stat.st_size,
+        "file_time": stat.st_mtime_ns,
+    }
+
+
+def name_other_files(noted, paths):
+    """Say in one line which files are not those that a run read, and in what.
+
+    Parameters
+    ----------
+    noted : mapping of str to dict
+        By tomogram, what `note_file` returned then; of earlier versions less, or
+        nothing.
+    paths : mapping of str to path-like
+        The files at hand.
+
+    Returns
+    -------
+    str or None
+        None when all are the same.
+    """
+    told = {
+        name: difference
+        for name, path in paths.items()
+        if (difference := _difference(noted.get(name, {}), path))
+    }
+    if not told:
+        return None
+    some = "; ".join(f"{name}: {told[name]}" for name in list(told)[:3])
+    more = f"; and {len(told) - 3} more" if len(told) > 3 else ""
+    return (
+        f"note: {len(told)} of {len(paths)} tomograms are not the files that the run "
+        f"read ({some}{more})"
+    )
+
+
+def _difference(noted, path):
+    now, parts = note_file(path), []
+    then = noted.get("rec_path")
+    if then is not None and Path(then).resolve() != Path(path).resolve():
+        parts.append(f"{path} instead of {then}")
+    if noted.get("file_bytes", now["file_bytes"]) != now["file_bytes"]:
+        parts.append(f"{now['file_bytes']:,} bytes, then {noted['file_bytes']:,}")
+    if noted.get("file_time", now["file_time"]) != now["file_time"]:
+        times = (_as_time(facts["file_time"]) for facts in (now, noted))
+        parts.append("of {}, then of {}".format(*times))
+    return ", ".join(parts)
+
+
+def _as_time(nanoseconds):
+    return f"{datetime.fromtimestamp(nanoseconds / 1e9):%Y-%m-%d %H:%M:%S}"
+
+
+def warn_of_other_voxels(noted, sizes, *, then):
+    """Warn of tomograms whose voxels are not as large as those that a run noted.
+
+    Parameters
+    ----------
+    noted : iterable of float or None
+        Voxel sizes of the run's tomograms [A]; None where unknown.
+    sizes : mapping of str to float or None
+        Of the tomograms at hand, by name [A].
+    then : str
+        What the run did, for the message, such as ``"in training"``.
+    """
+    known = [size for size in noted if size]
+    if not known:
+        return
+    low, high = min(known), max(known)
+    other = {
+        name: size
+        for name, size in sizes.items()
+        if size and not low / SAME_VOXEL <= size <= high * SAME_VOXEL
+    }
+    if other:
+        name = next(iter(other))
+        rest = f" (and other ones in {len(other) - 1} more)" if len(other) > 1 else ""
+        span = f"{low:g}" if high <= SAME_VOXEL * low else f"{low:g} to {high:g}"
+        warn(
+            f"voxels are of {other[name]:g} Angstrom in {name}{rest}, but were of "
+            f"{span} {then}; boxes and sigmas count voxels, so that the same molecule "
+            "looks different: bring the tomograms to that voxel size, or train on them"
+        )
