@@ -96,7 +96,9 @@ def _held_by_file(path, advice):
         if not _create(held, mine):
             found = _content(held)
             if not _is_stale(held, found) or not _take_away(held, found):
-                raise _in_use(path, found, f"{advice}. {_how_it_ends(held)}")
+                if _has_ended(found) is None:
+                    advice = f"{advice}. {_how_it_ends(held)}"
+                raise _in_use(path, found, advice)
             if not _create(held, mine):
                 raise _in_use(path, _content(held), advice)
     done = threading.Event()
