@@ -336,6 +336,13 @@ def test_folder_that_is_gone_is_refused(tmp_path):
     assert "is gone" in done.stderr
 
 
+def test_session_without_assertions_is_refused():
+    code = REFUSE.format("from lib.session.page import check_phoenix; check_phoenix()")
+    done = python(code, PYTHONOPTIMIZE="2")
+    assert done.returncode == 2
+    assert "unset PYTHONOPTIMIZE" in done.stderr
+
+
 ODD = {
     "WORLD_SIZE": "4",
     "LOCAL_WORLD_SIZE": "x",

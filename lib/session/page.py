@@ -8,6 +8,7 @@ fetched. 13.2.0 is the last version that has the page.
 import logging
 import os
 import re
+import sys
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -28,7 +29,12 @@ LOCAL_LINK = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?/\S*")
 
 
 def check_phoenix():
-    """Refuse to start without the version that has the page."""
+    """Refuse to start without the version that has the page, or in a way it cannot."""
+    if sys.flags.optimize:
+        raise ResourceError(
+            "the interactive session relies on assertions, which PYTHONOPTIMIZE or "
+            "python -O leaves out: unset PYTHONOPTIMIZE"
+        )
     try:
         found = version("arize-phoenix")
     except PackageNotFoundError:
