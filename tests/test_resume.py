@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from lib.artifacts import EmbeddingTable
+from lib.errors import OptionError
 from lib.training.checkpoints import load_checkpoint
 from lib.training.inference import TrainedRun
+from lib.training.resume import resumed_options
 from tests.data_sets import write_data_set
 from tests.scripts import call
 
@@ -195,6 +197,16 @@ def test_precision_of_a_run_stays_on_other_hardware(
 def test_resume_with_what_contradicts_it_is_refused(train, contradiction):
     said = train(f"--resume {contradiction}", code=2).stderr
     assert contradiction.split()[0] in said
+
+
+@pytest.mark.parametrize("typed", ["zxy", "auto"])
+def test_order_that_auto_found_may_be_typed(typed):
+    noted = {"order": "auto", "num_epochs": 2}
+    content = {"options": noted, "orders": ["zxy"], "seed": 42, "epoch": 1}
+    resumed = resumed_options(content, "m.pth", chosen={}, typed={"order": typed})
+    assert resumed["order"] == "auto"
+    with pytest.raises(OptionError, match="--order xzy given, zxy in training"):
+        resumed_options(content, "m.pth", chosen={}, typed={"order": "xzy"})
 
 
 def test_resume_without_a_finished_epoch_is_refused(train):
