@@ -154,17 +154,13 @@ def test_nothing_is_told_of_the_same_files(train, trained_once):
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("size", [10.05, 13.5])
-def test_embedding_voxels_of_another_size_is_warned_of(
-    folder, tmp_path, trained_once, size
-):
+def test_embedding_voxels_of_another_size_is_warned_of(folder, tmp_path, trained_once):
     listed = write_data_set(tmp_path / "data", names=("tomo1",))
-    set_voxel_size(tmp_path / "data" / "tomo1.rec", size)
+    set_voxel_size(tmp_path / "data" / "tomo1.rec", 13.5)
     words = ["simsiam3d", "--test_img_txt", listed, "--exp_dir", tmp_path]
     words += ["--load_model", folder / "model_last.pth", "--gpus", "-1"]
     said = call("simsiam_test_hm_3d.py", *words, cwd=tmp_path).stderr
-    told = "voxels are of 13.5 Angstrom in tomo1, but were of 10 in training" in said
-    assert told == (size == 13.5)
+    assert "voxels are of 13.5 Angstrom in tomo1, but were of 10 in training" in said
     table = EmbeddingTable.load(folder / "all_output_info.npz")
     noted = table.provenance["tomograms"]["tomo1"]
     stat = (tmp_path / "data" / "tomo1.rec").stat()
