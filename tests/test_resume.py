@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from lib.artifacts import EmbeddingTable
+from lib.errors import OptionError
 from lib.training.checkpoints import load_checkpoint
 from lib.training.inference import TrainedRun
+from lib.training.resume import resumed_options
 from tests.data_sets import write_data_set
 from tests.scripts import call
 
@@ -152,17 +154,13 @@ def test_nothing_is_told_of_the_same_files(train, trained_once):
     assert done.stderr == ""
 
 
-@pytest.mark.parametrize("size", [10.05, 13.5])
-def test_embedding_voxels_of_another_size_is_warned_of(
-    folder, tmp_path, trained_once, size
-):
+def test_embedding_voxels_of_another_size_is_warned_of(folder, tmp_path, trained_once):
     listed = write_data_set(tmp_path / "data", names=("tomo1",))
-    set_voxel_size(tmp_path / "data" / "tomo1.rec", size)
+    set_voxel_size(tmp_path / "data" / "tomo1.rec", 13.5)
     words = ["simsiam3d", "--test_img_txt", listed, "--exp_dir", tmp_path]
     words += ["--load_model", folder / "model_last.pth", "--gpus", "-1"]
     said = call("simsiam_test_hm_3d.py", *words, cwd=tmp_path).stderr
-    told = "voxels are of 13.5 Angstrom in tomo1, but were of 10 in training" in said
-    assert told == (size == 13.5)
+    assert "voxels are of 13.5 Angstrom in tomo1, but were of 10 in training" in said
     table = EmbeddingTable.load(folder / "all_output_info.npz")
     noted = table.provenance["tomograms"]["tomo1"]
     stat = (tmp_path / "data" / "tomo1.rec").stat()
@@ -195,6 +193,16 @@ def test_precision_of_a_run_stays_on_other_hardware(
 def test_resume_with_what_contradicts_it_is_refused(train, contradiction):
     said = train(f"--resume {contradiction}", code=2).stderr
     assert contradiction.split()[0] in said
+
+
+@pytest.mark.parametrize("typed", ["zxy", "auto"])
+def test_order_that_auto_found_may_be_typed(typed):
+    noted = {"order": "auto", "num_epochs": 2}
+    content = {"options": noted, "orders": ["zxy"], "seed": 42, "epoch": 1}
+    resumed = resumed_options(content, "m.pth", chosen={}, typed={"order": typed})
+    assert resumed["order"] == "auto"
+    with pytest.raises(OptionError, match="--order xzy given, zxy in training"):
+        resumed_options(content, "m.pth", chosen={}, typed={"order": "xzy"})
 
 
 def test_resume_without_a_finished_epoch_is_refused(train):

@@ -124,6 +124,7 @@ def _prepare_all(missing, options, *, cache, workers, device):
     )
     with within_memory(max(workers, 1)):
         share_out(missing, prepare, cache=cache, workers=workers)
+    remove_partial_files(cache)  # of jobs that were killed meanwhile
 
 
 def _prepare_once(row, folder, options, device, threads):
