@@ -22,11 +22,7 @@ GPU =
 DEMO = exp/simsiam2d3d/demo
 DEMO_EPOCHS = $(if $(shell nvidia-smi -L 2>/dev/null | grep '^GPU'),100,10)
 
-<<<<<<< HEAD
-.PHONY: help demo env browser test test-long bench doctor lint clean
-=======
-.PHONY: help demo env browser test test-long gpu bench lint clean
->>>>>>> main
+.PHONY: help demo env browser test test-long gpu bench doctor lint clean
 
 help:
 	@echo "make demo        train on the sample, draw its map, paint it"

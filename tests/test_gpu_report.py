@@ -186,7 +186,13 @@ def test_stage_that_does_not_end_is_ended_with_its_rows(monkeypatch):
 
 def test_make_gpu_takes_the_python_it_is_given_and_installs_nothing():
     command = ["make", "-n", "gpu", "PYTHON=/some/python", "GPU=--stages train"]
-    said = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    # Below another make, this one would tell its folder and heed that one's options.
+    alone = {
+        k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))
+    }
+    said = subprocess.run(
+        command, cwd=PROJECT, capture_output=True, text=True, env=alone
+    )
     assert said.stdout.split() == [
         "/some/python",
         "benchmarks/gpu.py",
