@@ -31,6 +31,7 @@ PATCH_OPTIONS = {
     "dog_std_multiplier": "dog_std_multiplier",
     "tilt_range": "tilt_range",
     "flip_tilt_angles": "flip_tilt_angles",
+    "keep_gold": "keep_gold",
 }
 RUN_OPTIONS = (
     "arch",
@@ -453,6 +454,13 @@ def _add_candidates(parser, inherited=False):
         "--flip_tilt_angles",
         False if not inherited else None,
         "2d3d: the angle file has the opposite sign (AreTomo, Warp)",
+        action=argparse.BooleanOptionalAction,
+    )
+    add(
+        "--keep_gold",
+        False if not inherited else None,
+        "leave gold beads among the candidates; otherwise they are recognized, "
+        "counted and left out",
         action=argparse.BooleanOptionalAction,
     )
 

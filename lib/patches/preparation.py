@@ -29,7 +29,7 @@ from lib.patches.views import cut_views
 from lib.patches.workers import cores, enough_memory, worker_count
 from lib.runtime import ALONE
 
-STORE_SCHEMA = 3
+STORE_SCHEMA = 4
 CACHE_NAME = ".patches"
 CUT_AT_ONCE = 256  # candidates; bounds the memory of cutting
 ABANDONED_SECONDS = 24 * 3600
@@ -152,6 +152,7 @@ def _prepare(row, folder, options, device, threads):
             boundary=options.dog_boundary,
             std_multiplier=options.dog_std_multiplier,
             bright=options.bright,
+            masked=scene.masked,
             device=device,
             threads=threads,
         )
@@ -162,6 +163,8 @@ def _prepare(row, folder, options, device, threads):
             "voxel_size": volume.voxel_size,
             "order": volume.order,
             "z_sign": volume.z_sign,
+            "gold": scene.masked.gold if scene.masked else 0,
+            "fill": scene.masked.fill if scene.masked else 0.0,
         }
         facts |= _write_patches(partial, scene, found.coords, options)
         (partial / "facts.json").write_text(json.dumps(facts))
