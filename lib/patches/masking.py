@@ -158,6 +158,9 @@ def _find_gold(mean, span, extremes, fill, keep_gold):
     rest = np.True_ if fill is None else ~fill
     inside = None if fill is None else rest
     low, middle, high = np.percentile(_sample(mean, inside), (TAIL, 50, 100 - TAIL))
+    if not low < middle < high:  # a picture without noise
+        nothing = np.zeros_like(mean, bool)
+        return nothing, nothing, 0
     fringe = (mean < middle - HALO * (middle - low)) & rest
     fringe |= (mean > middle + HALO * (high - middle)) & rest
     hot = (span > HOT * np.percentile(_sample(span, inside), 100 - TAIL)) & rest

@@ -1,0 +1,257 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from conftest import small_options
+from mrc_files import write_mrc
+from scipy.ndimage import gaussian_filter
+from scipy.spatial import cKDTree
+
+from lib.inputs.image_list import ImageRow
+from lib.patches.candidates import find_candidates
+from lib.patches.masking import find_masked
+from lib.patches.preprocess import preprocess_tilt_images, preprocess_tomogram
+from lib.patches.scenes import load_scene
+from simsiam_main import tell_masked
+
+SHAPE = (40, 72, 120)
+FILLED = 48  # x below which the tests fill: 40 %
+MEAN, STD = 100.0, 10.0
+SEARCH = {"box": 8, "boundary": 6, "std_multiplier": 0.5}
+PARTICLES = [
+    (x, y, z) for x in (62, 78, 94, 108) for y in (14, 36, 58) for z in (14, 27)
+]
+BEADS = [(70, 25, 20), (86, 47, 20), (101, 25, 21), (70, 47, 19)]
+BY_SIZE = (1.2, 2.5, 4, 6)
+
+
+def distance_from(x, y, z, shape=SHAPE):
+    at_z, at_y, at_x = np.indices(shape, sparse=True)
+    return np.sqrt((at_x - x) ** 2 + (at_y - y) ** 2 + (at_z - z) ** 2)
+
+
+@pytest.fixture(scope="module")
+def clean():
+    """Dark balls in noise that is a little smooth, as in a tomogram."""
+    noise = gaussian_filter(np.random.default_rng(3).normal(size=SHAPE), 0.6)
+    volume = noise / noise.std()
+    for place in PARTICLES:
+        volume[distance_from(*place) <= 4] -= 1.2
+    return (MEAN + STD * volume).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def filled_side():
+    return np.broadcast_to(np.arange(SHAPE[2]) < FILLED, SHAPE)
+
+
+def search(raw, *, keep_gold=False, sigmas=(2, 4), **changes):
+    masked = find_masked(raw, keep_gold=keep_gold, threads=1)
+    grey = preprocess_tomogram(raw.copy(), 0.8, masked=masked, threads=1)
+    options = {**SEARCH, **changes}
+    found = find_candidates(grey, sigmas, masked=masked, threads=1, **options)
+    return masked, grey, found.coords
+
+
+def recall(coords, particles=PARTICLES, within=3):
+    return (cKDTree(coords).query(particles)[0] <= within).mean()
+
+
+def with_gold(raw, std=-30.0):
+    volume = raw.copy()
+    for bead in BEADS:
+        volume[distance_from(*bead) <= 4] = MEAN + std * STD
+    return volume
+
+
+def plain_grey(raw, gauss=0.8):
+    """The arithmetic that tomograms without faults keep."""
+    smooth = raw.copy()
+    for axis in (2, 1, 0):
+        smooth = gaussian_filter(smooth, [gauss * (axis == a) for a in range(3)])
+    mean = np.mean([s.mean(dtype=np.float64) for s in smooth])
+    std = np.sqrt(np.mean([np.square(s - mean).mean() for s in smooth]))
+    scaled = [((s - mean) / std + 3.0) * (255 / 6.0) for s in smooth]
+    return np.round(np.clip(scaled, 0, 255)).astype(np.uint8)
+
+
+def test_a_clean_tomogram_keeps_its_grey_levels_bit_for_bit(clean):
+    masked, grey, coords = search(clean)
+    assert masked is None
+    np.testing.assert_array_equal(grey, plain_grey(clean))
+    assert recall(coords) == 1
+
+
+@pytest.mark.parametrize("std", [2, 20])
+def test_coarse_grey_levels_are_no_fill(clean, std):
+    eight_bit = np.clip(np.round((clean - MEAN) * (std / STD)), -128, 127)
+    assert find_masked(eight_bit, threads=1) is None
+
+
+@pytest.mark.parametrize("level", [-8, -3, -1, 0, 1, 3, 8, "zero"])
+def test_fill_of_any_level_costs_no_particle_and_gives_none(clean, filled_side, level):
+    value = 0 if level == "zero" else MEAN + level * STD
+    masked, grey, coords = search(np.where(filled_side, np.float32(value), clean))
+    assert masked.fill == pytest.approx(0.4, abs=0.05)
+    assert recall(coords) == 1
+    assert coords[:, 0].min() >= FILLED + 4
+    undisturbed = plain_grey(clean)[:, :, FILLED + 8 :].astype(int)
+    assert np.abs(grey[:, :, FILLED + 8 :] - undisturbed).max() <= 6
+
+
+def test_without_masks_the_border_of_fill_takes_all_candidates(clean, filled_side):
+    """What the tests here are about."""
+    raw = np.where(filled_side, np.float32(MEAN - 8 * STD), clean)
+    grey = preprocess_tomogram(raw, 0.8, threads=1)
+    coords = find_candidates(grey, (2, 4), threads=1, **SEARCH).coords
+    assert (coords[:, 0] < FILLED + 4).mean() > 0.5
+
+
+def test_fill_is_masked_for_every_size_of_particle(clean, filled_side):
+    raw = np.where(filled_side, np.float32(MEAN - 8 * STD), clean)
+    _, _, coords = search(raw, sigmas=BY_SIZE, std_multiplier=0)
+    assert recall(coords) == 1
+    assert coords[:, 0].min() >= FILLED + 4
+
+
+def test_fill_behind_a_slanted_plane(clean):
+    z, y, x = np.indices(SHAPE, sparse=True)
+    beyond = x + 0.4 * (y - 36) + 0.3 * (z - 20)
+    raw = np.where(beyond < 36, np.float32(MEAN - 8 * STD), clean)
+    _, _, coords = search(raw)
+    depth = beyond[tuple(coords.T[::-1])] - 36
+    assert depth.min() >= 3
+    assert recall(coords) == 1
+
+
+def test_sections_may_be_filled_with_levels_of_their_own(clean, filled_side):
+    levels = MEAN + 3 * STD * np.sin(np.arange(SHAPE[0]))[:, None, None]
+    masked, _, coords = search(np.where(filled_side, levels, clean).astype(np.float32))
+    assert masked.fill == pytest.approx(0.4, abs=0.05)
+    assert coords[:, 0].min() >= FILLED + 4
+    assert recall(coords) == 1
+
+
+@pytest.mark.parametrize("level", [-8, 0])
+def test_the_border_of_fill_may_be_smeared(clean, filled_side, level):
+    raw = np.where(filled_side, np.float32(MEAN + level * STD), clean)
+    _, _, coords = search(gaussian_filter(raw, 1.5))
+    assert coords[:, 0].min() >= FILLED + 2
+    assert recall(coords) == 1
+
+
+def test_fill_in_eight_bits(clean, filled_side):
+    raw = np.where(filled_side, np.float32(MEAN - STD), clean)
+    masked, _, coords = search(np.clip(np.round(raw - MEAN), -128, 127))
+    assert masked.fill == pytest.approx(0.4, abs=0.05)
+    assert recall(coords) == 1
+
+
+def test_a_picture_without_noise_is_not_all_fill():
+    volume = np.zeros((24, 48, 48), np.float32)
+    volume[distance_from(24, 24, 12, volume.shape) <= 3] = -1
+    assert find_masked(volume, threads=1) is None
+
+
+@pytest.mark.parametrize("bright", [False, True])
+def test_gold_is_counted_and_left_out(clean, bright):
+    raw = with_gold(clean)
+    masked, _, coords = search(2 * MEAN - raw if bright else raw, bright=bright)
+    assert masked.gold == len(BEADS)
+    assert cKDTree(BEADS).query(coords)[0].min() > 6
+    assert recall(coords) == 1
+
+
+def test_gold_between_levels_of_every_size(clean):
+    masked, _, coords = search(with_gold(clean), sigmas=BY_SIZE, std_multiplier=0)
+    assert masked.gold == len(BEADS)
+    assert cKDTree(BEADS).query(coords)[0].min() > 6
+
+
+def test_gold_is_kept_on_request(clean):
+    raw = with_gold(clean)
+    masked, grey, coords = search(raw, keep_gold=True)
+    assert masked is None
+    np.testing.assert_array_equal(grey, plain_grey(raw))
+    assert recall(coords, BEADS) == 1
+
+
+def test_gold_that_eight_bits_clip(clean):
+    raw = np.clip(np.round((with_gold(clean) - MEAN) * 2), -128, 127)
+    masked, _, coords = search(raw)
+    assert masked.gold == len(BEADS)
+    assert cKDTree(BEADS).query(coords)[0].min() > 6
+
+
+def test_gold_beside_fill(clean, filled_side):
+    raw = np.where(filled_side, np.float32(MEAN - 8 * STD), with_gold(clean))
+    masked, _, coords = search(raw)
+    assert masked.gold == len(BEADS)
+    assert masked.fill == pytest.approx(0.4, abs=0.05)
+    assert cKDTree(BEADS).query(coords)[0].min() > 6
+    assert recall(coords) == 1
+
+
+@pytest.mark.parametrize("keep_gold", [False, True])
+def test_hot_voxels_are_replaced_and_are_no_gold(clean, keep_gold):
+    places = [(60, 25, 20), (86, 25, 21), (102, 48, 18)]
+    raw = clean.copy()
+    for (x, y, z), std in zip(places, (-200, 300, -60), strict=True):
+        raw[z, y, x] += std * STD
+    masked, grey, coords = search(raw, keep_gold=keep_gold)
+    assert masked.gold == 0
+    assert recall(coords) == 1
+    undisturbed = plain_grey(clean)
+    for x, y, z in places:
+        assert abs(int(grey[z, y, x]) - int(undisturbed[z, y, x])) < 100
+        assert 40 < grey[z, y, x] < 215
+
+
+def test_an_image_is_scaled_by_what_is_seen_of_it():
+    image = np.random.default_rng(5).normal(MEAN, STD, (96, 97)).astype(np.float32)
+    faulty = image.copy()
+    faulty[:, 60:] = 0
+    faulty[10, 10], faulty[50, 30] = 1e5, -1e5
+    masked = [find_masked(image[None]), find_masked(faulty[None])]
+    assert masked[0] is None
+    grey = preprocess_tilt_images(np.stack([image, faulty]), 0.8, masked=masked)
+    seen = ~masked[1].section(0)
+    assert 0.5 < seen.mean() < 0.63
+    difference = np.abs(grey[0].astype(int) - grey[1])[seen]
+    assert np.percentile(difference, 90) <= 6
+    assert 60 < grey[1][10, 10] < 220
+
+
+def test_gold_of_the_volume_is_masked_where_it_falls():
+    image = np.random.default_rng(5).normal(0, 1, (1, 64, 64)).astype(np.float32)
+    masked = find_masked(image, shadows=np.array([(20.0, 40.0), (300.0, 2.0)]))
+    assert masked.section(0)[40, 20]
+    assert not masked.section(0)[20, 40]
+    assert masked.blocks.mean() < 0.03
+
+
+@pytest.mark.parametrize("compress", [False, True])
+def test_a_scene_knows_its_gold(clean, tmp_path, compress):
+    """Merging takes the maximum of two sections; masks follow the merged ones."""
+    path = tmp_path / "tomo.rec"
+    write_mrc(path, with_gold(clean))
+    row = ImageRow("tomo", path, None, None)
+    options = small_options("simsiam3d", compress=compress, order="zxy")
+    scene, _ = load_scene(row, options)
+    assert scene.masked.gold == len(BEADS)
+    for x, y, z in BEADS:
+        assert scene.masked.section(z // 2 if compress else z)[y, x]
+    assert load_scene(row, small_options("simsiam3d", keep_gold=True))[0].masked is None
+
+
+def test_the_user_is_told(capsys):
+    facts = [
+        {"name": "a", "gold": 5, "fill": 0.0},
+        {"name": "b", "gold": 7, "fill": 0.4},
+    ]
+    tell_masked(SimpleNamespace(shards=[SimpleNamespace(facts=f) for f in facts]))
+    told = capsys.readouterr().out
+    assert "12 gold beads left out; --keep_gold" in told
+    assert "40% of b" in told
+    tell_masked(SimpleNamespace(shards=[]))
+    assert not capsys.readouterr().out
