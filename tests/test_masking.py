@@ -82,10 +82,16 @@ def test_a_clean_tomogram_keeps_its_grey_levels_bit_for_bit(clean):
     assert recall(coords) == 1
 
 
-@pytest.mark.parametrize("std", [2, 20])
-def test_coarse_grey_levels_are_no_fill(clean, std):
-    eight_bit = np.clip(np.round((clean - MEAN) * (std / STD)), -128, 127)
-    assert find_masked(eight_bit, threads=1) is None
+@pytest.mark.parametrize(("smooth", "std"), [(0, 2), (0, 20), (1.5, 1)])
+def test_coarse_grey_levels_are_no_fill(clean, smooth, std):
+    volume = gaussian_filter(clean - MEAN, smooth)
+    eight_bit = np.clip(np.round(volume * (std / volume.std())), -128, 127)
+    assert find_masked(eight_bit.astype(np.float32), threads=1) is None
+
+
+def test_a_quiet_part_is_no_fill(clean, filled_side):
+    quiet = np.where(filled_side, MEAN + 0.1 * (clean - MEAN), clean)
+    assert find_masked(quiet.astype(np.float32), threads=1) is None
 
 
 @pytest.mark.parametrize("level", [-8, -3, -1, 0, 1, 3, 8, "zero"])
@@ -112,6 +118,18 @@ def test_fill_is_masked_for_every_size_of_particle(clean, filled_side):
     _, _, coords = search(raw, sigmas=BY_SIZE, std_multiplier=0)
     assert recall(coords) == 1
     assert coords[:, 0].min() >= FILLED + 4
+
+
+@pytest.mark.parametrize("sigmas", [(2, 4), BY_SIZE])
+def test_maxima_of_masked_parts_are_no_candidates(clean, sigmas):
+    half = np.arange(SHAPE[2]) < 86
+    masked = find_masked(np.where(half, np.float32(0), clean), threads=1)
+    grey = plain_grey(clean)
+    grey[:, :, :86][grey[:, :, :86] < 90] = 0  # they would raise the threshold, too
+    options = {**SEARCH, "masked": masked, "threads": 1}
+    coords = find_candidates(grey, sigmas, **options).coords
+    assert coords[:, 0].min() >= 90
+    assert recall(coords, [p for p in PARTICLES if p[0] > 90]) > 0.9
 
 
 def test_fill_behind_a_slanted_plane(clean):
@@ -242,6 +260,22 @@ def test_a_scene_knows_its_gold(clean, tmp_path, compress):
     for x, y, z in BEADS:
         assert scene.masked.section(z // 2 if compress else z)[y, x]
     assert load_scene(row, small_options("simsiam3d", keep_gold=True))[0].masked is None
+
+
+@pytest.mark.parametrize("keep_gold", [False, True])
+def test_gold_is_not_in_the_tilt_views(clean, tmp_path, keep_gold):
+    x, y, _ = BEADS[0]
+    paths = [tmp_path / name for name in ("tomo.rec", "tomo.ali", "tomo.tlt")]
+    images = np.random.default_rng(5).normal(size=(3, *SHAPE[1:])).astype(np.float32)
+    images[:, y - 3 : y + 4, x - 3 : x + 4] -= 3
+    write_mrc(paths[0], with_gold(clean))
+    write_mrc(paths[1], images)
+    paths[2].write_text("-2\n0\n2\n")
+    options = small_options("simsiam2d3d", keep_gold=keep_gold)
+    scene, _ = load_scene(ImageRow("tomo", *paths), options)
+    bead = scene.tilts[:, y - 2 : y + 3, x - 2 : x + 3].mean()
+    assert (bead < 40) == keep_gold
+    assert (100 < bead < 180) != keep_gold
 
 
 def test_the_user_is_told(capsys):

@@ -9,13 +9,11 @@ does. Gold lies far outside of the distribution, which quantiles describe: it is
 several times as dark as the darkest percents of the tomogram, and protein is not.
 """
 
-from concurrent.futures import ThreadPoolExecutor
-
 import numpy as np
 from scipy import ndimage
 
 from lib.machine import usable_threads
-from lib.patches.masked import BLOCK, Masked, block_shape, neutral_levels
+from lib.patches.masked import BLOCK, Masked, block_statistics, neutral_levels
 
 FLAT = 0.02  # of the usual range within a block: what has less is constant
 LEAST_FILL = 1e-3  # of the volume: a smaller flat region is a saturated bead, or chance
@@ -24,17 +22,16 @@ MATTERS = 0.05  # std by which fill moves the mean or the std, else it stays
 BORDER = 4  # blocks that a smeared border of fill is followed at most
 BORDER_SPAN, BORDER_LEVEL = 0.7, 0.5  # a border has less range, or another level
 TAIL = 2.0  # percent on either side; their distance from the median is the unit of ...
-FAR = 6.0  # ... gold,
-SATURATED = 4.2  # ... gold that was clipped, within `CLIPPED` of the extreme,
+FAR = 9.0  # ... gold,
+SATURATED = 4.2  # ... gold where that is clipped,
 HALO = 1.5  # ... fringes and streaks, where they are joined to gold
-CLIPPED = 0.15  # of the distance from the median to the extreme
-ALIKE = 0.75  # of the depth of the deepest gold, all gold of a volume has
+ALIKE = 0.75  # of the depth at which gold is clipped, all gold of a volume has
 HALO_REACH = 12  # blocks from the gold
 HOT = 3.0  # times the widest ranges within a block: a hot or dead voxel
-BEAD = 4  # blocks that gold has at least
+BEAD = 2  # blocks that gold has at least
 SLENDER, FILLED = 3.0, 0.25  # a bead is no longer, and fills its bounding box so far
 CLEAR = 1  # blocks around what is masked that hold no candidates
-SHADOW = 2  # blocks around the projection of gold, for what the alignment leaves
+SHADOW = 1  # blocks around the projection of gold, for what the alignment leaves
 CUBE = np.ones((3, 3, 3), bool)
 THICK = np.ones((2, 2, 2), bool)
 SAMPLE = 200_000  # blocks that quantiles are taken of
@@ -61,7 +58,7 @@ def find_masked(volume, *, keep_gold=False, shadows=None, threads=None):
     """
     if min(volume.shape[1:]) < 2 * BLOCK:
         return None
-    mean, span, extremes = _blocks(volume, threads or usable_threads())
+    mean, span, extremes = block_statistics(volume, threads or usable_threads())
     fill, share = _find_fill(mean, span), 0.0
     if fill is not None:
         share = float(fill.mean())
@@ -89,42 +86,14 @@ def find_masked(volume, *, keep_gold=False, shadows=None, threads=None):
     )
 
 
-def _blocks(volume, threads):
-    """Return the mean of each block, its widest range within a section, and extremes.
-
-    Extremes are the least and the greatest voxel of all.
-    """
-    shape = block_shape(volume.shape)
-    mean, span = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    depth = min(BLOCK, len(volume))
-    rows, columns = (BLOCK * n for n in shape[1:])
-
-    def of_sections(z):
-        sections = volume[depth * z : depth * (z + 1), :rows, :columns]
-        quarters = [sections[:, y::BLOCK, x::BLOCK] for y in (0, 1) for x in (0, 1)]
-        mean[z] = sum(quarters).mean(axis=0) / len(quarters)
-        least, most = np.minimum.reduce(quarters), np.maximum.reduce(quarters)
-        span[z] = (most - least).max(axis=0)
-        return least.min(), most.max()
-
-    with ThreadPoolExecutor(threads) as pool:
-        least, most = zip(*pool.map(of_sections, range(shape[0])), strict=True)
-    return mean, span, (min(least), max(most))
-
-
 def _find_fill(mean, span):
     """Return the blocks of large flat regions, or None."""
-    tolerance = FLAT * np.percentile(_sample(span), 90)
-    flat = span <= tolerance
+    flat = span <= FLAT * np.percentile(_sample(span), 90)
     least = LEAST_FILL * flat.size
     if flat.sum() < least:
         return None
-    # Sections of one filling may have levels of their own, so only neighbors within
-    # a section are compared.
-    across = (1, 3, 3)
-    even = ndimage.maximum_filter(mean, across) - ndimage.minimum_filter(mean, across)
-    core = ndimage.binary_erosion(flat, CUBE, border_value=1) & (even <= tolerance)
-    regions, _ = ndimage.label(ndimage.binary_dilation(core, CUBE) & flat, CUBE)
+    core = ~_grown(~flat, 1)  # a smooth picture has small flats, and flat slopes
+    regions, _ = ndimage.label(_grown(core, 1) & flat, CUBE)
     large = np.bincount(regions.ravel()) >= least
     large[0] = False
     fill = large[regions]
@@ -161,23 +130,24 @@ def _find_gold(mean, span, extremes, fill, keep_gold):
     if not low < middle < high:  # a picture without noise
         nothing = np.zeros_like(mean, bool)
         return nothing, nothing, 0
+    least, most = extremes
+    if fill is not None:  # gold is clipped at an extreme that is not of the fill
+        least = middle if mean[fill].min() <= least else least
+        most = middle if mean[fill].max() >= most else most
     fringe = (mean < middle - HALO * (middle - low)) & rest
     fringe |= (mean > middle + HALO * (high - middle)) & rest
     hot = (span > HOT * np.percentile(_sample(span, inside), 100 - TAIL)) & rest
     if hot.any():
         hot &= ~_grown(fringe & ~hot, 1)  # not the edges of gold
     masked, cores = np.zeros_like(hot), np.zeros_like(hot)
-    most = 0.0
     if not keep_gold:
-        tails = (-1, low, extremes[0]), (1, high, extremes[1])
-        for sign, tail, extreme in tails:
-            unit = sign * abs(tail - middle)
-            depth = (mean - middle) / unit
-            gold = _deep(depth, (extreme - middle) / unit, rest)
+        weight = 0.0
+        for tail, extreme in ((low, least), (high, most)):
+            depth = (mean - middle) / (tail - middle)
+            gold = _deep(depth, (extreme - middle) / (tail - middle), rest)
             masked |= gold
-            total = depth[gold].sum()
-            if total > most:  # the other side has fringes only
-                most, cores = total, gold
+            if depth[gold].sum() > weight:  # the other side has fringes only
+                weight, cores = depth[gold].sum(), gold
         if masked.any():
             reach = fringe | masked
             masked = ndimage.binary_dilation(masked, CUBE, HALO_REACH, mask=reach)
@@ -189,13 +159,12 @@ def _deep(depth, extreme, rest):
 
     Depths are in the unit of that side; `extreme` is that of the outermost voxel.
     """
-    far = depth > FAR
+    far = FAR
     if extreme > SATURATED:
-        far |= depth > (1 - CLIPPED) * extreme
-    gold = _of_size(far & rest, BEAD)
-    if not gold.any():
-        return gold
-    return _of_size((depth > min(FAR, ALIKE * depth[gold].max())) & rest, BEAD)
+        # One peak is the deepest of any volume; clipped ones are equally deep.
+        _, peaks = ndimage.label(depth > (1 - 1e-5) * extreme, CUBE)
+        far = min(FAR, ALIKE * extreme) if peaks > 1 else FAR
+    return _of_size((depth > far) & rest, BEAD)
 
 
 def _count(gold):
@@ -233,11 +202,11 @@ def _grown(blocks, steps):
     """Add the neighbors of blocks, the diagonal ones too."""
     grown = blocks.copy()
     for axis in range(grown.ndim):
+        line = np.moveaxis(grown, axis, 0)
         for _ in range(steps):
-            line = np.moveaxis(grown, axis, 0)
-            source = line.copy()
-            line[1:] |= source[:-1]
-            line[:-1] |= source[1:]
+            before = np.moveaxis(grown.copy(), axis, 0)
+            line[1:] |= before[:-1]
+            line[:-1] |= before[1:]
     return grown
 
 
