@@ -54,6 +54,7 @@ TEMPLATE_SCALE = 2.4
 GOLD_RADIUS = 50.0  # of a fiducial of 10 nm [A]
 GOLD_POTENTIAL = 25.0  # above ice [V]
 GOLD_PATH = 80.0  # in gold that leaves 1 / e of the electrons in the aperture [A]
+GOLD_ATTEMPTS = 1000  # places that are tried for a bead
 GOLD_INSIDE = 20  # centers keep this distance from the edges in x and y [voxels]
 HOT = (2.0, 20.0)  # a hot pixel counts between these multiples of the mean
 
@@ -184,7 +185,7 @@ def write_simulated(
     name = f"sim_{number:02d}"
     depth = shape[0] * 3 // 4
     potential, particles = fill_with_proteins(templates, shape, depth, rng)
-    beads, centers = place_gold(gold, shape, depth, faults)
+    beads, centers = place_gold(gold, potential, depth, faults)
     potential += beads * (GOLD_POTENTIAL - potential)
     matrix = simulation.projection_matrix(
         angles, shape[0], shape[2], simulation.Z_SIGN["xzy"]
@@ -216,32 +217,41 @@ def write_simulated(
     return particles
 
 
-def place_gold(count, shape, depth, rng):
-    """Place beads in the ice.
+def place_gold(count, potential, depth, rng):
+    """Place beads in the ice, where no protein is.
+
+    Parameters
+    ----------
+    count : int
+    potential : ndarray, shape (Z, Y, X)
+        Of the proteins.
+    depth : int
+        Of the ice [voxels].
+    rng : numpy.random.Generator
 
     Returns
     -------
     share : ndarray of float32, shape (Z, Y, X)
         Of each voxel that is gold.
     centers : ndarray, shape (N, 3)
-        (x, y, z) [voxels].
+        (x, y, z) [voxels]; fewer than `count` where there is no room.
     """
-    share = np.zeros(shape, np.float32)
+    share = np.zeros_like(potential)
     radius = GOLD_RADIUS / VOXEL_SIZE
-    top = (shape[0] - depth) / 2 + radius
-    low = np.array([top, GOLD_INSIDE, GOLD_INSIDE])
-    centers = rng.uniform(low, np.array(shape) - low, (count, 3))
-    for center in centers:
+    shape = np.array(potential.shape)
+    low = np.array([(shape[0] - depth) / 2 + radius, GOLD_INSIDE, GOLD_INSIDE])
+    centers = []
+    for center in rng.uniform(low, shape - low, (GOLD_ATTEMPTS * count, 3)):
         corner = np.floor(center - radius - 1).astype(int)
         box = tuple(slice(c, c + int(2 * radius) + 4) for c in corner)
-        grid = np.stack(np.meshgrid(*map(_counted, box), indexing="ij"), axis=-1)
-        distance = np.linalg.norm(grid - center, axis=-1)
-        np.maximum(share[box], np.clip(radius + 0.5 - distance, 0, 1), out=share[box])
-    return share, centers[:, ::-1]
-
-
-def _counted(part):
-    return np.arange(part.start, part.stop)
+        grid = np.stack(np.mgrid[box], axis=-1)
+        bead = np.clip(radius + 0.5 - np.linalg.norm(grid - center, axis=-1), 0, 1)
+        if not (share[box] + potential[box])[bead > 0].any():
+            share[box] += bead
+            centers.append(center[::-1])
+        if len(centers) == count:
+            break
+    return share, np.array(centers).reshape(-1, 3)
 
 
 def fill_with_proteins(templates, shape, depth, rng):

@@ -124,12 +124,26 @@ def test_fill_is_masked_for_every_size_of_particle(clean, filled_side):
 def test_maxima_of_masked_parts_are_no_candidates(clean, sigmas):
     half = np.arange(SHAPE[2]) < 86
     masked = find_masked(np.where(half, np.float32(0), clean), threads=1)
-    grey = plain_grey(clean)
-    grey[:, :, :86][grey[:, :, :86] < 90] = 0  # they would raise the threshold, too
+    weak = plain_grey(clean)
+    weak[:, :, 86:] = np.round(128 + 0.3 * (weak[:, :, 86:] - 128.0))
+    weak[:, :, :86][weak[:, :, :86] < 90] = 0  # they would raise the threshold
     options = {**SEARCH, "masked": masked, "threads": 1}
-    coords = find_candidates(grey, sigmas, **options).coords
+    coords = find_candidates(weak, sigmas, **options).coords
     assert coords[:, 0].min() >= 90
     assert recall(coords, [p for p in PARTICLES if p[0] > 90]) > 0.9
+
+
+def test_no_candidate_settles_in_what_is_masked(clean):
+    half = np.arange(SHAPE[2]) < 86
+    masked = find_masked(np.where(half, np.float32(0), clean), threads=1)
+    grey = np.full(SHAPE, 128, np.uint8)
+    grey[distance_from(87, 47, 20) <= 5] = 60
+    grey[distance_from(92, 47, 20) <= 1.5] = 0  # its maximum climbs to the ball
+    options = {**SEARCH, "masked": masked, "threads": 1, "std_multiplier": -2}
+    free = find_candidates(grey, BY_SIZE, **{**options, "masked": None}).coords
+    assert cKDTree(free).query((87, 47, 20))[0] < 3
+    coords = find_candidates(grey, BY_SIZE, **options).coords
+    assert (coords[:, 0] >= 90).all()
 
 
 def test_fill_behind_a_slanted_plane(clean):
