@@ -29,7 +29,7 @@ ALIKE = 0.75  # of the depth at which gold is clipped, all gold of a volume has
 HALO_REACH = 12  # blocks from the gold
 HOT = 3.0  # times the widest ranges within a block: a hot or dead voxel
 BEAD = 2  # blocks that gold has at least
-SLENDER, FILLED = 3.0, 0.25  # a bead is no longer, and fills its bounding box so far
+SLENDER = 4.0  # times as long as it is narrow in its section is no bead, but a ray
 CLEAR = 1  # blocks around what is masked that hold no candidates
 SHADOW = 1  # blocks around the projection of gold, for what the alignment leaves
 CUBE = np.ones((3, 3, 3), bool)
@@ -111,9 +111,12 @@ def _with_border(fill, mean, span):
     low, middle, high = np.percentile(_sample(mean, rest), (TAIL, 50, 100 - TAIL))
     usual = np.median(_sample(span, rest))
     for _ in range(BORDER):
-        fill, wider = _grown(fill, 1), _grown(fill, 2)
-        shell = wider & ~fill
-        if not shell.any() or wider.mean() > most:
+        wider = _grown(fill, 1)
+        if wider.mean() > most:
+            break
+        fill = wider
+        shell = _grown(fill, 1) & ~fill
+        if not shell.any():
             break
         level = np.median(mean[shell]) - middle
         unlike = np.median(span[shell]) < BORDER_SPAN * usual
@@ -130,10 +133,6 @@ def _find_gold(mean, span, extremes, fill, keep_gold):
     if not low < middle < high:  # a picture without noise
         nothing = np.zeros_like(mean, bool)
         return nothing, nothing, 0
-    least, most = extremes
-    if fill is not None:  # gold is clipped at an extreme that is not of the fill
-        least = middle if mean[fill].min() <= least else least
-        most = middle if mean[fill].max() >= most else most
     fringe = (mean < middle - HALO * (middle - low)) & rest
     fringe |= (mean > middle + HALO * (high - middle)) & rest
     hot = (span > HOT * np.percentile(_sample(span, inside), 100 - TAIL)) & rest
@@ -142,7 +141,7 @@ def _find_gold(mean, span, extremes, fill, keep_gold):
     masked, cores = np.zeros_like(hot), np.zeros_like(hot)
     if not keep_gold:
         weight = 0.0
-        for tail, extreme in ((low, least), (high, most)):
+        for tail, extreme in zip((low, high), extremes, strict=True):
             depth = (mean - middle) / (tail - middle)
             gold = _deep(depth, (extreme - middle) / (tail - middle), rest)
             masked |= gold
@@ -162,7 +161,7 @@ def _deep(depth, extreme, rest):
     far = FAR
     if extreme > SATURATED:
         # One peak is the deepest of any volume; clipped ones are equally deep.
-        _, peaks = ndimage.label(depth > (1 - 1e-5) * extreme, CUBE)
+        _, peaks = ndimage.label((depth > (1 - 1e-5) * extreme) & rest, CUBE)
         far = min(FAR, ALIKE * extreme) if peaks > 1 else FAR
     return _of_size((depth > far) & rest, BEAD)
 
@@ -170,13 +169,11 @@ def _deep(depth, extreme, rest):
 def _count(gold):
     """Return the number of compact regions."""
     regions, _ = ndimage.label(gold, CUBE)
-    sizes = np.bincount(regions.ravel())[1:]
     count = 0
-    for part, size in zip(ndimage.find_objects(regions), sizes, strict=True):
+    for part in ndimage.find_objects(regions):
         edges = [axis.stop - axis.start for axis in part]
-        filled = size / np.prod(edges)
-        count += filled >= FILLED and max(edges[1:]) <= SLENDER * min(edges[1:])
-    return int(count)
+        count += max(edges) <= SLENDER * min(edges[1:])
+    return count
 
 
 def _of_size(blocks, least):
