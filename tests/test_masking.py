@@ -236,7 +236,7 @@ def test_a_ray_is_masked_and_is_no_gold(clean):
     raw = clean.copy()
     for z in range(SHAPE[0]):
         raw[z, 40, 64 + z] += 40 * STD  # along a particle
-        raw[z, 48, 100] += 40 * STD
+        raw[z, 48, 100] += 90 * STD
     masked, _, coords = search(raw)
     assert masked.gold == 0
     assert masked.section(14)[40, 78]
