@@ -8,8 +8,10 @@ from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
 from lib.inputs.image_list import ImageRow
+from lib.patches import masking
 from lib.patches.candidates import find_candidates
 from lib.patches.masking import find_masked
+from lib.patches.preparation import prepare_store
 from lib.patches.preprocess import preprocess_tilt_images, preprocess_tomogram
 from lib.patches.scenes import load_scene
 from simsiam_main import tell_masked
@@ -122,10 +124,13 @@ def test_fill_that_changes_nothing_stays(clean):
     assert masked.fill == pytest.approx(4 / 120, abs=0.01)
 
 
-def test_nearly_all_may_be_fill(clean):
+def test_nearly_all_may_be_fill(clean, monkeypatch):
     left = np.arange(SHAPE[2]) >= 110
-    masked = find_masked(np.where(left, clean, np.float32(0)), threads=1)
-    assert masked.fill > 0.9
+    raw = np.where(left, clean, np.float32(0))
+    assert find_masked(raw, threads=1).fill > 0.9
+    monkeypatch.setattr(masking, "BORDER", 40)
+    monkeypatch.setattr(masking, "BORDER_SPAN", 99)  # all of it looks smeared
+    assert find_masked(raw, threads=1).blocks.mean() < 1
 
 
 def test_fill_is_masked_for_every_size_of_particle(clean, filled_side):
@@ -300,7 +305,9 @@ def test_a_scene_knows_its_gold(clean, tmp_path, compress):
     scene, _ = load_scene(row, options)
     assert scene.masked.gold == len(BEADS)
     for x, y, z in BEADS:
-        assert scene.masked.section(z // 2 if compress else z)[y, x]
+        section = z // 2 if compress else z
+        assert scene.masked.section(section)[y, x]
+        assert scene.volume[section, y, x] > 90
     assert load_scene(row, small_options("simsiam3d", keep_gold=True))[0].masked is None
 
 
@@ -318,6 +325,18 @@ def test_gold_is_not_in_the_tilt_views(clean, tmp_path, keep_gold):
     for x, y, _ in BEADS[:2]:
         bead = scene.tilts[:, y - 2 : y + 3, x - 2 : x + 3].mean()
         assert bead < 100 if keep_gold else 120 < bead < 170
+
+
+def test_what_is_masked_is_noted_with_the_patches(clean, filled_side, tmp_path):
+    path = tmp_path / "tomo.rec"
+    write_mrc(path, np.where(filled_side, np.float32(MEAN - 8 * STD), with_gold(clean)))
+    rows = [ImageRow("tomo", path, None, None)]
+    store = prepare_store(rows, small_options(), cache=tmp_path / "cache", workers=0)
+    facts = store.shards[0].facts
+    assert facts["gold"] == len(BEADS)
+    assert facts["fill"] == pytest.approx(0.4, abs=0.05)
+    assert store.coords[:, 0].min() >= FILLED + 4
+    assert cKDTree(BEADS).query(store.coords)[0].min() > 6
 
 
 def test_the_user_is_told(capsys):
