@@ -32,6 +32,7 @@ PATCH_OPTIONS = {
     "dog_std_multiplier": "dog_std_multiplier",
     "tilt_range": "tilt_range",
     "flip_tilt_angles": "flip_tilt_angles",
+    "keep_gold": "keep_gold",
 }
 RUN_OPTIONS = (
     "arch",
@@ -487,6 +488,13 @@ def _add_candidates(parser, inherited=False):
         False if not inherited else None,
         "2d3d: the angle file has the opposite sign (Warp), or the tomogram is a "
         "mirror image (AreTomo's -FlipVol 1), which looks the same in projection",
+        action=argparse.BooleanOptionalAction,
+    )
+    add(
+        "--keep_gold",
+        False if not inherited else None,
+        "leave gold beads among the candidates; otherwise they are recognized, "
+        "counted and left out",
         action=argparse.BooleanOptionalAction,
     )
 

@@ -145,6 +145,7 @@ def show_candidates(store, rows, experiment, ranks):
         f"{f', {left_out} more too near an edge' if left_out else ''}; "
         f"{store.nbytes / 1e9:.2f} GB of patches"
     )
+    tell_masked(store)
     patching = store.options
     for shard in store.shards:
         name = shard.facts["name"]
@@ -160,6 +161,19 @@ def show_candidates(store, rows, experiment, ranks):
             z_step=2 if patching.compress else 1,
         )
     print(f"candidates drawn in {experiment.candidate_picture('*')}")
+
+
+def tell_masked(store):
+    """Say how much gold and fill was left out, if any."""
+    facts = [shard.facts for shard in store.shards]
+    beads = sum(fact["gold"] for fact in facts)
+    if beads:
+        print(f"{beads} gold beads left out; --keep_gold leaves them in")
+    filled = [fact for fact in facts if fact["fill"]]
+    if filled:
+        told = ", ".join(f"{fact['fill']:.0%} of {fact['name']}" for fact in filled[:3])
+        more = f" and of {len(filled) - 3} more" if len(filled) > 3 else ""
+        print(f"constant, so left out as fill: {told}{more}")
 
 
 def make_trainer(store, run, recipe, content, experiment, options, device, ranks):

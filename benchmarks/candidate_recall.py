@@ -5,7 +5,10 @@ r"""Count the labelled particles that have a candidate, class by class.
         --dog_std_multiplier -0.8
 
 Searches the tomograms of labelled sets (of `sample_data/make_synthetic.py` or
-`benchmarks/simulate.py`) as training would, and prints recall and precision.
+`benchmarks/simulate.py`) as training would, and prints recall and precision; or what
+faults of the tomograms cost (see `benchmarks/disturb.py`):
+
+    python benchmarks/candidate_recall.py sim --disturb fill:-8 fill:zero gold hot
 """
 
 import argparse
@@ -13,18 +16,22 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.disturb import TOLD, disturb
 from benchmarks.quality_labels import REACH, read_truth
 from benchmarks.quality_metrics import match, recall_by_class
 from benchmarks.quality_tables import machine
 from lib.errors import OptionError, run_script
 from lib.inputs.tomo_io import read_tomogram
 from lib.patches.candidates import find_candidates
+from lib.patches.masking import find_masked
 from lib.patches.preprocess import preprocess_tomogram
 
 WITHIN = 6.0  # of a particle's centre is found well [voxels]
+BORDER = 5.0  # from fill or gold lies on its border [voxels]
 
 
 def main():
@@ -45,6 +52,9 @@ def main():
             f"no .rec file to search in {', '.join(map(str, options.sets))}; "
             "see --tomograms"
         )
+    if options.disturb:
+        _compare(found, options)
+        return
     names, candidates, kinds, particle_names, particles = _gather(found, options)
     matches = match(names, candidates, particle_names, particles, REACH)
     print("| class | particles | within 6 | within 10 |\n|:--|:--|:--|:--|")
@@ -56,9 +66,14 @@ def main():
     print(
         f"\n{len(particles)} particles in {len(found)} tomograms, "
         f"{len(candidates) / len(particles):.2f} candidates a particle, "
-        f"{(matches.particle >= 0).mean():.2f} of them within 10 voxels of one\n\n"
-        f"`python benchmarks/candidate_recall.py {' '.join(sys.argv[1:])}`, {machine()}"
+        f"{(matches.particle >= 0).mean():.2f} of them within 10 voxels of one"
     )
+    _sign()
+
+
+def _sign():
+    command = f"python benchmarks/candidate_recall.py {' '.join(sys.argv[1:])}"
+    print(f"\n`{command}`, {machine()}")
 
 
 def _options():
@@ -73,20 +88,59 @@ def _options():
     add("--bbox", type=int, default=36)
     add("--dog_boundary", type=int, default=30)
     add("--order", default="xzy")
+    add("--disturb", nargs="+", metavar="FAULT", help=TOLD)
     return parser.parse_args()
 
 
 def _search(path, options):
     raw, _ = read_tomogram(path, options.order)
-    volume = preprocess_tomogram(raw, 0.8)
+    coords, _ = _search_volume(raw, options)
+    return raw.shape, coords
+
+
+def _search_volume(raw, options):
+    masked = find_masked(raw)
     coords = find_candidates(
-        volume,
+        preprocess_tomogram(raw, 0.8, masked=masked),
         [float(sigma) for sigma in options.dog.split(",")],
         box=options.bbox,
         boundary=options.dog_boundary,
         std_multiplier=options.dog_std_multiplier,
+        masked=masked,
     ).coords
-    return volume.shape, coords
+    return coords, masked
+
+
+def _compare(found, options):
+    """Print what faults cost, of the particles that they do not cover."""
+    print(
+        "| fault | particles not covered | recall without | with | share kept | "
+        "candidates | on borders | beads found |\n|:--|:--|:--|:--|:--|:--|:--|:--|"
+    )
+    for fault in options.disturb:
+        before, after, borders, beads = [], [], [], 0
+        for (folder, name), (shape, coords) in found.items():
+            raw, distance = disturb(folder / f"{name}.rec", fault, options.order)
+            disturbed, masked = _search_volume(raw, options)
+            beads += masked.gold if masked else 0
+            particles = _particles(folder, {name: shape}, options).positions
+            free = particles[distance(particles) >= WITHIN]
+            before += list(cKDTree(coords).query(free)[0] <= WITHIN)
+            after += list(cKDTree(disturbed).query(free)[0] <= WITHIN)
+            borders += list(distance(disturbed) <= BORDER)
+        print(
+            f"| {fault} | {len(before)} | {np.mean(before):.3f} | {np.mean(after):.3f} "
+            f"| {np.mean(after) / np.mean(before):.3f} | {len(borders)} "
+            f"| {np.mean(borders):.3f} | {beads} |",
+            flush=True,
+        )
+    _sign()
+
+
+def _particles(folder, shapes, options):
+    margins = {"dog_boundary": options.dog_boundary, "box": options.bbox}
+    tomograms = {name: {"shape": shape} for name, shape in shapes.items()}
+    return read_truth(folder, {"options": margins, "tomograms": tomograms})
 
 
 def _gather(found, options):
@@ -98,12 +152,9 @@ def _gather(found, options):
     kinds, particle_names, particles = [], [], []
     for folder in options.sets:
         shapes = {
-            name: {"shape": shape}
-            for (of, name), (shape, _) in found.items()
-            if of == folder
+            name: shape for (of, name), (shape, _) in found.items() if of == folder
         }
-        margins = {"dog_boundary": options.dog_boundary, "box": options.bbox}
-        truth = read_truth(folder, {"options": margins, "tomograms": shapes})
+        truth = _particles(folder, shapes, options)
         kinds += list(truth.classes)
         particle_names += [f"{folder}/{name}" for name in truth.names]
         particles += list(truth.positions)

@@ -11,7 +11,9 @@ MEAN_FREE_PATH = 3000.0  # of inelastic scattering in ice at 300 kV [A]
 JITTER = 0.3  # std of what the tilt alignment leaves, in x and y [px]
 
 
-def expose(potential, angles, *, pixel_size, thickness, dose, defocus, rng):
+def expose(
+    potential, angles, *, pixel_size, thickness, dose, defocus, rng, opacity=None
+):
     """Return what the detector counts.
 
     Parameters
@@ -29,6 +31,8 @@ def expose(potential, angles, *, pixel_size, thickness, dose, defocus, rng):
     defocus : float
         Positive is underfocus [A].
     rng : numpy.random.Generator
+    opacity : ndarray, shape (T, Y, X), optional
+        Of heavy metal: minus the logarithm of the share of electrons that it passes.
 
     Returns
     -------
@@ -55,6 +59,8 @@ def expose(potential, angles, *, pixel_size, thickness, dose, defocus, rng):
         image = fft.irfft2(spectrum[tilt] * damage * jitter, potential.shape[1:])
         path = thickness / np.cos(np.deg2rad(angle))
         mean = per_tilt * pixel_size**2 * np.exp(-path / MEAN_FREE_PATH)
+        if opacity is not None:
+            mean = mean * np.exp(-opacity[tilt])
         counts[tilt] = rng.poisson(mean * np.maximum(1 + image, 0))
     return counts
 

@@ -6,7 +6,8 @@ Eight labelled proteins in random orientations among three unlabelled crowders, 
 a slab of ice of 3/4 of the depth: weak-phase projection with CTF, envelope of the
 radiation damage, Poisson counts that thin with thickness, jitter of the alignment,
 weighted back-projection. Writes tomograms, tilt series, angles, ``particles.csv``
-(crowders have the class ``crowder``) and ``image_list.txt``.
+(crowders have the class ``crowder``) and ``image_list.txt``. With ``--gold`` the same
+particles lie among beads, whose centers (x, y, z) go to ``<name>.beads.txt``.
 """
 
 import argparse
@@ -50,6 +51,13 @@ DOSE = {"low": 120.0, "high": 40.0}  # of the whole series [e/A^2]
 VOLT_PER_UNIT = 3.5 / 250
 TEMPLATE_SCALE = 2.4
 
+GOLD_RADIUS = 50.0  # of a fiducial of 10 nm [A]
+GOLD_POTENTIAL = 25.0  # above ice [V]
+GOLD_PATH = 80.0  # in gold that leaves 1 / e of the electrons in the aperture [A]
+GOLD_ATTEMPTS = 1000  # places that are tried for a bead
+GOLD_INSIDE = 20  # centers keep this distance from the edges in x and y [voxels]
+HOT = (2.0, 20.0)  # a hot pixel counts between these multiples of the mean
+
 
 def main():
     """Simulate as the command line says."""
@@ -66,6 +74,8 @@ def main():
         angles=angles,
         dose=options.dose or DOSE[options.noise],
         defocus=options.defocus * 1e4,
+        gold=options.gold,
+        hot=options.hot,
     )
     names = [f"sim_{number:02d}" for number in range(options.tomograms)]
     start = time.monotonic()
@@ -92,6 +102,8 @@ def _options():
     add("--noise", choices=tuple(DOSE), default="low", help=f"dose in e/A^2: {DOSE}")
     add("--dose", type=float, help="of the whole series [e/A^2], instead of --noise")
     add("--defocus", type=float, default=3.0, help="[um]")
+    add("--gold", type=int, default=0, help="beads of 10 nm in each tomogram")
+    add("--hot", type=float, default=0.0, help="share of the pixels that are hot")
     add("--workers", type=int, default=os.cpu_count(), help="tomograms at once")
     return parser.parse_args()
 
@@ -128,7 +140,19 @@ def load_templates(folder):
         }
 
 
-def write_simulated(folder, templates, number, *, seed, shape, angles, dose, defocus):
+def write_simulated(
+    folder,
+    templates,
+    number,
+    *,
+    seed,
+    shape,
+    angles,
+    dose,
+    defocus,
+    gold=0,
+    hot=0.0,
+):
     """Simulate one tomogram, write its files, return its particles.
 
     Parameters
@@ -147,14 +171,22 @@ def write_simulated(folder, templates, number, *, seed, shape, angles, dose, def
         Of the whole series [e/A^2].
     defocus : float
         Positive is underfocus [A].
+    gold : int
+        Beads; the particles lie where they do without.
+    hot : float
+        Share of the pixels that are hot.
 
     Returns
     -------
     list of simulation.Particle
     """
     rng = np.random.default_rng([seed, number])
+    faults = np.random.default_rng([seed, number, 1])
+    name = f"sim_{number:02d}"
     depth = shape[0] * 3 // 4
     potential, particles = fill_with_proteins(templates, shape, depth, rng)
+    beads, centers = place_gold(gold, potential, depth, faults)
+    potential += beads * (GOLD_POTENTIAL - potential)
     matrix = simulation.projection_matrix(
         angles, shape[0], shape[2], simulation.Z_SIGN["xzy"]
     )
@@ -166,18 +198,60 @@ def write_simulated(folder, templates, number, *, seed, shape, angles, dose, def
         dose=dose,
         defocus=defocus,
         rng=rng,
+        opacity=simulation.project(beads, matrix) * (VOXEL_SIZE / GOLD_PATH),
     )
+    spoilt = faults.random(counts.shape, np.float32) < hot
+    counts[spoilt] = counts.mean() * faults.uniform(*HOT, spoilt.sum())
     flat = counts / counts.mean(axis=(1, 2), keepdims=True)
     simulation.write_tomogram(
         folder,
-        f"sim_{number:02d}",
+        name,
         simulation.back_project(flat, matrix),
         flat,
         angles,
         "xzy",
         VOXEL_SIZE,
     )
+    if gold:
+        np.savetxt(folder / f"{name}.beads.txt", centers, "%.2f")
     return particles
+
+
+def place_gold(count, potential, depth, rng):
+    """Place beads in the ice, where no protein is.
+
+    Parameters
+    ----------
+    count : int
+    potential : ndarray, shape (Z, Y, X)
+        Of the proteins.
+    depth : int
+        Of the ice [voxels].
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    share : ndarray of float32, shape (Z, Y, X)
+        Of each voxel that is gold.
+    centers : ndarray, shape (N, 3)
+        (x, y, z) [voxels]; fewer than `count` where there is no room.
+    """
+    share = np.zeros_like(potential)
+    radius = GOLD_RADIUS / VOXEL_SIZE
+    shape = np.array(potential.shape)
+    low = np.array([(shape[0] - depth) / 2 + radius, GOLD_INSIDE, GOLD_INSIDE])
+    centers = []
+    for center in rng.uniform(low, shape - low, (GOLD_ATTEMPTS * count, 3)):
+        corner = np.floor(center - radius - 1).astype(int)
+        box = tuple(slice(c, c + int(2 * radius) + 4) for c in corner)
+        grid = np.stack(np.mgrid[box], axis=-1)
+        bead = np.clip(radius + 0.5 - np.linalg.norm(grid - center, axis=-1), 0, 1)
+        if not (share[box] + potential[box])[bead > 0].any():
+            share[box] += bead
+            centers.append(center[::-1])
+        if len(centers) == count:
+            break
+    return share, np.array(centers).reshape(-1, 3)
 
 
 def fill_with_proteins(templates, shape, depth, rng):

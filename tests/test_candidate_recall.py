@@ -40,6 +40,27 @@ def test_a_search_for_the_wrong_size_finds_few(sets):
     assert sum(recalls(done).values()) / len(recalls(done)) < 0.5
 
 
+def test_fill_costs_no_particles(sets):
+    options = ("--dog", SIGMAS, "--dog_std_multiplier", -1, "--disturb", "fill:-8")
+    done = measure(sets[0], *options)
+    row = next(line for line in done.stdout.splitlines() if "fill:-8" in line)
+    _, _, particles, before, after, _, _, borders, beads, _ = row.split("|")
+    assert int(particles) > 5
+    assert float(after) >= 0.9 * float(before) > 0.7
+    assert float(borders) <= 0.02
+    assert int(beads) == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [("fog", "--disturb fog: expected fill:LEVEL"), ("gold", "simulate.py --gold")],
+)
+def test_a_fault_that_cannot_be_had_is_refused(sets, fault, told):
+    done = measure(sets[0], "--disturb", fault)
+    assert done.returncode == 2
+    assert told in done.stderr
+
+
 def test_a_folder_without_truth_is_refused(tmp_path):
     done = measure(tmp_path, code=2)
     assert f"{tmp_path} has no particles.csv" in done.stderr

@@ -2,7 +2,13 @@ import numpy as np
 import pytest
 
 from benchmarks.microscope import expose, transfer
-from benchmarks.simulate import CROWDERS, LABELLED, fill_with_proteins, load_templates
+from benchmarks.simulate import (
+    CROWDERS,
+    LABELLED,
+    fill_with_proteins,
+    load_templates,
+    place_gold,
+)
 from lib.errors import InputError
 from tests.scripts import call
 
@@ -50,6 +56,28 @@ def test_proteins_fill_the_slab_and_crowders_are_named_so():
     found = {particle.kind for particle in particles}
     assert "crowder" in found
     assert found <= {*LABELLED, "crowder"}
+
+
+def test_gold_stops_electrons():
+    opacity = np.zeros((7, 64, 64), np.float32)
+    opacity[:, 20:40, 20:40] = np.log(4)
+    rng = np.random.default_rng(0)
+    nothing = np.zeros_like(opacity)
+    images = expose(nothing, ANGLES, dose=120, rng=rng, opacity=opacity, **MICROSCOPE)
+    passed = images[:, 20:40, 20:40].mean() / images[:, 44:, 44:].mean()
+    assert passed == pytest.approx(0.25, abs=0.01)
+
+
+def test_beads_lie_in_the_ice_and_not_in_protein():
+    potential = np.zeros((64, 96, 96), np.float32)
+    potential[:, :48] = 3.5
+    share, centers = place_gold(5, potential, 48, np.random.default_rng(2))
+    assert len(centers) == 5
+    assert not (share * potential).any()
+    assert share.sum() == pytest.approx(5 * 4 / 3 * np.pi * 5**3, rel=0.05)
+    assert not share[:8].any()
+    for x, y, z in np.rint(centers).astype(int):
+        assert share[z, y, x] == 1
 
 
 def test_missing_templates_are_named_with_the_way_out(tmp_path):

@@ -95,6 +95,7 @@ def find_candidates(
     boundary=30,
     std_multiplier=0.5,
     bright=False,
+    masked=None,
     device="cpu",
     threads=None,
 ):
@@ -118,6 +119,8 @@ def find_candidates(
         The threshold is mean + this many std of the positive maxima.
     bright : bool
         Look for bright blobs instead.
+    masked : lib.patches.masked.Masked, optional
+        Holds no candidates, and its maxima do not count for the threshold.
     device : str
         ``"cpu"``, or a torch device for filters and maxima.
     threads : int, optional
@@ -141,6 +144,7 @@ def find_candidates(
             diameter=diameter,
             std_multiplier=std_multiplier,
             bright=bright,
+            masked=masked,
             device=device,
             threads=threads,
         )
@@ -151,6 +155,9 @@ def find_candidates(
     else:
         found = list(_maxima_torch(volume, sigmas, inner, bright, device))
     index, score = _strongest_level(found)
+    if masked is not None:
+        free = ~masked.holds_flat(index)
+        index, score = index[free], score[free]
     if len(index):
         threshold = score.mean() + std_multiplier * score.std()
         index, score = index[score >= threshold], score[score >= threshold]

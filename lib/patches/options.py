@@ -30,6 +30,8 @@ class PatchOptions:
     dog_std_multiplier : float
     tilt_range : float
         [degrees].
+    keep_gold : bool
+        See `lib.patches.masking.find_masked`.
     disjoint_tilts : bool
         Whether the two views of a pair are of different tilts; see
         `lib.patches.views.Pairing`.
@@ -47,6 +49,7 @@ class PatchOptions:
     dog_std_multiplier: float = 0.5
     tilt_range: float = 20.0
     flip_tilt_angles: bool = False
+    keep_gold: bool = False
     disjoint_tilts: bool = False
 
     def __post_init__(self):

@@ -28,7 +28,7 @@ from lib.patches.views import cut_views
 from lib.patches.workers import cores, within_memory, worker_count
 from lib.runtime import ALONE, enough_memory
 
-STORE_SCHEMA = 3
+STORE_SCHEMA = 4
 CACHE_NAME = ".patches"
 CUT_AT_ONCE = 256  # candidates; bounds the memory of cutting
 
@@ -158,6 +158,7 @@ def _prepare(row, folder, options, device, threads):
                 boundary=options.dog_boundary,
                 std_multiplier=options.dog_std_multiplier,
                 bright=options.bright,
+                masked=scene.masked,
                 device=device,
                 threads=threads,
             )
@@ -168,6 +169,8 @@ def _prepare(row, folder, options, device, threads):
             "voxel_size": volume.voxel_size,
             "order": volume.order,
             "z_sign": volume.z_sign,
+            "gold": scene.masked.gold if scene.masked else 0,
+            "fill": scene.masked.fill if scene.masked else 0.0,
         }
         facts |= _write_patches(unfinished, scene, found.coords, options)
         (unfinished / "facts.json").write_text(json.dumps(facts))

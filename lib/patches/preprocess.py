@@ -12,7 +12,7 @@ TOMOGRAM_CLIP = (-3.0, 3.0)
 TILT_CLIP = (-2.5, 2.0)
 
 
-def preprocess_tomogram(volume, gauss, *, threads=None):
+def preprocess_tomogram(volume, gauss, *, masked=None, threads=None):
     """Denoise, standardise, clip at three standard deviations and quantise.
 
     Parameters
@@ -21,6 +21,8 @@ def preprocess_tomogram(volume, gauss, *, threads=None):
         Overwritten, so that no second copy is needed.
     gauss : float
         Standard deviation of the Gaussian [voxels].
+    masked : lib.patches.masked.Masked, optional
+        Left out of mean and standard deviation, and replaced by its surroundings.
     threads : int, optional
         By default those of `lib.machine.usable_threads`.
 
@@ -29,34 +31,42 @@ def preprocess_tomogram(volume, gauss, *, threads=None):
     ndarray of uint8, shape (Z, Y, X)
         0 is three standard deviations below the mean, 255 three above.
     """
+    if masked is not None:
+        masked.replace(volume)
     gaussian_volume(volume, gauss, out=volume, threads=threads)
-    mean, std = _mean_and_std(volume)
+    mean, std = (
+        _mean_and_std(volume) if masked is None else _mean_and_std_of(volume, masked)
+    )
     quantised = np.empty(volume.shape, np.uint8)
     for target, section in zip(quantised, volume, strict=True):
         target[...] = _quantise((section - mean) / std, *TOMOGRAM_CLIP)
     return quantised
 
 
-def preprocess_tilt_images(images, gauss):
+def preprocess_tilt_images(images, gauss, *, masked=None):
     """Denoise, standardise, clip and quantise each image on its own.
 
     Parameters
     ----------
     images : ndarray of float32, shape (T, Y, X)
-        None of them constant.
+        None of them constant. What is masked is replaced in place.
     gauss : float
         Standard deviation of the Gaussian [pixels].
+    masked : list of (lib.patches.masked.Masked or None), optional
+        Of each image, as of a volume of one section.
 
     Returns
     -------
     ndarray of uint8, shape (T, Y, X)
     """
     quantised = np.empty(images.shape, np.uint8)
-    for target, image in zip(quantised, images, strict=True):
+    masked = masked or [None] * len(images)
+    for target, image, hidden in zip(quantised, images, masked, strict=True):
+        if hidden is not None:
+            hidden.replace(image[None])
         smooth = gaussian_filter(image, gauss) if gauss > 0 else image
-        standard = (smooth - smooth.mean(dtype=np.float64)) / smooth.std(
-            dtype=np.float64
-        )
+        seen = smooth if hidden is None else smooth[~hidden.section(0)]
+        standard = (smooth - seen.mean(dtype=np.float64)) / seen.std(dtype=np.float64)
         target[...] = _quantise(standard, *TILT_CLIP)
     return quantised
 
@@ -66,6 +76,16 @@ def _mean_and_std(volume):
     mean = np.mean([section.mean(dtype=np.float64) for section in volume])
     variance = np.mean([np.square(section - mean).mean() for section in volume])
     return mean, np.sqrt(variance)
+
+
+def _mean_and_std_of(volume, masked):
+    """Return mean and std of what is not masked, in double precision."""
+    seen = [~masked.section(z) for z in range(len(volume))]
+    count = sum(map(np.count_nonzero, seen))
+    pairs = list(zip(volume, seen, strict=True))
+    mean = sum(part[keep].sum(dtype=np.float64) for part, keep in pairs) / count
+    squares = sum(np.square(part[keep] - mean).sum() for part, keep in pairs)
+    return mean, np.sqrt(squares / count)
 
 
 def _quantise(standard, low, high):

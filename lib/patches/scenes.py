@@ -1,7 +1,10 @@
 """From the files of one tomogram to what shows its candidates."""
 
+from dataclasses import replace
+
 from lib.errors import InputError
 from lib.inputs.tomo_io import inspect_mrc, read_tilt_series, read_tomogram
+from lib.patches.masking import find_masked
 from lib.patches.preprocess import preprocess_tilt_images, preprocess_tomogram
 from lib.patches.views import Scene
 
@@ -25,11 +28,12 @@ def load_scene(row, options, *, threads=None):
     raw, volume = read_tomogram(
         row.rec_path, options.order, compress=options.compress, tilt_shape=tilt_shape
     )
-    data = preprocess_tomogram(raw, options.gauss, threads=threads)
+    masked = find_masked(raw, keep_gold=options.keep_gold, threads=threads)
+    data = preprocess_tomogram(raw, options.gauss, masked=masked, threads=threads)
     del raw
     depth = volume.array.shape[0]
     if not tilted:
-        return Scene(data, depth=depth, z_sign=volume.z_sign), volume
+        return Scene(data, None, None, volume.z_sign, depth, masked), volume
     series = read_tilt_series(
         row.tilt_path,
         row.angle_path,
@@ -43,5 +47,18 @@ def load_scene(row, options, *, threads=None):
             "and the default --recipe pairs images of different tilts; raise "
             "--tilt_range"
         )
-    images = preprocess_tilt_images(series.images, options.gauss)
-    return Scene(data, images, series.angles, volume.z_sign, depth), volume
+    scene = Scene(data, None, series.angles, volume.z_sign, depth, masked)
+    hidden = _find_in_images(series.images, scene, options.keep_gold)
+    images = preprocess_tilt_images(series.images, options.gauss, masked=hidden)
+    return replace(scene, tilts=images), volume
+
+
+def _find_in_images(images, scene, keep_gold):
+    """Return what is masked in each image: also where the gold of the volume falls."""
+    shadows = [None] * len(images)
+    if scene.masked is not None:
+        shadows = scene.project(scene.masked.cores)
+    return [
+        find_masked(image[None], keep_gold=keep_gold, shadows=falls, threads=1)
+        for image, falls in zip(images, shadows, strict=True)
+    ]

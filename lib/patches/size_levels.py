@@ -68,6 +68,7 @@ def find_by_size(
     diameter,
     std_multiplier,
     bright=False,
+    masked=None,
     device="cpu",
     threads=None,
 ):
@@ -86,6 +87,8 @@ def find_by_size(
     std_multiplier : float
         Threshold of each level: mean + this many std of its maxima.
     bright : bool
+    masked : lib.patches.masked.Masked, optional
+        As of `lib.patches.candidates.find_candidates`.
     device : str or torch.device
     threads : int, optional
         On a CPU; by default those of `lib.machine.usable_threads`.
@@ -102,6 +105,9 @@ def find_by_size(
     def search(response):
         kind, sigma, next_sigma, level, matter = response
         index, strength = maxima(level, inner)
+        if masked is not None:
+            free = ~masked.holds_flat(index)
+            index, strength = index[free], strength[free]
         if len(index) < 2:
             return None
         scores = (strength - strength.mean()) / max(strength.std(), 1e-9)
@@ -127,7 +133,11 @@ def find_by_size(
 
     # A loop would keep each response while the next is made.
     levels = map(search, responses(volume, sigmas, -1 if bright else 1, smooth))
-    return merge([level for level in levels if level is not None])
+    positions, scores = merge([level for level in levels if level is not None])
+    if masked is not None:  # settling and middles may have led there
+        free = ~masked.holds(positions)
+        positions, scores = positions[free], scores[free]
+    return positions, scores
 
 
 def _level(kind, sigma, index, scores, shape):

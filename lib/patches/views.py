@@ -6,6 +6,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from lib.geometry.projection import project_to_tilts
+from lib.patches.masked import Masked
 
 # View 2 of a positive pair is cut at one of these (x, y, z) steps from the candidate.
 NEIGHBOURS = ((0, 0, 1), (0, 0, -1), (-1, 0, -1), (0, 1, -1))
@@ -76,6 +77,8 @@ class Scene:
         See `lib.geometry.projection.project_to_tilts`.
     depth : int, optional
         Slices of the tomogram file [voxels]; by default those of the volume.
+    masked : lib.patches.masked.Masked, optional
+        What of the volume is no specimen.
     """
 
     volume: np.ndarray
@@ -83,6 +86,7 @@ class Scene:
     angles: np.ndarray | None = None
     z_sign: int = 1
     depth: int | None = None
+    masked: Masked | None = None
 
     def through(self, tilts):
         """Return the scene with a part of its tilts; see `Place`."""

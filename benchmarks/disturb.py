@@ -1,0 +1,68 @@
+"""Faults that real tomograms have, put into labelled sets to measure what they cost."""
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from benchmarks.simulate import GOLD_RADIUS, VOXEL_SIZE
+from lib.errors import InputError, OptionError
+from lib.inputs.tomo_io import read_tomogram
+
+NORMAL = np.array([1.0, 0.3, 0.2])  # (x, y, z) of the plane behind which all is fill
+SHARE = 0.4  # of the volume that is fill
+TOLD = "fill:LEVEL (in std of the tomogram), fill:zero, gold and hot"
+
+
+def disturb(path, fault, order):
+    """Return a tomogram with a fault, and how far places are from what is at fault.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Tomogram of a labelled set. Gold and hot pixels change the tilt images, so that
+        they are simulated: in the folders of the set's name with ``_gold`` and
+        ``_hot``, by `benchmarks/simulate.py` with ``--gold`` or ``--hot`` and the seed
+        of the set.
+    fault : str
+        See `TOLD`.
+    order : str
+        Of the file, see `lib.inputs.tomo_io`.
+
+    Returns
+    -------
+    volume : ndarray of float32, shape (Z, Y, X)
+    distance : callable
+        Takes positions (N, 3), (x, y, z), returns distances from the surface of the
+        fill or the gold, negative within [voxels].
+    """
+    kind, _, level = fault.partition(":")
+    if kind == "fill":
+        volume, _ = read_tomogram(path, order)
+        return _fill(volume, level)
+    if kind not in ("gold", "hot"):
+        raise OptionError(f"--disturb {fault}: expected {TOLD}")
+    other = path.parent.with_name(f"{path.parent.name}_{kind}") / path.name
+    if not other.is_file():
+        raise InputError(
+            f"{other} does not exist; simulate it with benchmarks/simulate.py --{kind} "
+            f"and the seed of {path.parent}"
+        )
+    volume, _ = read_tomogram(other, order)
+    if kind == "hot":
+        return volume, lambda positions: np.full(len(positions), np.inf)
+    beads = cKDTree(np.loadtxt(other.with_suffix(".beads.txt"), ndmin=2))
+    radius = GOLD_RADIUS / VOXEL_SIZE
+    return volume, lambda positions: beads.query(positions)[0] - radius
+
+
+def _fill(volume, level):
+    """Fill what lies behind a slanted plane."""
+    try:
+        value = 0 if level == "zero" else volume.mean() + float(level) * volume.std()
+    except ValueError:
+        raise OptionError(f"--disturb fill:{level}: expected {TOLD}") from None
+    normal = NORMAL / np.linalg.norm(NORMAL)
+    z, y, x = (np.arange(size, dtype=np.float32) for size in volume.shape)
+    along = normal[0] * x + normal[1] * y[:, None] + normal[2] * z[:, None, None]
+    edge = np.quantile(along[::4, ::4, ::4], SHARE)
+    volume[along < edge] = value
+    return volume, lambda positions: np.asarray(positions) @ normal - edge
