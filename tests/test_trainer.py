@@ -118,6 +118,17 @@ def test_resumed_run_equals_an_uninterrupted_one(stores, tmp_path):
     assert len((tmp_path / "cut" / "log.txt").read_text().splitlines()) == 3
 
 
+def test_log_that_a_kill_left_behind_the_checkpoint_is_made_whole(stores, tmp_path):
+    make_trainer(stores["simsiam3d"], tmp_path, epochs=2).run()
+    log = tmp_path / "log.txt"
+    whole = log.read_text()
+    log.write_text(whole.splitlines(keepends=True)[0])
+    again = make_trainer(stores["simsiam3d"], tmp_path, epochs=2)
+    again.resume()
+    again.run()
+    assert log.read_text() == whole
+
+
 def test_same_seed_same_weights_and_other_seed_others(stores, tmp_path):
     store = stores["simsiam3d"]
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):

@@ -84,6 +84,8 @@ class Record:
             content["best_loss"],
             content["health"],
         )
+        if self.ranks.is_main:  # a kill may have come between checkpoint and log
+            write_log(self.experiment.log, self.state.history)
         return content, path
 
     def snapshot(self, model, optimizer):
