@@ -12,6 +12,7 @@ def main():
     """Prepare the patches, then train; or stop after the candidates (--dry_run)."""
     options = train_options()
     from lib.artifacts import ExperimentDir
+    from lib.geometry.contrast_check import check_contrast
     from lib.inputs.image_list import find_image_list, read_image_list
     from lib.patches.preparation import prepare_store, store_folder
     from lib.runtime import (
@@ -31,6 +32,7 @@ def main():
         find_image_list(options.img_txt, PROJECT),
         project=PROJECT,
         needs_tilts=options.task == "simsiam2d3d",
+        voxel_size=run.get("voxel_size"),
     )
     if options.check_geometry:
         check(rows, patching, options)
@@ -41,6 +43,8 @@ def main():
     heed_signals(ranks)
     if ranks.is_main and options.task == "simsiam2d3d":
         check(rows, patching, options)
+    elif ranks.is_main:
+        check_contrast(rows, bright=patching.bright)
     device = choose_device(options.gpus, ranks)
     seed_everything(run["seed"])
     folder = store_folder(
@@ -117,6 +121,7 @@ def check(rows, patching, options):
         rows,
         order=patching.order,
         flip_tilt_angles=patching.flip_tilt_angles,
+        bright=patching.bright,
         force=options.force,
     )
 

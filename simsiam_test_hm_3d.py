@@ -15,18 +15,24 @@ def main(mode):
 
     from lib.artifacts import ExperimentDir
     from lib.geometry.check import check_geometry
+    from lib.geometry.contrast_check import check_contrast
     from lib.inputs.image_list import find_image_list, read_image_list
     from lib.patches.preparation import prepare_store, store_folder
     from lib.runtime import choose_device, seed_everything, start_ranks, stop_ranks
     from lib.training.inference import TrainedRun, embed
 
     run = TrainedRun(
-        options.load_model, mode=mode, given=patch_options(options), arch=options.arch
+        options.load_model,
+        mode=mode,
+        given=patch_options(options),
+        arch=options.arch,
+        voxel_size=options.voxel_size,
     )
     rows = read_image_list(
         find_image_list(options.img_txt, PROJECT),
         project=PROJECT,
         needs_tilts=mode == "simsiam2d3d",
+        voxel_size=run.voxel_size,
     )
     ranks = start_ranks()
     if ranks.is_main and mode == "simsiam2d3d":
@@ -34,8 +40,11 @@ def main(mode):
             rows,
             order=run.patching.order,
             flip_tilt_angles=run.patching.flip_tilt_angles,
+            bright=run.patching.bright,
             force=options.force,
         )
+    elif ranks.is_main:
+        check_contrast(rows, bright=run.patching.bright)
     device = choose_device(options.gpus, ranks)
     seed_everything(options.seed)
     if ranks.is_main and run.health.get("verdict", "healthy") != "healthy":

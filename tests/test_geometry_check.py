@@ -141,7 +141,7 @@ MISTAKES = {
     "angles 9 degrees off": (
         lambda t, i, a: (t, i, a + 9),
         OTHER,
-        "^add about -(8|12) degrees",
+        "^add about -(8|9|10) degrees",
     ),
     "axis along x": (
         lambda t, i, a: (t.transpose(0, 2, 1), i.transpose(0, 2, 1), a),

@@ -82,7 +82,8 @@ def measure_contrast(volume):
 def _middle(volume):
     """Cut out the middle; axes are limited from the shortest to the longest."""
     cut = [slice(None)] * 3
-    for axis, most in zip(np.argsort(volume.shape, kind="stable"), LARGEST, strict=True):
+    ascending = np.argsort(volume.shape, kind="stable")
+    for axis, most in zip(ascending, LARGEST, strict=True):
         start = max(0, volume.shape[axis] - most) // 2
         cut[axis] = slice(start, start + most)
     return volume[tuple(cut)]

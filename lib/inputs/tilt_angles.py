@@ -51,8 +51,8 @@ def read_tilt_angles(path, n_images):
     misfit = describe_misfit_of_angles(angles)
     if misfit:
         raise InputError(
-            f"{path} is no list of tilt angles: {misfit}; give the .tlt or .rawtlt file "
-            "of this series, one angle an image, in degrees"
+            f"{path} is no list of tilt angles: {misfit}; give the .tlt or .rawtlt "
+            "file of this series, one angle an image, in degrees"
         )
     if is_one_signed(angles):
         warn_once(

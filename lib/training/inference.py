@@ -29,6 +29,8 @@ class TrainedRun:
         Patch options of the command line, only those that were given.
     arch : str or None
         As given.
+    voxel_size : float or None
+        As given, of all tomograms [Angstrom].
 
     Raises
     ------
@@ -38,7 +40,7 @@ class TrainedRun:
         When an option was given otherwise than in training.
     """
 
-    def __init__(self, path, *, mode, given, arch=None):
+    def __init__(self, path, *, mode, given, arch=None, voxel_size=None):
         self.path = path
         content = load_checkpoint(path)
         remembered = content.get("options", {})
@@ -54,6 +56,7 @@ class TrainedRun:
             k: remembered[k] for k in ("recipe", "exp_id") if k in remembered
         }
         self.epoch = content.get("epoch")
+        self.voxel_size = voxel_size or remembered.get("voxel_size")
         self.patching = _patch_options(mode, given, remembered, path)
         weights = content["state_dict"]
         known = {"arch": remembered.get("arch") or arch_of(weights, mode)}
@@ -151,6 +154,8 @@ def _normalised_patches(store, scratch, *, mean, std):
 
 def _provenance(run, store, exp_id):
     keys = ("rec_path", "order", "shape", "voxel_size")
+    # What the user typed stands above the header.
+    typed = {"voxel_size": run.voxel_size} if run.voxel_size else {}
     provenance = {
         "mode": store.options.mode,
         "exp_id": exp_id,
@@ -158,7 +163,7 @@ def _provenance(run, store, exp_id):
         "epoch": run.epoch,
         "options": {**asdict(store.options), "arch": run.arch, **run.recipe},
         "tomograms": {
-            shard.facts["name"]: {key: shard.facts[key] for key in keys}
+            shard.facts["name"]: {key: shard.facts[key] for key in keys} | typed
             for shard in store.shards
         },
         "health": run.health,
