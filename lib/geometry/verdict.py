@@ -38,8 +38,10 @@ SIGNAL = 7.0  # the same of neighbouring images; pure noise gives 4 to 4.5
 NOT_SHOWN = 1 / 3  # part of the neighbours' correlation that a tomogram must reach
 MODEST = 0.5  # correlation below which an offset of the angles is looked for
 FINER = (-2, -1, 1, 2)  # steps about the best of the offsets [degrees]
-SAME_OFFSET = 4  # how far the images may be at odds about an offset [degrees]
-MOST_IMAGES = 0.75  # part of the images that must not be
+# An image asks for other angles where it correlates with them so much better; ...
+AT_ODDS = 1.5
+FEW_IMAGES = 0.25  # ... this part of the images may, before the angles are not theirs
+LOST = 0.25  # of the median correlation: an offset must not leave an image below it
 
 AGREES, OTHER, ASTRAY_IMAGES, NOTHING, UNCLEAR = (
     "agrees",
@@ -109,22 +111,21 @@ def examine(row, order, flip_tilt_angles=False):
         sample.order, sample.angles, sample.file_shape, sample.image_shape
     )
     scores = _score(sample, project, possible)
+    at_odds = False
     if max(map(abs, scores.values())) < MODEST:
         tilted = (Convention(sample.order, offset=offset) for offset in OFFSETS)
         both = [(one, replace(one, flipped=True)) for one in tilted]
         turned = _score(sample, project, [one for pair in both for one in pair])
-        better = abs(turned[_best(turned)]) * WORSE_THAN_TURNED
-        if abs(scores[_best(scores)]) < better:
+        if abs(scores[_best(scores)]) < WORSE_THAN_TURNED * abs(turned[_best(turned)]):
             near = _best(turned)
             finer = (replace(near, offset=near.offset + step) for step in FINER)
-            turned |= _score(sample, project, finer)
-            if _one_offset_fits_all(sample, project, turned):
-                scores |= turned
+            scores |= turned | _score(sample, project, finer)
+        at_odds = _images_are_at_odds(sample, project, turned | scores)
     shifts = {
         one: Shift.find(project(one.untwisted), sample.seen_by(one))
         for one in {_best(scores), asked, replace(asked, flipped=True)}
     }
-    verdict, remedy = _judge(sample, scores, shifts, flip_tilt_angles)
+    verdict, remedy = _judge(sample, scores, shifts, flip_tilt_angles, at_odds)
     other = _best({one: scores[one] for one in scores if one != asked})
     return Finding(
         name=row.name,
@@ -146,25 +147,34 @@ def _score(sample, project, conventions):
     }
 
 
-def _one_offset_fits_all(sample, project, scores):
-    """Tell whether the images, each on its own, ask for about the same offset.
+def _images_are_at_odds(sample, project, scores):
+    """Tell whether images, each on its own, ask for other angles than the best's.
 
-    An offset that merely fits the median image mends nothing: the angles are then
-    not those of these images.
+    What merely fits the median image mends nothing: the angles are then not those of
+    these images.
     """
     best = _best(scores)
-    tried = [one for one in scores if one.flipped == best.flipped]
-    told = [correlate(project(one), sample.seen_by(one)) for one in tried]
-    places = (np.sign(scores[best]) * np.array(told)).argmax(axis=0)
-    offsets = np.array([one.offset for one in tried])[places]
-    return np.mean(np.abs(offsets - best.offset) <= SAME_OFFSET) >= MOST_IMAGES
+    sign = np.sign(scores[best])
+    other = [
+        one
+        for one in scores
+        if one != best and replace(one, offset=best.offset) == best
+    ]
+    if not other:
+        return False
+    own = sign * correlate(project(best.untwisted), sample.seen_by(best))
+    if best.offset and own.min() < LOST * np.median(own):
+        return True
+    elsewhere = [sign * correlate(project(one), sample.seen_by(one)) for one in other]
+    prefer = np.max(elsewhere, axis=0) > AT_ODDS * np.maximum(own, 0)
+    return bool(prefer.mean() > FEW_IMAGES)
 
 
 def _best(scores):
     return max(scores, key=lambda one: abs(scores[one]))
 
 
-def _judge(sample, scores, shifts, flip_tilt_angles):
+def _judge(sample, scores, shifts, flip_tilt_angles, at_odds):
     """Return verdict and remedy."""
     size = {one: abs(score) for one, score in scores.items()}
     asked, best = Convention(sample.order), _best(scores)
@@ -176,6 +186,8 @@ def _judge(sample, scores, shifts, flip_tilt_angles):
     )
     at_best = shifts[moved].correlation if significant else 0.0
     if size[best] >= max(DISTINCT * unrelated, SIGNIFICANT * shifts[best].chance):
+        if at_odds:
+            return NOTHING, ""
         enough = (ASTRAY if moved == asked else EXPLAINED) * at_best
         if size[asked] >= max(WORSE * size[best], enough):
             return AGREES, ""
@@ -199,9 +211,9 @@ def _describe_moves(sample, convention, shift):
         before = height * z_sign(convention.order) > 0
         far, near = ("last", "first") if before else ("first", "last")
         return (
-            f"its middle slice lies about {beside} slices beside the tilt axis: cut "
-            f"the {far} {2 * beside} slices of z or add as many at the {near}, so that "
-            "it is even about the axis, or reconstruct it without a shift"
+            f"its middle slice lies about {beside} slices beside the tilt axis: add "
+            f"{2 * beside} empty slices at the {near} end of z, or cut as many off the "
+            f"{far} end, or reconstruct it without a shift"
         )
     distance = f"{shift.distance * sample.factor:.0f}"
     return (
