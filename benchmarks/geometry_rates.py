@@ -22,7 +22,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib.errors import InputError, run_script
 from lib.geometry.check import AGREES, OTHER, UNCLEAR, examine
-from lib.geometry.contrast_check import describe_odd_contrast, describe_wrong_contrast
+from lib.geometry.contrast_check import (
+    contrast_is_wrong,
+    describe_odd_contrast,
+    describe_wrong_contrast,
+)
 from lib.geometry.conventions import TURNS
 from lib.inputs.image_list import ImageRow
 from sample_data import simulation
@@ -157,8 +161,9 @@ def judge(tomogram, images, angles, word):
         if word == "":
             return "FALSE ALARM"
         return "right" if word is None or word in str(refusal) else "other remedy"
+    wrong = [found] if contrast_is_wrong(found, False) else []
     contrast = " ".join(
-        describe_wrong_contrast([found], False) + describe_odd_contrast([found], False)
+        describe_wrong_contrast(wrong, False) + describe_odd_contrast([found], False)
     )
     if found.verdict == UNCLEAR:
         return "unclear"

@@ -186,12 +186,12 @@ def _judge(sample, scores, shifts, flip_tilt_angles, at_odds):
     )
     at_best = shifts[moved].correlation if significant else 0.0
     if size[best] >= max(DISTINCT * unrelated, SIGNIFICANT * shifts[best].chance):
-        if at_odds:
-            return NOTHING, ""
         enough = (ASTRAY if moved == asked else EXPLAINED) * at_best
         if size[asked] >= max(WORSE * size[best], enough):
-            return AGREES, ""
+            return (NOTHING if at_odds else AGREES), ""
         if size[asked] < WORSE * size[best] and size[best] >= EXPLAINED * at_best:
+            if at_odds:
+                return NOTHING, ""
             return OTHER, best.remedy(sample.order, flip_tilt_angles)
     if significant and shifts[moved].unmoved < ASTRAY * at_best:
         return ASTRAY_IMAGES, _describe_moves(sample, moved, shifts[moved])
