@@ -46,6 +46,7 @@ RUN_OPTIONS = (
     "save_all",
     "precision",
     "seed",
+    "voxel_size",
 )
 
 
@@ -395,6 +396,13 @@ def _add_data(parser, *names):
         "--no_cache",
         action="store_true",
         help="prepare anew and keep nothing after the run",
+    )
+    add(
+        "--voxel_size",
+        type=_real(0, 10_000, above=True),
+        help="Angstrom, of all tomograms of the list, instead of what their headers "
+        "say; the run notes it for its exports (default: by the headers, or as noted "
+        "in training)",
     )
 
 

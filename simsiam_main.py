@@ -35,6 +35,7 @@ def main():
         find_image_list(options.img_txt, PROJECT),
         project=PROJECT,
         needs_tilts=options.task == "simsiam2d3d",
+        voxel_size=run.get("voxel_size"),
     )
     check_orders(rows, patching.order, told="order" in run)
     if options.check_geometry:
@@ -50,7 +51,7 @@ def main():
         room=0 if options.dry_run else ROOM,
         quiet=not ranks.is_main,
     )
-    if ranks.is_main and options.task == "simsiam2d3d":
+    if ranks.is_main:
         check(rows, patching, options)
     device = choose_device(options.gpus, ranks)
     seed_everything(run["seed"])
@@ -116,9 +117,13 @@ def settings(options, experiment):
 
 
 def check(rows, patching, options):
-    """Refuse tomograms and tilt series that do not show the same."""
+    """Hold the files against each other: geometry, and which way the contrast goes."""
     from lib.geometry.check import check_geometry
+    from lib.geometry.contrast_check import check_contrast
 
+    if options.task != "simsiam2d3d" and not options.check_geometry:
+        check_contrast(rows, bright=patching.bright)
+        return
     if options.task != "simsiam2d3d":
         raise OptionError(
             "--check_geometry compares tomograms with tilt series, which only "
@@ -128,6 +133,7 @@ def check(rows, patching, options):
         rows,
         order=patching.order,
         flip_tilt_angles=patching.flip_tilt_angles,
+        bright=patching.bright,
         force=options.force,
     )
 

@@ -15,6 +15,7 @@ def main(mode):
 
     from lib.artifacts import ExperimentDir
     from lib.geometry.check import check_geometry
+    from lib.geometry.contrast_check import check_contrast
     from lib.inputs.axis_order import check_orders
     from lib.inputs.image_list import find_image_list, read_image_list
     from lib.inputs.tomo_io import inspect_mrc
@@ -25,12 +26,17 @@ def main(mode):
     from lib.training.noted_data import warn_of_voxels
 
     run = TrainedRun(
-        options.load_model, mode=mode, given=patch_options(options), arch=options.arch
+        options.load_model,
+        mode=mode,
+        given=patch_options(options),
+        arch=options.arch,
+        voxel_size=options.voxel_size,
     )
     rows = read_image_list(
         find_image_list(options.img_txt, PROJECT),
         project=PROJECT,
         needs_tilts=mode == "simsiam2d3d",
+        voxel_size=run.voxel_size,
     )
     check_orders(rows, run.patching.order, told=run.order_was_told)
     ranks = start_ranks()
@@ -41,7 +47,7 @@ def main(mode):
         maps=True,
         quiet=not ranks.is_main,
     )
-    if ranks.is_main:
+    if ranks.is_main and not run.voxel_size:
         sizes = {row.name: inspect_mrc(row.rec_path).voxel_size for row in rows}
         warn_of_voxels({"data": run.data}, sizes)
     if ranks.is_main and mode == "simsiam2d3d":
@@ -49,8 +55,11 @@ def main(mode):
             rows,
             order=run.patching.order,
             flip_tilt_angles=run.patching.flip_tilt_angles,
+            bright=run.patching.bright,
             force=options.force,
         )
+    elif ranks.is_main:
+        check_contrast(rows, bright=run.patching.bright)
     device = choose_device(options.gpus, ranks)
     seed_everything(options.seed)
     if ranks.is_main and run.health.get("verdict", "healthy") != "healthy":

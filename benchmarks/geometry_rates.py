@@ -3,7 +3,8 @@
     python benchmarks/geometry_rates.py
 
 Synthetic specimens (sample_data/make_synthetic.py) get noise, are spoiled by every
-mistake on purpose and checked as files, as a user's would be. Two kinds of tomogram:
+mistake on purpose and checked as files, as a user's would be; what a remedy names is
+then done, and the files are checked again. Two kinds of tomogram:
 reconstructed from the very tilt images, whose noise then helps to tell; and from
 images with other noise, as after denoising, where it hides the match.
 """
@@ -19,8 +20,14 @@ from tqdm import tqdm
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib.errors import run_script
-from lib.geometry.check import AGREES, UNCLEAR, examine
+from lib.errors import InputError, run_script
+from lib.geometry.check import AGREES, OTHER, UNCLEAR, examine
+from lib.geometry.contrast_check import (
+    contrast_is_wrong,
+    describe_odd_contrast,
+    describe_wrong_contrast,
+)
+from lib.geometry.conventions import TURNS
 from lib.inputs.image_list import ImageRow
 from sample_data import simulation
 from sample_data.make_synthetic import make_tomogram, tilt_angles
@@ -28,6 +35,7 @@ from sample_data.make_synthetic import make_tomogram, tilt_angles
 SHAPE = (64, 160, 160)  # (Z, Y, X)
 NOISES = (1, 3, 10, 30, 100)  # std, in that of the noiseless images
 ANGLES = tilt_angles(60, 3)
+AS_SURE = 0.9  # of the correlation of the right files, after a remedy
 
 
 def _move_each(images, rng, reach):
@@ -40,11 +48,13 @@ def _move_each(images, rng, reach):
 # where nothing is to be said, None where any refusal will do.
 CASES = {
     "none": (lambda t, i, a, rng: (t, i, a), ""),
-    "none, contrast inverted": (lambda t, i, a, rng: (-t, i, a), ""),
     "none, images within 1 px": (
         lambda t, i, a, rng: (t, _move_each(i, rng, 1), a),
         "",
     ),
+    "tomogram inverted": (lambda t, i, a, rng: (-t, i, a), "use --bright"),
+    "tilt images inverted": (lambda t, i, a, rng: (t, -i, a), "images"),
+    "both inverted": (lambda t, i, a, rng: (-t, -i, a), "use --bright"),
     "angles negated": (lambda t, i, a, rng: (t, i, -a), "flip_tilt_angles"),
     "z reversed": (lambda t, i, a, rng: (t[::-1], i, a), "flip_tilt_angles"),
     "angles 10 degrees off": (lambda t, i, a, rng: (t, i, a + 10), "add about -"),
@@ -64,6 +74,19 @@ CASES = {
     ),
     "angles in another order": (
         lambda t, i, a, rng: (t, i, rng.permutation(a)),
+        None,
+    ),
+    "angles of 2-degree steps": (lambda t, i, a, rng: (t, i, a * 2 / 3), None),
+    "image numbers as angles": (
+        lambda t, i, a, rng: (t, i, 1.0 + np.arange(len(a))),
+        "no list",
+    ),
+    "doses as angles": (
+        lambda t, i, a, rng: (t, i, 1.8 * (1 + np.arange(len(a)))),
+        "no list",
+    ),
+    "shifts as angles": (
+        lambda t, i, a, rng: (t, i, rng.normal(0, 20, len(a)).clip(-80, 80)),
         None,
     ),
     "series of another tomogram": (lambda t, i, a, rng: (t, i, a), None),
@@ -130,20 +153,50 @@ def judge(tomogram, images, angles, word):
 
     Returns
     -------
-    {"right", "unclear", "other remedy", "FALSE ALARM", "MISSED"}
+    {"right", "unclear", "other remedy", "FALSE ALARM", "MISSED", "REMEDY FAILS"}
     """
+    try:
+        found = check_files(tomogram, images, angles)
+    except InputError as refusal:
+        if word == "":
+            return "FALSE ALARM"
+        return "right" if word is None or word in str(refusal) else "other remedy"
+    wrong = [found] if contrast_is_wrong(found, False) else []
+    contrast = " ".join(
+        describe_wrong_contrast(wrong, False) + describe_odd_contrast([found], False)
+    )
+    if found.verdict == UNCLEAR:
+        return "unclear"
+    if word == "":
+        quiet = found.verdict == AGREES and not contrast
+        return "right" if quiet else "FALSE ALARM"
+    if found.verdict == AGREES and not contrast:
+        undecided = word == "use --bright" and found.contrast.protein is None
+        return "unclear" if undecided else "MISSED"
+    if word is not None and word not in found.remedy + contrast:
+        return "other remedy"
+    if found.verdict != OTHER:
+        return "right"
+    again = check_files(*mend(found.other, tomogram, images, angles))
+    sure = again.verdict == AGREES and abs(again.asked) > AS_SURE * abs(found.best)
+    return "right" if sure else "REMEDY FAILS"
+
+
+def check_files(tomogram, images, angles):
+    """Write a tomogram, its images and angles, and examine the files."""
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         simulation.write_tomogram(folder, "t", tomogram, images, angles, "zxy", 10.0)
         row = ImageRow("t", *(folder / f"t.{end}" for end in ("rec", "ali", "tlt")))
-        found = examine(row, "zxy")
-    if found.verdict == UNCLEAR:
-        return "unclear"
-    if word == "":
-        return "right" if found.verdict == AGREES else "FALSE ALARM"
-    if found.verdict == AGREES:
-        return "MISSED"
-    return "right" if word is None or word in found.remedy else "other remedy"
+        return examine(row, "zxy")
+
+
+def mend(convention, tomogram, images, angles):
+    """Do to tomogram, images and angles what the remedy of a convention says."""
+    images = TURNS[convention.turn](images)
+    if convention.axis == "x":
+        tomogram, images = (np.rot90(one, 1, (1, 2)) for one in (tomogram, images))
+    return tomogram, images, convention.angles(angles)
 
 
 def print_table(outcomes):

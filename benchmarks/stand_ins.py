@@ -33,6 +33,12 @@ class Bar:
     def __iter__(self):
         return iter(self.iterable)
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        """Do nothing."""
+
     def update(self, _count=1):
         """Say that nothing was drawn."""
         return False

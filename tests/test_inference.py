@@ -118,6 +118,24 @@ def test_only_an_order_that_nobody_noted_or_typed_is_a_default(checkpoints, tmp_
     assert not orders_agreed(path, tmp_path, None, None).order_was_told
 
 
+def test_typed_voxel_size_stands_above_the_headers(stores, checkpoints, tmp_path):
+    path, store = checkpoints["simsiam3d"], stores["simsiam3d"]
+    content = load_checkpoint(path)
+    content["options"]["voxel_size"] = 13.68
+    noted = tmp_path / "model_noted.pth"
+    save_checkpoint(noted, content)
+    for run_path, given, expected in (
+        (path, None, 10.0),
+        (path, 7.5, 7.5),
+        (noted, None, 13.68),
+        (noted, 7.5, 7.5),
+    ):
+        run = TrainedRun(run_path, mode="simsiam3d", given={}, voxel_size=given)
+        table = embed_all(run, store, tmp_path / "all_output_info.npz")
+        tomograms = table.provenance["tomograms"].values()
+        assert {one["voxel_size"] for one in tomograms} == {expected}
+
+
 def test_checkpoint_of_the_other_mode_is_refused(checkpoints):
     with pytest.raises(ArtifactError, match="trained in mode simsiam3d"):
         TrainedRun(checkpoints["simsiam3d"], mode="simsiam2d3d", given={})

@@ -47,6 +47,45 @@ def test_an_unknown_voxel_size_is_not_held_against_the_others(rows, capsys):
     assert said(rows(a=(0, SMALL), b=(13.7, SMALL)), capsys) == ""
 
 
+@pytest.mark.parametrize(
+    ("size", "shape", "words"),
+    [
+        (1, SMALL, "of 1 Angstrom by the header, which programs write"),
+        (0.3, SMALL, "which no tomogram has"),
+        (136.8, SMALL, "which no tomogram has"),
+        (1.368, (3, 4, 960), "is it 13.68 Angstrom, written in nm"),
+    ],
+)
+def test_impossible_voxel_size_names_the_option(rows, capsys, size, shape, words):
+    listed = rows(a=(size, shape))
+    warning = said(listed, capsys)
+    assert words in warning
+    assert "in a; maps and exports" in warning
+    assert "--voxel_size" in warning
+    warn_of_list("list.txt", listed, voxel_size=13.68)
+    assert capsys.readouterr().err == ""
+
+
+def test_possible_voxel_sizes_are_not_warned_of(rows, capsys):
+    for number, size in enumerate((1.35, 2.62, 7.84, 13.68, 21.0)):
+        wide = 1900 if size > 1.35 else 2000
+        listed = rows(**{f"t{number}": (size, (3, 4, wide))})
+        assert said(listed, capsys) == ""
+
+
+def test_pixels_of_the_tilt_images_are_compared(rows, capsys):
+    rec, good, tilts = rows(a=(1.5, SMALL), b=(10, SMALL), c=(10, SMALL))
+    for row in (rec, good):
+        row.tilt_path = tilts.rec_path
+    warning = said([rec], capsys)
+    assert "voxels of a are of 1.5 Angstrom by its header" in warning
+    assert "pixels of its tilt images of 10" in warning
+    assert "--voxel_size 10 if the images" in warning
+    assert "tilt images" not in said([good], capsys)
+    warn_of_list("list.txt", [rec], voxel_size=10)
+    assert capsys.readouterr().err == ""
+
+
 def test_wide_tomograms_are_told_how_much_to_bin(rows, capsys):
     listed = rows(
         a=(10, (2, 3, 2000)), b=(10, (2, 4100, 3)), c=(10, (2, 3, 2001)), d=(10, SMALL)

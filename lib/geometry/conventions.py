@@ -114,8 +114,8 @@ class Convention:
             )
         if self.axis == "x":
             steps.append(
-                "turn the tilt images and the tomogram by 90 degrees: the tilt axis "
-                "runs along x, it must run along y"
+                "turn the tilt images and the tomogram by 90 degrees clockwise (y "
+                "pointing up): the tilt axis runs along x, it must run along y"
             )
         if self.turn:
             steps.append(

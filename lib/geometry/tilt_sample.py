@@ -26,6 +26,7 @@ from lib.inputs.tomo_io import (
     resolve_order,
     z_sign,
 )
+from lib.inputs.wraparound import describe_wraparound, is_wrapped
 
 WIDTH = 256  # [binned pixels]
 # Untilted, both signs look the same; at high tilts, much is not in the tomogram.
@@ -162,8 +163,11 @@ def _read_tomogram(info, factor):
     whole = len(binned) * factor
     ranges = [(start, min(start + step, whole)) for start in range(0, whole, step)]
     extremes = Extremes()
+    looked_at = ranges[len(ranges) // 2]
     for (start, stop), block in zip(ranges, read_sections(info, ranges), strict=True):
         extremes.update(block)
+        if (start, stop) == looked_at and is_wrapped(block):
+            raise InputError(describe_wraparound(info.path, info.dtype))
         if not extremes.unusable:
             binned[start // factor : stop // factor] = average(block, factor, (0, 1, 2))
     if extremes.fault:
@@ -181,6 +185,8 @@ def _read_images(info, places, factor):
     for place, section in zip(places, read_sections(info, ranges), strict=True):
         extremes = Extremes()
         extremes.update(section)
+        if is_wrapped(section):
+            raise InputError(describe_wraparound(info.path, info.dtype))
         if not extremes.fault:
             image = average(section[0], factor, (0, 1))
             image = np.clip(image, *np.percentile(image, USUAL))

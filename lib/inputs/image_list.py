@@ -68,7 +68,7 @@ def find_image_list(name, project):
     )
 
 
-def read_image_list(path, *, project, needs_tilts):
+def read_image_list(path, *, project, needs_tilts, voxel_size=None):
     """Read an image list and inspect every file it names.
 
     Parameters
@@ -80,6 +80,9 @@ def read_image_list(path, *, project, needs_tilts):
     needs_tilts : bool
         Whether tilt series and angles are needed; their columns are ignored
         otherwise.
+    voxel_size : float, optional
+        Of all tomograms, as the user says; their headers are then not held against
+        each other [Angstrom].
 
     Returns
     -------
@@ -102,7 +105,7 @@ def read_image_list(path, *, project, needs_tilts):
         reader.faults.append("no rows below the header; expected one a tomogram")
     if reader.faults:
         raise InputError(_join(path, reader.faults))
-    warn_of_list(path, rows)
+    warn_of_list(path, rows, voxel_size=voxel_size)
     return rows
 
 

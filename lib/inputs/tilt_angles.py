@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.errors import InputError
+from lib.errors import InputError, warn_once
 from lib.inputs.plain_text import read_lines
+from lib.inputs.tilt_scheme import describe_misfit_of_angles, is_one_signed
 
 # No nested repeats: a megabyte of digits must not take a year to refuse.
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
@@ -31,7 +32,7 @@ def read_tilt_angles(path, n_images):
     ------
     InputError
         When there are more or fewer angles than images, or one is not a number
-        within +-90, or all are equal.
+        within +-90, or all are equal, or together they are no tilt scheme.
     """
     path = Path(path)
     lines = read_lines(path, "an angle file")
@@ -46,7 +47,19 @@ def read_tilt_angles(path, n_images):
             f"{path}: all {n_images} angles are {angles[0]:g} degrees; is it the "
             "right file?"
         )
-    return np.array(angles, dtype=np.float64)
+    angles = np.array(angles, dtype=np.float64)
+    misfit = describe_misfit_of_angles(angles)
+    if misfit:
+        raise InputError(
+            f"{path} is no list of tilt angles: {misfit}; give the .tlt or .rawtlt "
+            "file of this series, one angle an image, in degrees"
+        )
+    if is_one_signed(angles):
+        warn_once(
+            f"{path}: its {len(angles)} angles, {angles.min():g} to {angles.max():g}, "
+            "never change sign; is it a list of doses or numbers?"
+        )
+    return angles
 
 
 def _parse(path, number, line):

@@ -101,7 +101,10 @@ def open_tomogram(path, order):
 def _open(info, order, tilt_shape=None):
     order = resolve_order(info, order, tilt_shape)
     if info.spacing is None:
-        warn_once(f"{info.path} has no voxel size in its header; it stays unknown")
+        warn_once(
+            f"{info.path} has no voxel size in its header; it stays unknown, unless "
+            "given with --voxel_size"
+        )
     elif max(info.spacing) > 1.01 * min(info.spacing):
         warn_once(
             f"{info.path} has voxels of {as_text(info.spacing)} Angstrom; they are "

@@ -35,6 +35,8 @@ class TrainedRun:
         Patch options of the command line, only those that were given.
     arch : str or None
         As given.
+    voxel_size : float or None
+        As given, of all tomograms [Angstrom].
 
     Raises
     ------
@@ -44,7 +46,7 @@ class TrainedRun:
         When an option was given otherwise than in training.
     """
 
-    def __init__(self, path, *, mode, given, arch=None):
+    def __init__(self, path, *, mode, given, arch=None, voxel_size=None):
         self.path = path
         content = load_checkpoint(path)
         remembered = content.get("options", {})
@@ -61,6 +63,7 @@ class TrainedRun:
             k: remembered[k] for k in ("recipe", "exp_id") if k in remembered
         }
         self.epoch = content.get("epoch")
+        self.voxel_size = voxel_size or remembered.get("voxel_size")
         # Of a checkpoint that does not say, the order is a mere default.
         self.order_was_told = bool(given.get("order") or remembered.get("order"))
         comparable = comparable_orders(given, remembered, content)
@@ -162,6 +165,8 @@ def _normalised_patches(store, scratch, *, mean, std):
 
 def _provenance(run, store, exp_id):
     keys = ("rec_path", "order", "shape", "voxel_size", "file_bytes", "file_time")
+    # What the user typed stands above the header.
+    typed = {"voxel_size": run.voxel_size} if run.voxel_size else {}
     provenance = {
         "mode": store.options.mode,
         "exp_id": exp_id,
@@ -169,7 +174,7 @@ def _provenance(run, store, exp_id):
         "epoch": run.epoch,
         "options": {**asdict(store.options), "arch": run.arch, **run.recipe},
         "tomograms": {
-            shard.facts["name"]: {key: shard.facts[key] for key in keys}
+            shard.facts["name"]: {key: shard.facts[key] for key in keys} | typed
             for shard in store.shards
         },
         "health": run.health,

@@ -5,7 +5,8 @@ from lib.training.checkpoints import agree, comparable_orders, load_checkpoint
 from lib.training.recipes import find_recipe
 
 # A run may be made longer, and kept more or less often: no finished epoch changes.
-MAY_CHANGE = ("num_epochs", "val_intervals", "save_all")
+# No patch depends on the voxel size either.
+MAY_CHANGE = ("num_epochs", "val_intervals", "save_all", "voxel_size")
 
 
 def load_run(path):

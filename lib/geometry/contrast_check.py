@@ -1,0 +1,165 @@
+"""What is said of the contrast of tomograms, with or without tilt series.
+
+Two things tell it. The sign of the correlation with the tilt images tells surely
+whether the two are alike; the voxels tell, nearly always, whether protein is dark.
+Where both say that candidates would be searched among the wrong voxels, that is
+refused; where only the voxels do, it is a warning.
+"""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from lib.errors import InputError, warn
+from lib.geometry.contrast import LARGEST, Contrast, measure_contrast
+from lib.geometry.tilt_sample import average
+from lib.inputs.mrc_voxels import map_voxels
+from lib.inputs.tomo_io import inspect_mrc
+from lib.inputs.wraparound import describe_wraparound, is_wrapped
+
+WIDTH = 512  # to which tomograms are binned about, without tilt series [voxels]
+DEPTH = 48  # of what is read of them then, shortest axis [binned voxels]
+
+
+def check_contrast(rows, *, bright=False):
+    """Hold the contrast of tomograms without tilt series against what is asked for.
+
+    Parameters
+    ----------
+    rows : list of lib.inputs.image_list.ImageRow
+    bright : bool
+        Whether the user says that protein is bright.
+
+    Returns
+    -------
+    dict of str to Contrast
+        By name.
+
+    Raises
+    ------
+    InputError
+        When integers were read with the wrong sign.
+    """
+    found = [
+        SimpleNamespace(name=row.name, contrast=_look_at(row.rec_path), opposite=False)
+        for row in rows
+    ]
+    for complaint in describe_odd_contrast(found, bright):
+        warn(f"contrast: {complaint}")
+    say_what_voxels_do_not_tell(found, bright)
+    return {one.name: one.contrast for one in found}
+
+
+def _look_at(path):
+    """Return the `Contrast` of the middle of a tomogram."""
+    info = inspect_mrc(path)
+    factor = max(1, round(max(info.shape) / WIDTH))
+    cut = [slice(None)] * 3
+    limits = (DEPTH, *LARGEST[1:])
+    for axis, most in zip(np.argsort(info.shape, kind="stable"), limits, strict=True):
+        start = max(0, info.shape[axis] - most * factor) // 2
+        cut[axis] = slice(start, start + most * factor)
+    middle = map_voxels(info)[tuple(cut)]
+    if is_wrapped(middle):
+        raise InputError(describe_wraparound(path, info.dtype))
+    with np.errstate(invalid="ignore", over="ignore"):  # refused when it is prepared
+        binned = average(middle, factor, (0, 1, 2))
+    return measure_contrast(binned) if binned.size else Contrast(0.0)
+
+
+def contrast_is_wrong(finding, bright):
+    """Tell whether candidates would surely be searched among the wrong voxels.
+
+    Parameters
+    ----------
+    finding : lib.geometry.verdict.Finding
+    bright : bool
+    """
+    protein = finding.contrast.protein
+    return (
+        finding.opposite
+        and protein != ("bright" if bright else "dark")
+        and not (bright and protein is None)
+    )
+
+
+def describe_wrong_contrast(findings, bright):
+    """Return a sentence for each remedy that `contrast_is_wrong` asks for."""
+    if bright:
+        texts = {
+            "dark": "in the tomogram protein is dark, and the tilt images are the "
+            "inverted ones: leave out --bright"
+        }
+    else:
+        texts = {
+            "bright": "in the tomogram protein is bright: use --bright",
+            None: "its voxels do not tell which is inverted: use --bright if protein "
+            "is bright in the tomogram, invert the tilt images if it is dark",
+        }
+    return [
+        f"{names}: tomogram and tilt images are of opposite contrast (their "
+        f"correlation is negative); {text} (--force goes on all the same)"
+        for protein, text in texts.items()
+        if (names := _names(findings, protein))
+    ]
+
+
+def describe_odd_contrast(findings, bright):
+    """Return a sentence for each oddness of the contrast that is borne.
+
+    Parameters
+    ----------
+    findings : list
+        With name, contrast, and whether tomogram and images are opposite.
+    bright : bool
+    """
+    alike = [one for one in findings if not one.opposite]
+    opposite = [one for one in findings if one.opposite]
+    complaints = []
+    if bright and (names := _names(alike, "dark")):
+        complaints.append(
+            f"{names}: by its voxels protein is dark, but --bright searches bright "
+            "particles; leave it out unless you know better"
+        )
+    if not bright and (names := _names(alike, "bright")):
+        complaints.append(
+            f"{names}: by its voxels protein is bright, but candidates are searched "
+            "among dark voxels; use --bright, unless you know better"
+        )
+    if not bright and (names := _names(opposite, "dark")):
+        complaints.append(
+            f"{names}: protein is dark in the tomogram, as it must be, but the tilt "
+            "images are inverted (their correlation is negative): candidates are not "
+            "affected; invert them where other series of the list are not"
+        )
+    told = {one.contrast.protein for one in findings} - {None}
+    if len(told) == 2:
+        complaints.append(
+            f"protein is dark in {_names(findings, 'dark')} but bright in "
+            f"{_names(findings, 'bright')}; --bright holds for a whole list: invert "
+            "some, or explore them in lists of their own"
+        )
+    return complaints
+
+
+def say_what_voxels_do_not_tell(findings, bright):
+    """Say in one line what is assumed where nothing tells the contrast."""
+    unknown = [one for one in findings if not one.opposite]
+    names = _names(unknown, None)
+    if names and not bright:
+        print(
+            f"contrast: the voxels of {names} do not tell whether protein is dark; it "
+            "is taken to be (else --bright)",
+            flush=True,
+        )
+
+
+def _names(findings, protein):
+    return name_some([one.name for one in findings if one.contrast.protein == protein])
+
+
+def name_some(names, at_most=5):
+    """Join names; many are cut short."""
+    more = len(names) - at_most
+    told = ", ".join(names[:at_most])
+    return f"{told} and {more} more" if more > 0 else told
