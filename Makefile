@@ -81,8 +81,8 @@ browser:
 	  "will be skipped (Debian: apt-get install chromium chromium-driver)"
 
 test: env browser
-	$(RUN) -m pytest -m "not long" -n $(JOBS) --dist loadfile --durations 10 \
-	  --cov lib --cov-report term:skip-covered --cov-fail-under $(COVERAGE)
+	$(RUN) -m pytest -m "not long" -n $(JOBS) --dist loadfile --no-loadscope-reorder \
+	  --durations 10 	  --cov lib --cov-report term:skip-covered --cov-fail-under $(COVERAGE)
 
 test-long: env browser
 	$(RUN) -m pytest -m long --durations 10

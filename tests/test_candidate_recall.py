@@ -56,8 +56,7 @@ def test_fill_costs_no_particles(sets):
     [("fog", "--disturb fog: expected fill:LEVEL"), ("gold", "simulate.py --gold")],
 )
 def test_a_fault_that_cannot_be_had_is_refused(sets, fault, told):
-    done = measure(sets[0], "--disturb", fault)
-    assert done.returncode == 2
+    done = measure(sets[0], "--disturb", fault, code=2)
     assert told in done.stderr
 
 
