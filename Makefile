@@ -82,7 +82,8 @@ browser:
 
 test: env browser
 	$(RUN) -m pytest -m "not long" -n $(JOBS) --dist loadfile --no-loadscope-reorder \
-	  --durations 10 	  --cov lib --cov-report term:skip-covered --cov-fail-under $(COVERAGE)
+	  --durations 10 \
+	  --cov lib --cov-report term:skip-covered --cov-fail-under $(COVERAGE)
 
 test-long: env browser
 	$(RUN) -m pytest -m long --durations 10
