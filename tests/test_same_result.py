@@ -5,13 +5,8 @@ import pytest
 
 from lib.artifacts.npz import read_npz
 from tests.data_sets import write_data_set
-from tests.small_runs import (
-    embed_command,
-    finish,
-    folder_of,
-    start_command,
-    train_command,
-)
+from tests.scripts import call
+from tests.small_runs import embed_command, folder_of, train_command
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +17,10 @@ def three_tomograms(tmp_path_factory):
 
 def train_and_embed(listed, exp_dir, workers):
     """Train and embed from nothing with so many processes; return the table."""
-    more = ("--num_workers", workers, "--seed", "5", "--no_cache")
-    finish(start_command(train_command(listed, exp_dir, *more, epochs=2)))
-    finish(start_command(embed_command(listed, exp_dir, *more[:2], "--no_cache")))
+    more = ("--num_workers", workers, "--no_cache")
+    train = train_command(listed, exp_dir, "--seed", "5", *more, epochs=1)
+    for command in (train, embed_command(listed, exp_dir, *more)):
+        call(*command, cwd=listed.parent)
     return read_npz(folder_of(exp_dir) / "all_output_info.npz")
 
 
