@@ -48,20 +48,20 @@ def run_here(project, command):
 
 
 def train_command(mode):
-    """The documented training command with 1 epoch for 300."""
+    """The documented training command with 2 epochs for 300."""
     return (
-        f"simsiam_main.py {mode} --num_epochs 1 --exp_id test_sample --bbox 36 "
+        f"simsiam_main.py {mode} --num_epochs 2 --exp_id test_sample --bbox 36 "
         f"--dataset {mode} --arch {ARCH[mode]} --lr 1e-3 --train_img_txt {LIST} "
         "--batch_size 256 --val_intervals 1 --save_all --gauss 0.8 --dog 3,5"
     )
 
 
 def infer_command(mode):
-    """The documented inference command with the model of epoch 1 for 300."""
+    """The documented inference command with the model of epoch 2 for 300."""
     return (
         f"{INFERENCE[mode]} {mode} --exp_id test_sample --bbox 36 --dataset {mode} "
         f"--arch {ARCH[mode]} --test_img_txt {LIST} --load_model "
-        f"exp/{mode}/test_sample/model_1.pth --gauss 0.8 --dog 3,5"
+        f"exp/{mode}/test_sample/model_2.pth --gauss 0.8 --dog 3,5"
     )
 
 
