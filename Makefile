@@ -15,7 +15,7 @@ SUPPORTED = import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_inf
 # make PIP_OPTIONS="--extra-index-url URL" where packages come from elsewhere.
 PIP_OPTIONS =
 COVERAGE = 90
-JOBS = 2
+JOBS = 3
 BENCH =
 GPU =
 

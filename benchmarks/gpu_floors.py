@@ -180,7 +180,8 @@ def whole_run(mode, batch_size, device, smoke, *, run_seconds=12, goal=None):
 
     with tempfile.TemporaryDirectory() as folder:
         common = {"device": device, "batch_size": batch_size}
-        new_trainer(store, folder, epochs=1, **common).run()  # sets the GPU up
+        if not smoke:
+            new_trainer(store, folder, epochs=1, **common).run()  # sets the GPU up
         before = seconds(epoch_of_bare_steps, device)
         trainer = new_trainer(store, folder, epochs=epochs, **common)
         own = seconds(trainer.run, device) / epochs

