@@ -102,13 +102,16 @@ def test_fifty_kills_lose_nothing(uninterrupted, data_set, tmp_path):
     ("sign", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)]
 )
 def test_preempted_run_is_alone_and_says_how_to_go_on(data_set, tmp_path, sign, code):
-    process = start(data_set, tmp_path, epochs=500)
-    wait_for_epoch(folder_of(tmp_path), 1, process)
-    second = train_command(data_set, tmp_path, "--overwrite", epochs=500)
-    refused = call(*second, cwd=PROJECT, code=2).stderr
+    with start(data_set, tmp_path, epochs=500) as process:
+        try:
+            wait_for_epoch(folder_of(tmp_path), 1, process)
+            second = train_command(data_set, tmp_path, "--overwrite", epochs=500)
+            refused = call(*second, cwd=PROJECT, code=2).stderr
+            process.send_signal(sign)
+            said = finish(process, code=code)
+        finally:
+            process.kill()
     assert f"in use by process {process.pid}" in refused
-    process.send_signal(sign)
-    said = finish(process, code=code)
     assert "interrupted" in said
     assert "--resume" in said
     assert whole_epochs(folder_of(tmp_path)) >= 1
