@@ -215,7 +215,7 @@ def make_trainer(store, run, recipe, content, experiment, options, device, ranks
         "seed": run["seed"],
         "normalisation": normalisation,
         "start": start if content is None else content.get("start", "not noted"),
-        "data": data_of(store),
+        "data": (content or {}).get("data") or data_of(store),
         "orders": sorted({shard.facts["order"] for shard in store.shards}),
         "options": remembered,
     }

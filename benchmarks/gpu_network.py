@@ -1,5 +1,6 @@
 """The network on a GPU otherwise than it is trained: layout, precision, compiled."""
 
+import importlib.util
 import shutil
 import statistics
 import tempfile
@@ -105,9 +106,6 @@ def compile(device, smoke):
 def _missing_for_compile(device):
     if not any(map(shutil.which, ("cc", "gcc", "clang"))):
         return "no C compiler"
-    if device.type == "cuda":
-        try:
-            import triton  # noqa: F401
-        except ImportError:
-            return "no triton"
+    if device.type == "cuda" and importlib.util.find_spec("triton") is None:
+        return "no triton"
     return ""

@@ -18,9 +18,9 @@ import numpy as np
 import psutil
 
 PROJECT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(PROJECT), str(PROJECT / "tests")]
+sys.path.insert(0, str(PROJECT))
 
-from session_runs import Running, make_table, write_run  # noqa: E402 - path first
+from tests.session_runs import Running, make_table, write_run  # noqa: E402 - path first
 
 CLOUD = """query ($id: ID!, $minDist: Float!, $nNeighbors: Int!, $nSamples: Int!,
     $range: TimeRange!) { node(id: $id) { ... on EmbeddingDimension {

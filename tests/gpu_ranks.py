@@ -8,20 +8,20 @@ from benchmarks import stand_ins
 
 stand_ins.install()  # a process that was spawned has nothing of its parent's
 
-import torch  # noqa: E402
-import torch.distributed as dist  # noqa: E402
+import torch  # noqa: E402 - after the stand-ins
+import torch.distributed as dist  # noqa: E402 - after the stand-ins
 
-from benchmarks.gpu_floors import ARCH, new_model, noise_store, recipe  # noqa: E402
-from lib.artifacts import ExperimentDir  # noqa: E402
-from lib.runtime import ALONE, choose_device, start_ranks, stop_ranks  # noqa: E402
-from lib.training.distributed import (  # noqa: E402
+from benchmarks.gpu_floors import ARCH, new_model, noise_store, recipe  # noqa: E402 - after the stand-ins
+from lib.artifacts import ExperimentDir  # noqa: E402 - after the stand-ins
+from lib.runtime import ALONE, choose_device, start_ranks, stop_ranks  # noqa: E402 - after the stand-ins
+from lib.training.distributed import (  # noqa: E402 - after the stand-ins
     shared_over_ranks,
     synchronise_batch_norm,
 )
-from lib.training.losses import nt_xent_loss, simsiam_loss  # noqa: E402
-from lib.training.models import build_model  # noqa: E402
-from lib.training.schedule import Schedule  # noqa: E402
-from lib.training.trainer import Trainer  # noqa: E402
+from lib.training.losses import nt_xent_loss, simsiam_loss  # noqa: E402 - after the stand-ins
+from lib.training.models import build_model  # noqa: E402 - after the stand-ins
+from lib.training.schedule import Schedule  # noqa: E402 - after the stand-ins
+from lib.training.trainer import Trainer  # noqa: E402 - after the stand-ins
 
 MODE, BOX, COUNT = "simsiam3d", 8, 32
 

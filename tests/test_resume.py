@@ -49,7 +49,8 @@ def test_resume_takes_every_option_from_the_checkpoint(train, folder, tmp_path):
     second = checkpoint(folder)
     assert second["epoch"] == 2
     assert second["options"] == {**first["options"], "num_epochs": 2}
-    assert second["normalisation"] == first["normalisation"]
+    for key in ("normalisation", "data", "start"):
+        assert second[key] == first[key]
     assert second["seed"] == 7
     noted = (folder / "opts.txt").read_text()
     assert noted.startswith(commanded)
