@@ -1,5 +1,7 @@
 """A resumed run is the run it was: its options come from the checkpoint."""
 
+import os
+
 import mrcfile
 import numpy as np
 import pytest
@@ -188,6 +190,17 @@ def test_precision_of_a_run_stays_on_other_hardware(
     processor(bf16=precision != "bf16")
     train("--resume --num_epochs 2")
     assert checkpoint(folder)["options"]["precision"] == precision
+
+
+def test_what_a_run_noted_of_its_files_outlives_a_resumption(train, folder, tmp_path):
+    listed = write_data_set(tmp_path / "own")
+    train(f"{OPTIONS} --num_epochs 1", listed=listed)
+    noted = checkpoint(folder)["data"]
+    os.utime(tmp_path / "own" / "tomo1.rec", (0, 0))
+    for epochs in (2, 3):
+        said = train(f"--resume --num_epochs {epochs}", listed=listed).stdout
+        assert "1 of 2 tomograms are not the files" in said  # also the second time
+        assert checkpoint(folder)["data"] == noted
 
 
 @pytest.mark.parametrize("contradiction", ["--overwrite", "--load_model m.pth"])
