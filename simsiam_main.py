@@ -18,13 +18,8 @@ def main():
     from lib.inputs.image_list import find_image_list, read_image_list
     from lib.patches.preparation import prepare_store, store_folder
     from lib.preflight import check_surroundings
-    from lib.runtime import (
-        choose_device,
-        heed_signals,
-        seed_everything,
-        start_ranks,
-        stop_ranks,
-    )
+    from lib.ranks import start_ranks, stop_ranks
+    from lib.runtime import choose_device, heed_signals, seed_everything
     from lib.training.experiment import check_folder, claimed
 
     experiment = ExperimentDir.of(options.exp_dir, options.dataset, options.exp_id)

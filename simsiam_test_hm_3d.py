@@ -21,7 +21,8 @@ def main(mode):
     from lib.inputs.tomo_io import inspect_mrc
     from lib.patches.preparation import prepare_store, store_folder
     from lib.preflight import check_surroundings
-    from lib.runtime import choose_device, seed_everything, start_ranks, stop_ranks
+    from lib.ranks import start_ranks, stop_ranks
+    from lib.runtime import choose_device, seed_everything
     from lib.training.inference import TrainedRun, embed
     from lib.training.noted_data import warn_of_voxels
 

@@ -151,7 +151,7 @@ def test_embedding_in_bf16_is_close_to_float32(stores, device):
 def test_too_little_memory_to_embed_is_told_in_words(stores, device, monkeypatch):
     from types import SimpleNamespace
 
-    from lib.runtime import ALONE
+    from lib.ranks import ALONE
 
     run = SimpleNamespace(model=None, normalisation_for=lambda _: {})
     monkeypatch.setattr("lib.training.inference.embed_store", full)

@@ -18,7 +18,7 @@ from lib.errors import ResourceError
 from lib.maps.patch_pictures import writing_patch_pictures
 from lib.patches.workers import worker_count
 from lib.preflight import check_surroundings, look_at_folder
-from lib.runtime import start_ranks
+from lib.ranks import start_ranks
 from tests.small_runs import folder_of, train_command
 from tests.test_locks import refusing
 

@@ -12,7 +12,7 @@ from lib.patches.options import PatchOptions
 from lib.patches.preparation import prepare_store, store_folder
 from lib.patches.scenes import load_scene
 from lib.patches.views import cut_views
-from lib.runtime import Ranks
+from lib.ranks import Ranks
 from tests.data_sets import small_options, write_blobs, write_data_set
 
 

@@ -10,7 +10,8 @@ from lib.artifacts import ExperimentDir
 from lib.errors import OptionError, ResourceError, TrainingError
 from lib.inputs.image_list import read_image_list
 from lib.patches.preparation import prepare_store
-from lib.runtime import Ranks, seed_everything, undisturbed
+from lib.ranks import Ranks
+from lib.runtime import seed_everything, undisturbed
 from lib.training.checkpoints import load_checkpoint
 from lib.training.feed import PairFeed
 from lib.training.losses import nt_xent_loss

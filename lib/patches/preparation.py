@@ -26,7 +26,8 @@ from lib.patches.sharing import share_out
 from lib.patches.store import PatchStore, find_shards, is_whole
 from lib.patches.views import cut_views
 from lib.patches.workers import cores, within_memory, worker_count
-from lib.runtime import ALONE, enough_memory
+from lib.ranks import ALONE
+from lib.runtime import enough_memory
 
 STORE_SCHEMA = 4
 CACHE_NAME = ".patches"
@@ -65,7 +66,7 @@ def prepare_store(rows, options, *, cache, workers=None, device="cpu", ranks=ALO
         Processes; by default as `lib.patches.workers.worker_count` says.
     device : str
         Where candidates are searched.
-    ranks : lib.runtime.Ranks
+    ranks : lib.ranks.Ranks
         Ranks that share the preparation.
 
     Returns

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from lib.runtime import ALONE, autocast
+from lib.ranks import ALONE
+from lib.runtime import autocast
 from lib.training.augment import centre_crop
 from lib.training.distributed import RankBatchNorm
 from lib.training.feed import ahead, host_source, patch_source

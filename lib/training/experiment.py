@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from lib.artifacts import remove_at_once, remove_partial_files
 from lib.artifacts.lock import locked
 from lib.errors import ArtifactError, user_files
-from lib.runtime import ALONE
+from lib.ranks import ALONE
 
 
 @contextmanager
@@ -18,7 +18,7 @@ def claimed(experiment, ranks=ALONE):
     Parameters
     ----------
     experiment : lib.artifacts.ExperimentDir
-    ranks : lib.runtime.Ranks
+    ranks : lib.ranks.Ranks
         The main one holds the lock for all.
 
     Raises

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from lib.errors import OptionError
-from lib.runtime import ALONE
+from lib.ranks import ALONE
 from lib.training.augment import augment, draw
 
 RESIDENT_SHARE = 0.3  # of the free GPU memory that patches may take
@@ -28,7 +28,7 @@ class PairFeed:
         Normalisation.
     seed : int
     device : torch.device
-    ranks : lib.runtime.Ranks
+    ranks : lib.ranks.Ranks
 
     Raises
     ------

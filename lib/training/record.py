@@ -48,7 +48,7 @@ class Record:
     experiment : lib.artifacts.ExperimentDir
     memory : dict
         What every checkpoint remembers of the run, with its ``seed``.
-    ranks : lib.runtime.Ranks
+    ranks : lib.ranks.Ranks
         Only the main one writes.
     """
 

@@ -6,7 +6,8 @@ import torch
 from tqdm import tqdm
 
 from lib.errors import ResourceError, TrainingError, warn
-from lib.runtime import ALONE, autocast, undisturbed
+from lib.ranks import ALONE
+from lib.runtime import autocast, undisturbed
 from lib.training.checkpoints import restore_weights
 from lib.training.distributed import shared_over_ranks, synchronise_batch_norm
 from lib.training.embedding import PlainViews, recalibrate
@@ -37,7 +38,7 @@ class Trainer:
     device : torch.device
     precision : {"fp32", "bf16"}
         Of the network; see `lib.runtime.choose_precision`.
-    ranks : lib.runtime.Ranks
+    ranks : lib.ranks.Ranks
     compiled : bool
         Compile the network.
     """
