@@ -96,7 +96,7 @@ bench: env
 	$(RUN) benchmarks/run.py $(BENCH)
 
 doctor: env
-	@$(RUN) -m lib.doctor
+	@$(RUN) -m lib.system.doctor
 
 lint: env
 	$(RUN) -m ruff check .

@@ -8,16 +8,16 @@ def main():
     """Read the picks, choose, drop repetitions, write."""
     options = coordinate_options()
 
-    from lib import coordinate_formats as formats
-    from lib import coordinates
-    from lib.coordinate_labels import select_labels
+    from lib.export import formats
+    from lib.export import picks as exported
+    from lib.export.labels import select_labels
 
-    files = coordinates.find_exports(options.input)
-    picks = coordinates.read_picks(files)
+    files = exported.find_exports(options.input)
+    picks = exported.read_picks(files)
     picks = select_labels(picks, labels=options.labels, exclude=options.exclude_labels)
     if len(picks) == 0:
-        raise coordinates.ArtifactError(f"{files[0]} holds no picks; export again")
-    single = coordinates.drop_repeated(picks)
+        raise exported.ArtifactError(f"{files[0]} holds no picks; export again")
+    single = exported.drop_repeated(picks)
 
     output = options.output
     if output.is_dir():
@@ -26,7 +26,7 @@ def main():
     kind = formats.choose_format(output, options.format)
     halved = is_halved(single.compressed, options.if_double, kind in formats.AS_READ)
     if kind in formats.AS_READ and options.if_double:
-        single = coordinates.double_z(single)
+        single = exported.double_z(single)
     written = formats.write_coordinates(
         output,
         single,

@@ -9,9 +9,9 @@ def main():
     options = session_options()
 
     from lib.artifacts import ExperimentDir
-    from lib.preflight import look_at_folder
     from lib.session.export import home_of
     from lib.session.launch import run_session
+    from lib.system.preflight import look_at_folder
 
     exports = ExperimentDir(home_of(options.input)).exports
     kept = look_at_folder(exports, "a copy of the experiment")

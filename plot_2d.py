@@ -15,10 +15,10 @@ def main():
 
     from lib.artifacts import EmbeddingTable, ExperimentDir
     from lib.maps.clustering import over_cluster
-    from lib.maps.colormap import plane_colors
-    from lib.maps.mapping import is_collapsed, unit_rows
-    from lib.maps.patch_pictures import grey_levels, writing_patch_pictures
-    from lib.preflight import check_surroundings
+    from lib.maps.layout import is_collapsed, unit_rows
+    from lib.pictures.colormap import plane_colors
+    from lib.pictures.patch_pictures import grey_levels, writing_patch_pictures
+    from lib.system.preflight import check_surroundings
 
     table = EmbeddingTable.load(options.input)
     if not len(table):
@@ -69,7 +69,7 @@ def health_alarm(table, collapsed):
 
 def choose_layout(options, n):
     """Return how to lay out `n` candidates, and say what it will cost."""
-    from lib.maps.mapping import Layout
+    from lib.maps.layout import Layout
 
     n_neighbors = max(2, min(options.num_neighbor, n - 1))
     if n_neighbors < options.num_neighbor:
@@ -84,7 +84,7 @@ def choose_layout(options, n):
 
 def lay_out_twice(vectors, labels, layout):
     """Return the places in the plain map, and in the one supervised by labels."""
-    from lib.maps.mapping import lay_out, nearest_neighbors
+    from lib.maps.layout import lay_out, nearest_neighbors
 
     neighbors = None
     if layout.mode == "umap":
@@ -97,7 +97,7 @@ def lay_out_twice(vectors, labels, layout):
 
 def write_caption(table, options, layout, alarm):
     """Return the caption: the run, N, and how the map was made."""
-    from lib.maps.page import Caption
+    from lib.pictures.map_canvas import Caption
 
     folder = options.input.resolve().parent
     run = table.provenance.get("exp_id", folder.name)
@@ -117,8 +117,8 @@ def write_caption(table, options, layout, alarm):
 
 def draw(experiment, options, vectors, labels, grey, places, labelled, caption):
     """Draw both maps."""
-    from lib.maps.colormap import plane_colors
-    from lib.maps.figures import draw_label_map, draw_map
+    from lib.pictures.colormap import plane_colors
+    from lib.pictures.figures import draw_label_map, draw_map
 
     draw_map(
         experiment.map_picture,

@@ -14,13 +14,13 @@ def main():
     """Prepare the patches, then train; or stop after the candidates (--dry_run)."""
     options = train_options()
     from lib.artifacts import ExperimentDir
+    from lib.artifacts.experiment import check_folder, claimed
     from lib.inputs.axis_order import check_orders
     from lib.inputs.image_list import find_image_list, read_image_list
     from lib.patches.preparation import prepare_store, store_folder
-    from lib.preflight import check_surroundings
-    from lib.ranks import start_ranks, stop_ranks
-    from lib.runtime import choose_device, heed_signals, seed_everything
-    from lib.training.experiment import check_folder, claimed
+    from lib.system.preflight import check_surroundings
+    from lib.system.ranks import start_ranks, stop_ranks
+    from lib.system.runtime import choose_device, heed_signals, seed_everything
 
     experiment = ExperimentDir.of(options.exp_dir, options.dataset, options.exp_id)
     if not (options.resume or options.dry_run or options.check_geometry):
@@ -137,8 +137,8 @@ def show_candidates(store, rows, experiment, ranks):
     """Say how many candidates there are, and draw them over their tomograms."""
     if not ranks.is_main:
         return
-    from lib.inputs.tomo_io import open_tomogram
-    from lib.patches.candidate_picture import draw_candidates
+    from lib.inputs.tomogram import open_tomogram
+    from lib.pictures.candidate_picture import draw_candidates
 
     left_out = sum(shard.facts["left_out"] for shard in store.shards)
     print(
@@ -179,7 +179,7 @@ def tell_masked(store):
 
 def make_trainer(store, run, recipe, content, experiment, options, device, ranks):
     """Return what trains the network, new or as the checkpoint `content` left it."""
-    from lib.runtime import choose_precision
+    from lib.system.runtime import choose_precision
     from lib.training.noted_data import check_same_data, data_of
     from lib.training.schedule import Schedule
     from lib.training.trainer import Trainer
@@ -266,7 +266,7 @@ def new_model(run, recipe, options, store, ranks):
 
 def start_folder(experiment, trainer, options, ranks):
     """Make room for the run, now that it can start, and note what it is."""
-    from lib.training.experiment import clear_folder
+    from lib.artifacts.experiment import clear_folder
     from lib.training.logger import note_resumption, write_options
 
     if not ranks.is_main:

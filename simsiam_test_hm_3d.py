@@ -18,11 +18,11 @@ def main(mode):
     from lib.geometry.contrast_check import check_contrast
     from lib.inputs.axis_order import check_orders
     from lib.inputs.image_list import find_image_list, read_image_list
-    from lib.inputs.tomo_io import inspect_mrc
+    from lib.inputs.tomogram import inspect_mrc
     from lib.patches.preparation import prepare_store, store_folder
-    from lib.preflight import check_surroundings
-    from lib.ranks import start_ranks, stop_ranks
-    from lib.runtime import choose_device, seed_everything
+    from lib.system.preflight import check_surroundings
+    from lib.system.ranks import start_ranks, stop_ranks
+    from lib.system.runtime import choose_device, seed_everything
     from lib.training.inference import TrainedRun, embed
     from lib.training.noted_data import warn_of_voxels
 

@@ -14,9 +14,9 @@ def main():
 
     from lib.artifacts import EmbeddingTable, ExperimentDir
     from lib.inputs.noted_files import name_other_files
-    from lib.maps.painted_tomogram import check_painting
-    from lib.maps.painting_plan import check_disk, load_colors, plan_paintings
-    from lib.preflight import check_surroundings
+    from lib.overlay.painted_tomogram import check_painting
+    from lib.overlay.plan import check_disk, load_colors, plan_paintings
+    from lib.system.preflight import check_surroundings
 
     table = EmbeddingTable.load(options.input)
     colors = load_colors(options.color, table, options.input)
@@ -60,9 +60,9 @@ def listed_tomograms(image_txt):
 
 def paint(painting, table, colors, experiment, options):
     """Paint one tomogram: both volumes, then the blended picture of slices."""
-    from lib.maps.blend_picture import draw_blend
-    from lib.maps.heatmap import Discs, paint_tomogram
-    from lib.maps.painted_tomogram import open_painting
+    from lib.overlay.heatmap import Discs, paint_tomogram
+    from lib.overlay.painted_tomogram import open_painting
+    from lib.pictures.overlay_picture import draw_blend
 
     volume, paired = open_painting(painting, table)
     positions = table.coords[painting.rows]

@@ -24,10 +24,10 @@ from benchmarks.disturb import TOLD, disturb
 from benchmarks.quality_labels import REACH, read_truth
 from benchmarks.quality_metrics import match, recall_by_class
 from benchmarks.quality_tables import machine
+from lib.candidates.dog import find_candidates
+from lib.candidates.masking import find_masked
 from lib.errors import OptionError, run_script
-from lib.inputs.tomo_io import read_tomogram
-from lib.patches.candidates import find_candidates
-from lib.patches.masking import find_masked
+from lib.inputs.tomogram import read_tomogram
 from lib.patches.preprocess import preprocess_tomogram
 
 WITHIN = 6.0  # of a particle's centre is found well [voxels]

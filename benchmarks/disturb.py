@@ -5,7 +5,7 @@ from scipy.spatial import cKDTree
 
 from benchmarks.simulate import GOLD_RADIUS, VOXEL_SIZE
 from lib.errors import InputError, OptionError
-from lib.inputs.tomo_io import read_tomogram
+from lib.inputs.tomogram import read_tomogram
 
 NORMAL = np.array([1.0, 0.3, 0.2])  # (x, y, z) of the plane behind which all is fill
 SHARE = 0.4  # of the volume that is fill
@@ -25,7 +25,7 @@ def disturb(path, fault, order):
     fault : str
         See `TOLD`.
     order : str
-        Of the file, see `lib.inputs.tomo_io`.
+        Of the file, see `lib.inputs.tomogram`.
 
     Returns
     -------

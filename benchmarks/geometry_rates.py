@@ -27,7 +27,7 @@ from lib.geometry.contrast_check import (
     describe_odd_contrast,
     describe_wrong_contrast,
 )
-from lib.geometry.conventions import TURNS
+from lib.geometry.hypotheses import TURNS
 from lib.inputs.image_list import ImageRow
 from sample_data import simulation
 from sample_data.make_synthetic import make_tomogram, tilt_angles

@@ -52,7 +52,7 @@ def new_model(mode, device):
 def new_trainer(store, folder, *, device, epochs, batch_size, compiled=False):
     """Return a trainer with the defaults of the command line."""
     from lib.artifacts import ExperimentDir
-    from lib.runtime import choose_precision
+    from lib.system.runtime import choose_precision
     from lib.training.schedule import Schedule
     from lib.training.trainer import Trainer
 
@@ -85,7 +85,7 @@ class BareStep:
     def __init__(self, model, mode, count, device, *, precision="auto", box=BOX):
         import torch
 
-        from lib.runtime import choose_precision
+        from lib.system.runtime import choose_precision
 
         self.model, self.device = model.train(), device
         self.precision = choose_precision(precision, device)
@@ -97,7 +97,7 @@ class BareStep:
 
     def __call__(self, network=None):
         """Make a step, by the model or what wraps it."""
-        from lib.runtime import autocast
+        from lib.system.runtime import autocast
         from lib.training.losses import training_loss
 
         with autocast(self.device, self.precision):
@@ -129,7 +129,7 @@ def fitting_batch(wanted, mode, device, box=BOX):
 
 def precision_name(device):
     """Return what ``--precision auto`` means on a device."""
-    from lib.runtime import choose_precision
+    from lib.system.runtime import choose_precision
 
     return {"bf16": "bf16", "fp32": "float32"}[choose_precision("auto", device)]
 

@@ -68,7 +68,7 @@ def _trained(mode, image_list, folder, form, device):
     from lib.inputs.image_list import read_image_list
     from lib.patches.options import PatchOptions
     from lib.patches.preparation import prepare_store
-    from lib.ranks import ALONE
+    from lib.system.ranks import ALONE
     from lib.training.embedding import embed_store
     from lib.training.inference import TrainedRun, embed
     from lib.training.models import build_model

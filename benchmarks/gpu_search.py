@@ -25,7 +25,7 @@ def candidates(device, smoke):
 
 
 def _searched(volume, sigmas, more, where, device, repeats):
-    from lib.patches.candidates import find_candidates
+    from lib.candidates.dog import find_candidates
 
     def search(where=where):
         return find_candidates(volume, sigmas, box=BOX, device=where, **more)
@@ -60,7 +60,7 @@ def _searched(volume, sigmas, more, where, device, repeats):
 
 def noise_volume(shape):
     """Return smooth noise as uint8, (Z, Y, X)."""
-    from lib.patches.filtering import gaussian_volume
+    from lib.candidates.filtering import gaussian_volume
 
     noise = np.random.default_rng(0).standard_normal(shape, np.float32)
     noise = gaussian_volume(noise, 0.8)
@@ -80,7 +80,7 @@ def fitting_shape(device):
 def _gaussians(volume, sigmas, where):
     import torch
 
-    from lib.patches.filtering import gaussian_volume_torch
+    from lib.candidates.filtering import gaussian_volume_torch
 
     def filters():
         data = torch.from_numpy(volume).to(where).float()

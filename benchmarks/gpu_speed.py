@@ -83,7 +83,7 @@ def embed(device, smoke):
 
 def loader(device, smoke):
     """Yield batches without a network, against the copy alone and the network."""
-    from lib.training.feed import host_source, resident_source
+    from lib.training.loader import host_source, resident_source
 
     mode, box = MODES[0], 8 if smoke else BOX
     batch_size = fitting_batch(8 if smoke else 256, mode, device, box)

@@ -103,7 +103,7 @@ def run_here(name, device, smoke, result):
     stand_ins.install()
     import torch
 
-    from lib.runtime import choose_device
+    from lib.system.runtime import choose_device
 
     device = choose_device("0" if device == "cuda" else "-1")
     stage = getattr(importlib.import_module(PLACES.get(name, SPEED)), name)

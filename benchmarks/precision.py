@@ -49,7 +49,7 @@ def measure(pairs, repeats):
     """Print a row for the training step and one for the embedding."""
     import torch
 
-    from lib.runtime import autocast
+    from lib.system.runtime import autocast
     from lib.training.losses import training_loss
     from lib.training.models import build_model
 

@@ -107,7 +107,7 @@ def run_seed(kind, folder, image_list, mode, seed, options, results):
     """Measure every source of features of one set, mode and seed."""
     from benchmarks.quality_labels import Evaluation
     from benchmarks.quality_networks import trained_features
-    from lib.runtime import choose_device
+    from lib.system.runtime import choose_device
 
     device = choose_device(options.gpus)
     key = {"set": kind, "mode": mode, "seed": seed, "dog": options.dog}

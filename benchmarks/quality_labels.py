@@ -7,8 +7,8 @@ import numpy as np
 
 from benchmarks import quality_metrics as metrics
 from benchmarks.quality_networks import views_of
+from lib.candidates.dog import margins
 from lib.maps.clustering import over_cluster
-from lib.patches.candidates import margins
 
 CROWDER = "crowder"  # a particle without a class of its own
 REACH = 10.0  # of a particle: candidates within belong to it [voxels]

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from lib.runtime import autocast, choose_precision
-from lib.training.augment import Augmentation, augment, draw
+from lib.system.runtime import autocast, choose_precision
 from lib.training.embedding import recalibrate
 from lib.training.inference import TrainedRun
 from lib.training.models import build_model
+from lib.training.transforms import Augmentation, augment, draw
 
 BATCH = 256  # of inference
 CEILING_BATCH = 64  # a labelled set is small: more, smaller steps

@@ -54,7 +54,7 @@ def machine(device):
     """Say on what this ran."""
     import torch
 
-    from lib.machine import usable_cores
+    from lib.system.machine import usable_cores
 
     cores = f"{usable_cores()} cores {platform.machine()}"
     if device == "cuda":

@@ -16,8 +16,8 @@ def candidates(device, small):
     """All of candidate search against its own Gaussian filters."""
     from scipy.ndimage import gaussian_filter
 
-    from lib.patches.candidates import find_candidates
-    from lib.patches.filtering import gaussian_volume, gaussian_volume_torch
+    from lib.candidates.dog import find_candidates
+    from lib.candidates.filtering import gaussian_volume, gaussian_volume_torch
 
     shape = (64, 128, 128) if small else (256, 512, 512)
     rng = np.random.default_rng(0)
@@ -138,7 +138,7 @@ def bare_step(model, trainer):
     """Return a training step of the network alone, and views already in place."""
     import torch
 
-    from lib.runtime import autocast
+    from lib.system.runtime import autocast
     from lib.training.losses import training_loss
 
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
@@ -192,9 +192,9 @@ def embed(device, small):
 
 def plots(_device, small):
     """plot_2d.py against its own clustering and UMAP."""
-    import lib.maps.figures  # noqa: F401 - matplotlib's import is no cost of the plots
+    import lib.pictures.figures  # noqa: F401 - matplotlib's import is no cost of the plots
     from lib.maps.clustering import over_cluster
-    from lib.maps.mapping import Layout, lay_out, nearest_neighbors, unit_rows
+    from lib.maps.layout import Layout, lay_out, nearest_neighbors, unit_rows
 
     count = 1000 if small else 20_000
     with tempfile.TemporaryDirectory() as folder:
@@ -220,7 +220,7 @@ def plots(_device, small):
 
 def paint(_device, small):
     """Painting a tomogram against reading it and writing the arrays."""
-    from lib.maps.heatmap import Discs, paint_tomogram
+    from lib.overlay.heatmap import Discs, paint_tomogram
 
     shape = (32, 128, 128) if small else (256, 512, 512)
     rng = np.random.default_rng(0)
@@ -375,7 +375,7 @@ def small_trainer(device, count):
     from lib.artifacts import ExperimentDir
     from lib.patches.options import PatchOptions
     from lib.patches.store import PatchStore, Shard
-    from lib.runtime import choose_precision
+    from lib.system.runtime import choose_precision
     from lib.training.models import build_model
     from lib.training.recipes import CONTRASTIVE
     from lib.training.schedule import Schedule

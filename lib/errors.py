@@ -18,7 +18,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from lib.streams import make_streams_safe
+from lib.system.streams import make_streams_safe
 
 EXIT_REFUSED = 2
 

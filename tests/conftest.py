@@ -6,7 +6,7 @@ import pytest
 
 from lib.inputs.image_list import read_image_list
 from lib.patches.preparation import prepare_store
-from lib.runtime import choose_device
+from lib.system.runtime import choose_device
 from tests.data_sets import small_options, write_data_set
 
 # More threads only wait for each other over arrays as small as these, here and in

@@ -13,8 +13,8 @@ import torch.distributed as dist  # noqa: E402 - after the stand-ins
 
 from benchmarks.gpu_floors import ARCH, new_model, noise_store, recipe  # noqa: E402 - after the stand-ins
 from lib.artifacts import ExperimentDir  # noqa: E402 - after the stand-ins
-from lib.ranks import ALONE, start_ranks, stop_ranks  # noqa: E402 - after the stand-ins
-from lib.runtime import choose_device  # noqa: E402 - after the stand-ins
+from lib.system.ranks import ALONE, start_ranks, stop_ranks  # noqa: E402 - after the stand-ins
+from lib.system.runtime import choose_device  # noqa: E402 - after the stand-ins
 from lib.training.distributed import (  # noqa: E402 - after the stand-ins
     shared_over_ranks,
     synchronise_batch_norm,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lib.errors import InputError
-from lib.inputs.tomo_io import ORDERS, read_tomogram
+from lib.inputs.tomogram import ORDERS, read_tomogram
 
 SHAPE = (4, 5, 6)  # (Z, Y, X) of the volumes here
 

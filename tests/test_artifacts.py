@@ -33,7 +33,7 @@ from lib.artifacts import (
     whole_folder,
     write_row_record,
 )
-from lib.artifacts.writing import partial_prefix
+from lib.artifacts.files import partial_prefix
 from lib.errors import ArtifactError
 
 PROVENANCE = {"exp_id": "t", "tomograms": {"tomo1": {"shape": [9, 8, 7]}}}

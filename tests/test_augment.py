@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib.training.augment import Augmentation, augment, centre_crop, draw
+from lib.training.transforms import Augmentation, augment, centre_crop, draw
 
 BOX, CONTEXT = 16, 4
 MEAN, STD = torch.zeros(1), torch.ones(1)

@@ -5,7 +5,7 @@ from mrc_files import make_volume, write_mrc
 from lib.errors import InputError
 from lib.inputs.axis_order import check_orders, is_mirrored, require_likely
 from lib.inputs.image_list import ImageRow
-from lib.inputs.tomo_io import ORDERS, MrcInfo, resolve_order, z_sign
+from lib.inputs.tomogram import ORDERS, MrcInfo, resolve_order, z_sign
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ import interactive_to_training_coords
 from lib.artifacts import InteractiveTable
 from lib.errors import OptionError
 from lib.inputs.image_list import ImageRow
-from lib.inputs.tomo_io import ORDERS
+from lib.inputs.tomogram import ORDERS
 from lib.patches.options import PatchOptions
 from lib.patches.preparation import prepare_store
 

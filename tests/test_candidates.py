@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, maximum_filter
 
+from lib.candidates.dog import find_candidates, margins, widest_diameter
+from lib.candidates.filtering import gaussian_volume, gaussian_volume_torch
+from lib.candidates.suppression import suppress
 from lib.errors import InputError
-from lib.patches.candidates import find_candidates, margins, widest_diameter
-from lib.patches.filtering import gaussian_volume, gaussian_volume_torch
-from lib.patches.suppression import suppress
 
 SMALL = {"box": 8, "boundary": 6}
 

@@ -3,7 +3,7 @@ import pytest
 
 from lib.errors import OptionError
 from lib.maps.clustering import over_cluster
-from lib.maps.mapping import unit_rows
+from lib.maps.layout import unit_rows
 from tests.plot_tables import make_table
 
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from lib.maps.colormap import plane_colors
+from lib.pictures.colormap import plane_colors
 
 STEPS = np.linspace(0, 1, 21)
 GRID = np.stack(np.meshgrid(STEPS, STEPS), axis=-1)

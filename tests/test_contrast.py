@@ -9,7 +9,7 @@ from lib.geometry.check import AGREES, check_geometry
 from lib.geometry.contrast import measure_contrast
 from lib.geometry.contrast_check import check_contrast
 from lib.inputs.image_list import ImageRow
-from lib.inputs.tomo_io import read_tomogram
+from lib.inputs.tomogram import read_tomogram
 from sample_data.make_synthetic import make_tomogram
 from sample_data.simulation import write_tomogram
 from tests.test_geometry_check import FILES

@@ -6,9 +6,9 @@ import starfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lib.coordinate_formats import write_coordinates
-from lib.coordinates import Picks
 from lib.errors import OptionError
+from lib.export.formats import write_coordinates
+from lib.export.picks import Picks
 
 QUOTED = [
     "my tomo",

@@ -13,10 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lib.artifacts import ArtifactError
-from lib.coordinate_formats import choose_format, parse_size, write_coordinates
-from lib.coordinate_labels import as_ranges, parse_labels, select_labels
-from lib.coordinates import Picks, double_z, drop_repeated, find_exports, read_picks
 from lib.errors import OptionError
+from lib.export.formats import choose_format, parse_size, write_coordinates
+from lib.export.labels import as_ranges, parse_labels, select_labels
+from lib.export.picks import Picks, double_z, drop_repeated, find_exports, read_picks
 from lib.session.export import write_export
 from tests.data_sets import small_options
 from tests.session_runs import PROJECT, make_table

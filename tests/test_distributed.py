@@ -161,7 +161,7 @@ import os, sys, time
 from datetime import timedelta
 import torch
 import torch.distributed as dist
-from lib.ranks import start_ranks, stop_ranks
+from lib.system.ranks import start_ranks, stop_ranks
 
 ranks = start_ranks(timedelta(seconds=2) if "short" in sys.argv else None)
 if "defaults" in sys.argv:

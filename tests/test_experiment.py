@@ -6,14 +6,14 @@ import sys
 import pytest
 
 from lib.artifacts import ExperimentDir
+from lib.artifacts.experiment import check_folder, claimed, clear_folder
 from lib.errors import ArtifactError, ResourceError
-from lib.training.experiment import check_folder, claimed, clear_folder
 from tests.scripts import PROJECT
 
 HOLD = """
 import sys, time
 from lib.artifacts import ExperimentDir
-from lib.training.experiment import claimed
+from lib.artifacts.experiment import claimed
 with claimed(ExperimentDir(__import__("pathlib").Path(sys.argv[1]))):
     print("held", flush=True)
     time.sleep(60)

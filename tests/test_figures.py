@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib.maps.colormap import plane_colors
-from lib.maps.figures import draw_label_map, draw_map
-from lib.maps.mapping import unit_rows
-from lib.maps.page import DPI, MAP_EDGE, MARGIN, Caption
-from lib.maps.patch_pictures import grey_levels
+from lib.maps.layout import unit_rows
+from lib.pictures.colormap import plane_colors
+from lib.pictures.figures import draw_label_map, draw_map
+from lib.pictures.map_canvas import DPI, MAP_EDGE, MARGIN, Caption
+from lib.pictures.patch_pictures import grey_levels
 from tests.plot_tables import make_table
 
 CAPTION = Caption("test_sample  ·  simsiam3d", "60 candidates", "")
@@ -71,7 +71,7 @@ def test_thumbnails_do_not_cover_each_other(tmp_path, monkeypatch):
         covered.append(spot.any())
         spot[:] = 255
 
-    monkeypatch.setattr("lib.maps.figures.Sheet.paste", paste)
+    monkeypatch.setattr("lib.pictures.figures.Sheet.paste", paste)
     shown, _, _ = draw(tmp_path / "map.png", rows=2000)
     assert len(covered) == shown > 200
     assert not any(covered)

@@ -13,11 +13,11 @@ from lib.geometry.check import (
     check_geometry,
     examine,
 )
-from lib.geometry.conventions import Convention, possible_conventions
+from lib.geometry.hypotheses import Convention, possible_conventions
 from lib.geometry.reprojection import correlate
 from lib.geometry.tilt_sample import TiltSample
 from lib.inputs.image_list import ImageRow
-from lib.inputs.tomo_io import read_tilt_series, read_tomogram
+from lib.inputs.tomogram import read_tilt_series, read_tomogram
 from sample_data.make_synthetic import make_tomogram
 from sample_data.simulation import write_tomogram
 from tests.scripts import PROJECT, call

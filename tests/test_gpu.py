@@ -13,19 +13,19 @@ import pytest
 import torch
 from gpu_ranks import ARCH, full
 
+from lib.candidates.dog import find_candidates
 from lib.errors import ResourceError
 from lib.patches import preparation
-from lib.patches.candidates import find_candidates
-from lib.runtime import seed_everything
-from lib.training import feed
-from lib.training.augment import augment, draw
+from lib.system.runtime import seed_everything
+from lib.training import loader as feed
 from lib.training.embedding import PlainViews, embed_store, recalibrate
-from lib.training.feed import PairFeed, host_source, patch_source, resident_source
 from lib.training.inference import embed
+from lib.training.loader import PairFeed, host_source, patch_source, resident_source
 from lib.training.losses import nt_xent_loss, simsiam_loss
+from lib.training.metrics import Monitor
 from lib.training.models import build_model
-from lib.training.monitor import Monitor
 from lib.training.recipes import CONTRASTIVE, RECIPES
+from lib.training.transforms import augment, draw
 from tests.conftest import TEST_DEVICE
 from tests.data_sets import small_options
 
@@ -151,7 +151,7 @@ def test_embedding_in_bf16_is_close_to_float32(stores, device):
 def test_too_little_memory_to_embed_is_told_in_words(stores, device, monkeypatch):
     from types import SimpleNamespace
 
-    from lib.ranks import ALONE
+    from lib.system.ranks import ALONE
 
     run = SimpleNamespace(model=None, normalisation_for=lambda _: {})
     monkeypatch.setattr("lib.training.inference.embed_store", full)

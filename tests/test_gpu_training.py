@@ -13,7 +13,7 @@ from gpu_ranks import full
 
 from lib.artifacts import ExperimentDir
 from lib.errors import ResourceError
-from lib.runtime import choose_precision, seed_everything
+from lib.system.runtime import choose_precision, seed_everything
 from lib.training.checkpoints import load_checkpoint
 from lib.training.models import build_model
 from lib.training.recipes import find_recipe

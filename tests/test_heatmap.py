@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lib.maps.heatmap import Discs, grey_range, grey_slab, paint_slab, paint_tomogram
+from lib.overlay.heatmap import Discs, grey_range, grey_slab, paint_slab, paint_tomogram
 
 SIZE = (14, 40, 50)  # (Z, Y, X)
 
@@ -118,7 +118,7 @@ def paint(tmp_path, volume, positions, colors, **options):
 
 @pytest.mark.parametrize("slab_voxels", [1, 5 * 40 * 50, 2**23])
 def test_slabs_leave_no_seams(tmp_path, monkeypatch, slab_voxels):
-    monkeypatch.setattr("lib.maps.heatmap.SLAB_VOXELS", slab_voxels)
+    monkeypatch.setattr("lib.overlay.heatmap.SLAB_VOXELS", slab_voxels)
     volume = np.random.default_rng(0).normal(size=SIZE).astype(np.float32)
     positions, colors = candidates(80)
     grey, color = paint(tmp_path, volume, positions, colors)
@@ -131,7 +131,7 @@ def test_slabs_leave_no_seams(tmp_path, monkeypatch, slab_voxels):
 
 @pytest.mark.parametrize("depth", [14, 15])
 def test_paired_slices_are_painted_twice(tmp_path, monkeypatch, depth):
-    monkeypatch.setattr("lib.maps.heatmap.SLAB_VOXELS", 4 * 40 * 50)
+    monkeypatch.setattr("lib.overlay.heatmap.SLAB_VOXELS", 4 * 40 * 50)
     volume = np.random.default_rng(0).normal(size=(depth, 40, 50)).astype(np.float32)
     positions, colors = candidates(30, size=((depth + 1) // 2, 40, 50))
     _, color = paint(tmp_path, volume, positions, colors, paired=True)

@@ -8,7 +8,7 @@ import torch
 
 from lib.artifacts import EmbeddingTable
 from lib.errors import ArtifactError, OptionError
-from lib.ranks import ALONE
+from lib.system.ranks import ALONE
 from lib.training.checkpoints import load_checkpoint, save_checkpoint
 from lib.training.embedding import PlainViews, encode, recalibrate
 from lib.training.inference import TrainedRun, embed

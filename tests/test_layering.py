@@ -26,11 +26,11 @@ SCRIPTS = (
 )
 PLOTTING = (
     "lib.maps.clustering",
-    "lib.maps.mapping",
-    "lib.maps.figures",
-    "lib.maps.patch_pictures",
-    "lib.maps.heatmap",
-    "lib.coordinates",
+    "lib.maps.layout",
+    "lib.pictures.figures",
+    "lib.pictures.patch_pictures",
+    "lib.overlay.heatmap",
+    "lib.export.picks",
 )
 HEAVY = {"torch", "torchvision", "numpy", "scipy", "sklearn", "umap", "numba"}
 HEAVY |= {"pandas", "pyarrow", "matplotlib", "phoenix", "mrcfile", "PIL"}

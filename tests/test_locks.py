@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from lib.artifacts import ExperimentDir, lock, whole_file, whole_folder
+from lib.artifacts import ExperimentDir, locks, whole_file, whole_folder
+from lib.artifacts.experiment import claimed
 from lib.artifacts.owners import owner_of_this
 from lib.errors import ResourceError
-from lib.training.experiment import claimed
 
 
 def refusing(number):
@@ -70,12 +70,12 @@ def test_without_flock_another_machine_is_believed_while_it_gives_signs(
     monkeypatch, tmp_path
 ):
     monkeypatch.setattr(fcntl, "flock", refusing(errno.ENOSYS))
-    held = held_by(tmp_path, 7, "node7", age=lock.STALE_SECONDS / 2)
+    held = held_by(tmp_path, 7, "node7", age=locks.STALE_SECONDS / 2)
     experiment = ExperimentDir(tmp_path)
     with pytest.raises(ResourceError, match=f"node7.*remove {held}"):
         claimed(experiment).__enter__()
     assert held.exists()
-    held_by(tmp_path, 7, "node7", age=lock.STALE_SECONDS * 2)
+    held_by(tmp_path, 7, "node7", age=locks.STALE_SECONDS * 2)
     with claimed(experiment):
         assert str(os.getpid()) in held.read_text()
     assert not held.exists()
@@ -83,7 +83,7 @@ def test_without_flock_another_machine_is_believed_while_it_gives_signs(
 
 def test_holder_gives_signs_of_life(monkeypatch, tmp_path):
     monkeypatch.setattr(fcntl, "flock", refusing(errno.ENOSYS))
-    monkeypatch.setattr(lock, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(locks, "BEAT_SECONDS", 0.01)
     with claimed(ExperimentDir(tmp_path)):
         held = tmp_path / ".lock.held"
         os.utime(held, (0, 0))
@@ -95,7 +95,7 @@ def test_holder_gives_signs_of_life(monkeypatch, tmp_path):
 
 def test_lock_of_a_successor_is_not_taken_away(tmp_path):
     held = held_by(tmp_path, 7, "node7")
-    assert not lock._take_away(held, "what another one read before")
+    assert not locks._take_away(held, "what another one read before")
     assert "node7" in held.read_text()
 
 

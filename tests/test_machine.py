@@ -8,11 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from lib import machine
 from lib.inputs.image_list import read_image_list
-from lib.machine import available_memory, usable_cores, usable_threads
 from lib.patches.preparation import prepare_store
 from lib.patches.workers import worker_count
+from lib.system import machine
+from lib.system.machine import available_memory, usable_cores, usable_threads
 from tests.data_sets import small_options
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -204,7 +204,7 @@ def test_large_node_is_used(write_groups, monkeypatch):
     monkeypatch.setattr(
         "lib.patches.workers.available_memory", lambda: available_memory(root)
     )
-    need = 3 * 4 * 1000 * 1000 * 500  # as lib.patches.cost reckons it
+    need = 3 * 4 * 1000 * 1000 * 500  # as lib.patches.resources reckons it
     assert worker_count(None, tomograms=200, need=need) > 30
     # A job of 32 GB on the same node has room for few.
     write = root / "sys" / "fs" / "cgroup" / OUTER / "memory.max"

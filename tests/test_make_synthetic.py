@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from lib.inputs.image_list import read_image_list
-from lib.inputs.tomo_io import read_tilt_series, read_tomogram
+from lib.inputs.tomogram import read_tilt_series, read_tomogram
 from sample_data import simulation
 from sample_data.make_synthetic import SHAPES, make_tomogram
 from tests.scripts import PROJECT, call

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lib.maps.mapping import Layout, is_collapsed, lay_out, nearest_neighbors, unit_rows
+from lib.maps.layout import Layout, is_collapsed, lay_out, nearest_neighbors, unit_rows
 from tests.plot_tables import make_table
 
 

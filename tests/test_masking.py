@@ -7,13 +7,13 @@ from mrc_files import write_mrc
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
+from lib.candidates import masking
+from lib.candidates.dog import find_candidates
+from lib.candidates.masking import find_masked
 from lib.inputs.image_list import ImageRow
-from lib.patches import masking
-from lib.patches.candidates import find_candidates
-from lib.patches.masking import find_masked
 from lib.patches.preparation import prepare_store
 from lib.patches.preprocess import preprocess_tilt_images, preprocess_tomogram
-from lib.patches.scenes import load_scene
+from lib.patches.tomogram_data import load_scene
 from simsiam_main import tell_masked
 
 SHAPE = (40, 72, 120)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from lib.patches.matter import SETTLE, add_middles, eccentricity, settle
-from lib.patches.size_levels import BETWEEN_LEVELS, STRONGER, Level, merge
+from lib.candidates.density import SETTLE, add_middles, eccentricity, settle
+from lib.candidates.multiscale import BETWEEN_LEVELS, STRONGER, Level, merge
 
 SHAPE = (32, 32, 40)  # (Z, Y, X)
 INNER = (slice(4, 28), slice(4, 28), slice(4, 36))

@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lib.errors import ArtifactError, OptionError, ResourceError
-from lib.training import vision
+from lib.training import blocks as vision
 from lib.training.losses import negative_cosine, simsiam_loss
 from lib.training.models import (
     build_model,

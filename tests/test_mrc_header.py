@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from lib.errors import InputError, warn_once
-from lib.inputs.tomo_io import inspect_mrc, open_tomogram, read_tomogram
+from lib.inputs.tomogram import inspect_mrc, open_tomogram, read_tomogram
 from tests.mrc_files import as_big_endian, int32, make_volume, refusal, write_mrc
 
 

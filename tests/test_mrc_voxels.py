@@ -5,7 +5,7 @@ import pytest
 
 from lib.errors import InputError
 from lib.inputs.mrc_voxels import map_voxels, read_sections
-from lib.inputs.tomo_io import inspect_mrc
+from lib.inputs.tomogram import inspect_mrc
 from tests.mrc_files import make_volume, refusal, write_mrc
 
 

@@ -4,8 +4,8 @@ import pytest
 
 from lib.artifacts import ExperimentDir, row_record, write_row_record
 from lib.errors import ArtifactError, InputError, OptionError, ResourceError
-from lib.maps.painted_tomogram import open_painting
-from lib.maps.painting_plan import check_disk, load_colors, plan_paintings
+from lib.overlay.painted_tomogram import open_painting
+from lib.overlay.plan import check_disk, load_colors, plan_paintings
 from tests.plot_tables import SIZE, make_table, write_shown_tomogram
 
 
@@ -150,7 +150,7 @@ def test_disk_is_counted_before_anything_is_written(folder, monkeypatch):
     class Usage:
         free = size - 1
 
-    monkeypatch.setattr("lib.maps.painting_plan.shutil.disk_usage", lambda _: Usage)
+    monkeypatch.setattr("lib.overlay.plan.shutil.disk_usage", lambda _: Usage)
     with pytest.raises(ResourceError, match="make room"):
         check_disk(paintings, experiment)
     experiment.grey_volume("tomo1").write_bytes(bytes(1000))

@@ -10,7 +10,7 @@ from PIL import Image
 
 from lib.artifacts import check_row_record, row_record
 from lib.errors import ArtifactError
-from lib.maps.patch_pictures import encode_png, grey_levels, writing_patch_pictures
+from lib.pictures.patch_pictures import encode_png, grey_levels, writing_patch_pictures
 
 PROJECT = Path(__file__).resolve().parents[1]
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from lib.artifacts import EmbeddingTable, InteractiveTable
 from lib.inputs.noted_files import note_file
-from lib.maps.patch_pictures import grey_levels
+from lib.pictures.patch_pictures import grey_levels
 from tests.mrc_files import write_mrc
 from tests.plot_tables import SIZE, make_table, write_shown_tomogram
 from tests.scripts import call

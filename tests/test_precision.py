@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lib.runtime import autocast, choose_precision
+from lib.system.runtime import autocast, choose_precision
 
 CPU = torch.device("cpu")
 

@@ -13,12 +13,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lib import caches, launched, machine
 from lib.errors import ResourceError
-from lib.maps.patch_pictures import writing_patch_pictures
 from lib.patches.workers import worker_count
-from lib.preflight import check_surroundings, look_at_folder
-from lib.ranks import start_ranks
+from lib.pictures.patch_pictures import writing_patch_pictures
+from lib.system import caches, launched, machine
+from lib.system.preflight import check_surroundings, look_at_folder
+from lib.system.ranks import start_ranks
 from tests.small_runs import folder_of, train_command
 from tests.test_locks import refusing
 
@@ -87,7 +87,7 @@ def test_fault_of_a_disk_is_told_with_what_to_do(monkeypatch, tmp_path, break_it
 def test_all_that_is_wrong_is_told_at_once(monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
-    monkeypatch.setattr("lib.preflight.available_memory", lambda: 1000)
+    monkeypatch.setattr("lib.system.preflight.available_memory", lambda: 1000)
     folders = {tmp_path / "file" / "run": "--exp_dir", tmp_path / "gone": "--path"}
     with pytest.raises(ResourceError) as refusal:
         check_surroundings(folders)
@@ -113,7 +113,7 @@ def test_disk_without_locks_is_said_to_be_one(monkeypatch, tmp_path):
 
 OPEN_FILES = """
 import resource, sys, pathlib, numpy
-from lib.preflight import look_at_process
+from lib.system.preflight import look_at_process
 from lib.patches.mapped import map_bytes
 resource.setrlimit(resource.RLIMIT_NOFILE, (48, 96))
 first = look_at_process()[0]
@@ -247,14 +247,14 @@ def test_home_that_nobody_knows_is_not_made_in_the_current_folder(tmp_path):
 
 @pytest.mark.parametrize("backend", ["module://matplotlib_inline.backend_inline", "qt"])
 def test_backend_of_a_notebook_does_not_matter(backend):
-    done = python("import lib.canvas", MPLBACKEND=backend)
+    done = python("import lib.pictures.canvas", MPLBACKEND=backend)
     assert done.returncode == 0, done.stderr
 
 
 def test_style_of_the_user_does_not_change_the_pictures(tmp_path):
     import matplotlib
 
-    from lib.patches.candidate_picture import draw_candidates
+    from lib.pictures.candidate_picture import draw_candidates
 
     volume = np.random.default_rng(1).normal(size=(6, 20, 30)).astype(np.float32)
     about = {"name": "tomo", "box": 4, "diameter": 4, "sigmas": (3, 5)}
@@ -387,7 +387,7 @@ def test_shell_with_everything_odd_makes_the_same_patches(data_set, stores, tmp_
 def test_doctor_goes_on_where_torch_is_broken_and_tells_no_secret(tmp_path):
     (tmp_path / "torch.py").write_text("raise OSError('libcudart.so.12: not found')")
     done = python(
-        "import runpy; runpy.run_module('lib.doctor', run_name='__main__')",
+        "import runpy; runpy.run_module('lib.system.doctor', run_name='__main__')",
         PYTHONPATH=os.pathsep.join([str(tmp_path), str(PROJECT)]),
         AWS_SECRET_ACCESS_KEY="hush-hush",
         SLURM_JOB_ID="4711",

@@ -10,9 +10,9 @@ from lib.errors import InputError, OptionError, ResourceError, run_script
 from lib.inputs.image_list import read_image_list
 from lib.patches.options import PatchOptions
 from lib.patches.preparation import prepare_store, store_folder
-from lib.patches.scenes import load_scene
+from lib.patches.tomogram_data import load_scene
 from lib.patches.views import cut_views
-from lib.ranks import Ranks
+from lib.system.ranks import Ranks
 from tests.data_sets import small_options, write_blobs, write_data_set
 
 
@@ -125,8 +125,8 @@ def test_one_process_filters_on_all_cores(data_set, tmp_path, monkeypatch, worke
 
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     monkeypatch.setattr("lib.patches.preparation.cores", lambda: 6)
-    for module in ("filtering", "candidates"):
-        monkeypatch.setattr(f"lib.patches.{module}.ThreadPoolExecutor", note)
+    for module in ("filtering", "dog"):
+        monkeypatch.setattr(f"lib.candidates.{module}.ThreadPoolExecutor", note)
     options = small_options()
     prepare_store(rows_of(data_set), options, cache=tmp_path, workers=workers)
     assert set(used) == {6}

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lib.errors import Refusal
 from lib.inputs.image_list import read_image_list
-from lib.inputs.tomo_io import (
+from lib.inputs.tomogram import (
     ORDERS,
     inspect_mrc,
     open_tomogram,

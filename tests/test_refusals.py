@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 
-from lib import coordinate_formats, coordinate_labels, coordinates, runtime
 from lib.artifacts import whole_file
 from lib.errors import (
     ArtifactError,
@@ -18,13 +17,15 @@ from lib.errors import (
     ResourceError,
     run_script,
 )
+from lib.export import formats, labels, picks
 from lib.inputs.plain_text import read_lines
+from lib.system import runtime
 from lib.training.checkpoints import read_torch_file
 from tests.data_sets import small_options
 
 
 def picks_of(*names):
-    return coordinates.Picks(
+    return picks.Picks(
         name=np.array(names), coord=np.zeros((len(names), 3)), tomograms={}
     )
 
@@ -37,7 +38,7 @@ def test_checkpoint_of_another_kind(tmp_path):
 
 def test_two_tomograms_whose_names_become_one_file(tmp_path):
     with pytest.raises(OptionError, match=r"would share a file \(a b, a:b\)"):
-        coordinate_formats.write_coordinates(
+        formats.write_coordinates(
             tmp_path / "c.mod.txt", picks_of("a b", "a:b"), kind="imod", order="zxy"
         )
     assert not list(tmp_path.iterdir())
@@ -45,15 +46,13 @@ def test_two_tomograms_whose_names_become_one_file(tmp_path):
 
 def test_name_that_would_break_the_table(tmp_path):
     with pytest.raises(OptionError, match="tab or line break.*--format csv"):
-        coordinate_formats.write_coordinates(
-            tmp_path / "c.txt", picks_of("a\tb"), kind="txt"
-        )
+        formats.write_coordinates(tmp_path / "c.txt", picks_of("a\tb"), kind="txt")
     assert not list(tmp_path.iterdir())
 
 
 def test_labels_of_picks_without_any():
     with pytest.raises(ArtifactError, match="hold no label"):
-        coordinate_labels.select_labels(picks_of("a"), labels="1", exclude=None)
+        labels.select_labels(picks_of("a"), labels="1", exclude=None)
 
 
 @pytest.mark.parametrize("change", [{"dog_diameter": 0}, {"dog_boundary": -1}])

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lib.patches.candidates import find_candidates
+from lib.candidates.dog import find_candidates
 
 SIGMAS = (1.5, 2.5, 4, 6, 9)
 SEARCH = {"box": 24, "boundary": 14, "std_multiplier": -0.3}

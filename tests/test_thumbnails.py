@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lib.maps.thumbnails import Sheet, choose_apart, push_apart
+from lib.pictures.thumbnails import Sheet, choose_apart, push_apart
 
 
 @pytest.mark.parametrize("edge, min_dist", [(0.05, 0.0), (0.02, 1.3e-3), (0.05, 2e-3)])

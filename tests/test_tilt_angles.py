@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lib.errors import InputError
-from lib.inputs.tomo_io import read_tilt_angles
+from lib.inputs.tomogram import read_tilt_angles
 
 
 def write_angles(tmp_path, content):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lib.errors import InputError, warn_once
-from lib.inputs.tomo_io import (
+from lib.inputs.tomogram import (
     ORDERS,
     open_tomogram,
     read_tilt_series,

@@ -10,10 +10,10 @@ from lib.artifacts import ExperimentDir
 from lib.errors import OptionError, ResourceError, TrainingError
 from lib.inputs.image_list import read_image_list
 from lib.patches.preparation import prepare_store
-from lib.ranks import Ranks
-from lib.runtime import seed_everything, undisturbed
+from lib.system.ranks import Ranks
+from lib.system.runtime import seed_everything, undisturbed
 from lib.training.checkpoints import load_checkpoint
-from lib.training.feed import PairFeed
+from lib.training.loader import PairFeed
 from lib.training.losses import nt_xent_loss
 from lib.training.models import build_model
 from lib.training.recipes import CONTRASTIVE, SIMSIAM, find_recipe

@@ -7,6 +7,13 @@ whole or not at all. Formats: ``formats.md`` of the project's documents.
 
 from lib.artifacts.claims import Watch, claim
 from lib.artifacts.embedding_table import SCHEMA_VERSION, EmbeddingTable, require_finite
+from lib.artifacts.files import remove_at_once, remove_partial_files, whole_file
+from lib.artifacts.fingerprints import (
+    check_row_record,
+    fingerprint_rows,
+    row_record,
+    write_row_record,
+)
 from lib.artifacts.folder import ExperimentDir
 from lib.artifacts.interactive_table import (
     InteractiveTable,
@@ -16,14 +23,7 @@ from lib.artifacts.interactive_table import (
     read_provenance,
     require_columns,
 )
-from lib.artifacts.rows import (
-    check_row_record,
-    fingerprint_rows,
-    row_record,
-    write_row_record,
-)
-from lib.artifacts.whole_folders import first_folder, whole_folder
-from lib.artifacts.writing import remove_at_once, remove_partial_files, whole_file
+from lib.artifacts.shared_folders import first_folder, whole_folder
 from lib.errors import ArtifactError
 
 __all__ = [

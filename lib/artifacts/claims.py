@@ -17,8 +17,8 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 
+from lib.artifacts.files import PARTIAL
 from lib.artifacts.owners import has_ended, owner_of_this
-from lib.artifacts.writing import PARTIAL
 from lib.errors import user_files
 
 BEAT = 15  # seconds between two signs of life

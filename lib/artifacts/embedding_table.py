@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from lib.artifacts.files import whole_file
+from lib.artifacts.fingerprints import fingerprint_rows
 from lib.artifacts.npz import read_npz
-from lib.artifacts.rows import fingerprint_rows
-from lib.artifacts.writing import whole_file
 from lib.errors import ArtifactError
 
 SCHEMA_VERSION = 1

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.artifacts.rows import row_record
+from lib.artifacts.fingerprints import row_record
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from lib.artifacts.embedding_table import SCHEMA_VERSION, require_finite
-from lib.artifacts.rows import fingerprint_rows
-from lib.artifacts.writing import whole_file
+from lib.artifacts.files import whole_file
+from lib.artifacts.fingerprints import fingerprint_rows
 from lib.errors import ArtifactError
 
 

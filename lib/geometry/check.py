@@ -34,7 +34,7 @@ def check_geometry(rows, *, order, flip_tilt_angles=False, bright=False, force=F
     ----------
     rows : list of lib.inputs.image_list.ImageRow
     order : str
-        Key of `lib.inputs.tomo_io.ORDERS`, or ``auto``.
+        Key of `lib.inputs.tomogram.ORDERS`, or ``auto``.
     flip_tilt_angles : bool
     bright : bool
         Whether the user says that protein is bright in the tomograms.

@@ -14,7 +14,7 @@ from lib.errors import InputError, warn
 from lib.geometry.contrast import LARGEST, Contrast, measure_contrast
 from lib.geometry.tilt_sample import average
 from lib.inputs.mrc_voxels import map_voxels
-from lib.inputs.tomo_io import inspect_mrc
+from lib.inputs.tomogram import inspect_mrc
 from lib.inputs.wraparound import describe_wraparound, is_wrapped
 
 WIDTH = 512  # to which tomograms are binned about, without tilt series [voxels]

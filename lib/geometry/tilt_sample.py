@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.errors import InputError
-from lib.geometry.conventions import TURNS
+from lib.geometry.hypotheses import TURNS
 from lib.geometry.reprojection import (
     Projection,
     band_pass,
@@ -19,7 +19,7 @@ from lib.geometry.reprojection import (
     whole_image,
 )
 from lib.inputs.mrc_voxels import Extremes, block_ranges, read_sections
-from lib.inputs.tomo_io import (
+from lib.inputs.tomogram import (
     ORDERS,
     inspect_mrc,
     read_tilt_angles,
@@ -78,7 +78,7 @@ class TiltSample:
         ----------
         row : lib.inputs.image_list.ImageRow
         order : str
-            Key of `lib.inputs.tomo_io.ORDERS`, or ``auto``.
+            Key of `lib.inputs.tomogram.ORDERS`, or ``auto``.
         flip_tilt_angles : bool
             Whether the angle file has the opposite sign.
 

@@ -15,10 +15,10 @@ from functools import cache
 import numpy as np
 
 from lib.geometry.contrast import Contrast, measure_contrast
-from lib.geometry.conventions import OFFSETS, Convention, possible_conventions
+from lib.geometry.hypotheses import OFFSETS, Convention, possible_conventions
 from lib.geometry.reprojection import Shift, correlate
 from lib.geometry.tilt_sample import TiltSample
-from lib.inputs.tomo_io import z_sign
+from lib.inputs.tomogram import z_sign
 
 # A convention fits when its correlation is this many times that of chance, ...
 SIGNIFICANT = 8.0

@@ -8,7 +8,7 @@ from pathlib import Path
 from lib.errors import InputError
 from lib.inputs.list_warnings import warn_of_list
 from lib.inputs.plain_text import is_file, read_lines, split_blanks, split_cells
-from lib.inputs.tomo_io import inspect_mrc, read_tilt_angles
+from lib.inputs.tomogram import inspect_mrc, read_tilt_angles
 
 TOMOGRAM_COLUMNS = ("image_name", "rec_path")
 TILT_COLUMNS = ("tilt_path", "angle_path")

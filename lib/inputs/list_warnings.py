@@ -2,7 +2,7 @@
 
 from lib.errors import warn
 from lib.inputs.noted_files import SAME_VOXEL
-from lib.inputs.tomo_io import inspect_mrc
+from lib.inputs.tomogram import inspect_mrc
 
 WIDE = 2000  # voxels: exploration-module.md advises binning below this
 FINEST, COARSEST = 0.5, 100.0  # voxels that a tomogram can have [Angstrom]

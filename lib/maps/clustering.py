@@ -25,7 +25,7 @@ def over_cluster(vectors, *, n_cluster, seed):
     Parameters
     ----------
     vectors : ndarray of float32, shape (N, D)
-        Embeddings, scaled to length one: see `lib.maps.mapping.unit_rows`.
+        Embeddings, scaled to length one: see `lib.maps.layout.unit_rows`.
     n_cluster : int
         Clusters wanted; fewer come back only where fewer rows differ.
     seed : int

@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from lib.candidates.dog import widest_diameter
 from lib.errors import OptionError, warn_once
-from lib.patches.candidates import widest_diameter
 from lib.patches.views import DISJOINT_TILTS, SAME_TILTS, VIEWS_BY_MODE
 
 
@@ -23,15 +23,15 @@ class PatchOptions:
     gauss : float
         Denoising Gaussian [voxels].
     order : str
-        Axes of the tomogram files, see `lib.inputs.tomo_io`.
+        Axes of the tomogram files, see `lib.inputs.tomogram`.
     compress, bright, flip_tilt_angles : bool
     dog_diameter, dog_boundary : int
-        See `lib.patches.candidates.find_candidates`.
+        See `lib.candidates.dog.find_candidates`.
     dog_std_multiplier : float
     tilt_range : float
         [degrees].
     keep_gold : bool
-        See `lib.patches.masking.find_masked`.
+        See `lib.candidates.masking.find_masked`.
     disjoint_tilts : bool
         Whether the two views of a pair are of different tilts; see
         `lib.patches.views.Pairing`.

@@ -17,17 +17,17 @@ from pathlib import Path
 import numpy as np
 
 from lib.artifacts import claim, first_folder, remove_partial_files
+from lib.candidates.dog import find_candidates
 from lib.errors import InputError, OptionError, ResourceError, user_files, warn
 from lib.inputs.noted_files import note_file
-from lib.patches.candidates import find_candidates
-from lib.patches.cost import announce
-from lib.patches.scenes import load_scene
+from lib.patches.resources import announce
 from lib.patches.sharing import share_out
 from lib.patches.store import PatchStore, find_shards, is_whole
+from lib.patches.tomogram_data import load_scene
 from lib.patches.views import cut_views
 from lib.patches.workers import cores, within_memory, worker_count
-from lib.ranks import ALONE
-from lib.runtime import enough_memory
+from lib.system.ranks import ALONE
+from lib.system.runtime import enough_memory
 
 STORE_SCHEMA = 4
 CACHE_NAME = ".patches"
@@ -66,7 +66,7 @@ def prepare_store(rows, options, *, cache, workers=None, device="cpu", ranks=ALO
         Processes; by default as `lib.patches.workers.worker_count` says.
     device : str
         Where candidates are searched.
-    ranks : lib.ranks.Ranks
+    ranks : lib.system.ranks.Ranks
         Ranks that share the preparation.
 
     Returns

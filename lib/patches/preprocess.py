@@ -6,7 +6,7 @@ Huang et al. 2024, methods; the clip limits are the public implementation's.
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from lib.patches.filtering import gaussian_volume
+from lib.candidates.filtering import gaussian_volume
 
 TOMOGRAM_CLIP = (-3.0, 3.0)
 TILT_CLIP = (-2.5, 2.0)
@@ -21,10 +21,10 @@ def preprocess_tomogram(volume, gauss, *, masked=None, threads=None):
         Overwritten, so that no second copy is needed.
     gauss : float
         Standard deviation of the Gaussian [voxels].
-    masked : lib.patches.masked.Masked, optional
+    masked : lib.candidates.masked.Masked, optional
         Left out of mean and standard deviation, and replaced by its surroundings.
     threads : int, optional
-        By default those of `lib.machine.usable_threads`.
+        By default those of `lib.system.machine.usable_threads`.
 
     Returns
     -------
@@ -52,7 +52,7 @@ def preprocess_tilt_images(images, gauss, *, masked=None):
         None of them constant. What is masked is replaced in place.
     gauss : float
         Standard deviation of the Gaussian [pixels].
-    masked : list of (lib.patches.masked.Masked or None), optional
+    masked : list of (lib.candidates.masked.Masked or None), optional
         Of each image, as of a volume of one section.
 
     Returns

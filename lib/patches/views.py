@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from lib.candidates.masked import Masked
 from lib.geometry.projection import project_to_tilts
-from lib.patches.masked import Masked
 
 # View 2 of a positive pair is cut at one of these (x, y, z) steps from the candidate.
 NEIGHBOURS = ((0, 0, 1), (0, 0, -1), (-1, 0, -1), (0, 1, -1))
@@ -77,7 +77,7 @@ class Scene:
         See `lib.geometry.projection.project_to_tilts`.
     depth : int, optional
         Slices of the tomogram file [voxels]; by default those of the volume.
-    masked : lib.patches.masked.Masked, optional
+    masked : lib.candidates.masked.Masked, optional
         What of the volume is no specimen.
     """
 

@@ -4,7 +4,7 @@ from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 
 from lib.errors import ResourceError
-from lib.machine import (
+from lib.system.machine import (
     available_memory,
     has_process_pools,
     ranks_here,

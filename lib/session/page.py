@@ -17,9 +17,9 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from lib.caches import keep_numba_cache
 from lib.errors import ResourceError, user_files, warn
 from lib.session.cloud import label_numbers
+from lib.system.caches import keep_numba_cache
 
 PHOENIX_VERSION = "13.2.0"
 LEAST_SAMPLE = 300

@@ -5,11 +5,11 @@ import torch
 from torch import nn
 from tqdm import tqdm
 
-from lib.ranks import ALONE
-from lib.runtime import autocast
-from lib.training.augment import centre_crop
+from lib.system.ranks import ALONE
+from lib.system.runtime import autocast
 from lib.training.distributed import RankBatchNorm
-from lib.training.feed import ahead, host_source, patch_source
+from lib.training.loader import ahead, host_source, patch_source
+from lib.training.transforms import centre_crop
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm, RankBatchNorm)
 
@@ -58,7 +58,7 @@ class PlainViews:
     mean, std : list of float, length V
     device : torch.device
     source : callable, optional
-        As of `lib.training.feed.patch_source`, to share what is on the device already.
+        As of `lib.training.loader.patch_source`, to share what the device holds.
     """
 
     def __init__(self, store, *, mean, std, device, source=None):

@@ -9,8 +9,7 @@ import numpy as np
 from lib.artifacts import EmbeddingTable
 from lib.errors import ArtifactError, user_files, warn
 from lib.patches.options import PatchOptions
-from lib.runtime import enough_memory
-from lib.training.augment import centre_crop
+from lib.system.runtime import enough_memory
 from lib.training.checkpoints import (
     agree,
     comparable_orders,
@@ -19,6 +18,7 @@ from lib.training.checkpoints import (
 )
 from lib.training.embedding import embed_store
 from lib.training.models import arch_of, build_model
+from lib.training.transforms import centre_crop
 
 ROWS_AT_ONCE = 1024
 

@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from lib.errors import ArtifactError, OptionError, ResourceError
-from lib.training.vision import blocks_of, imagenet_weights
+from lib.training.blocks import blocks_of, imagenet_weights
 
 STAGES = ((64, 1), (128, 2), (256, 2))  # width and stride of layer1, 2, 3
 

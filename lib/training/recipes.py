@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from lib.errors import OptionError
-from lib.training.augment import Augmentation
+from lib.training.transforms import Augmentation
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,16 @@ import torch
 from tqdm import tqdm
 
 from lib.errors import ResourceError, TrainingError, warn
-from lib.ranks import ALONE
-from lib.runtime import autocast, undisturbed
+from lib.system.ranks import ALONE
+from lib.system.runtime import autocast, undisturbed
+from lib.training.checkpoint_writer import Record
 from lib.training.checkpoints import restore_weights
 from lib.training.distributed import shared_over_ranks, synchronise_batch_norm
 from lib.training.embedding import PlainViews, recalibrate
-from lib.training.feed import PairFeed
 from lib.training.health import check_health, collapsed, sample_rows
+from lib.training.loader import PairFeed
 from lib.training.losses import training_loss
-from lib.training.monitor import Monitor
-from lib.training.record import Record
+from lib.training.metrics import Monitor
 from lib.training.schedule import learning_rate
 
 RECALIBRATE_ON = 2048  # candidates
@@ -37,8 +37,8 @@ class Trainer:
         with ``mean`` and ``std``, ``seed``.
     device : torch.device
     precision : {"fp32", "bf16"}
-        Of the network; see `lib.runtime.choose_precision`.
-    ranks : lib.ranks.Ranks
+        Of the network; see `lib.system.runtime.choose_precision`.
+    ranks : lib.system.ranks.Ranks
     compiled : bool
         Compile the network.
     """

@@ -1,0 +1,91 @@
+"""Which rows an artifact is about, so that no two runs are mixed."""
+
+import hashlib
+import json
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from lib.artifacts.files import whole_file
+from lib.errors import ArtifactError, user_files
+
+
+def fingerprint_rows(names, coords, pred):
+    """Return a short digest that identifies the rows of one inference run.
+
+    Parameters
+    ----------
+    names : sequence of str, length N
+    coords : array-like of int, shape (N, 3)
+    pred : array-like of float32, shape (N, D)
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+    """
+    digest = hashlib.sha256()
+    digest.update("\n".join(map(str, names)).encode())
+    digest.update(np.ascontiguousarray(coords, dtype="<i8").tobytes())
+    digest.update(np.ascontiguousarray(pred, dtype="<f4").tobytes())
+    return digest.hexdigest()[:16]
+
+
+def row_record(path):
+    """Return where it is noted which rows an artifact without names belongs to.
+
+    Parameters
+    ----------
+    path : path-like
+        ``all_colors.npy`` has ``all_colors.json``; a folder has ``index.json``.
+
+    Returns
+    -------
+    Path
+    """
+    path = Path(path)
+    return path.with_suffix(".json") if path.suffix else path / "index.json"
+
+
+def write_row_record(record, *, fingerprint, rows):
+    """Note the fingerprint and number of rows; the note appears whole."""
+    with whole_file(record, "w") as stream:
+        json.dump({"fingerprint": fingerprint, "rows": rows}, stream)
+
+
+def check_row_record(record, *, fingerprint, rows, of):
+    """Refuse an artifact whose note names other rows.
+
+    Parameters
+    ----------
+    record : path-like
+        See `row_record`. A missing one passes: other programs write none.
+    fingerprint : str
+        Of the table at hand.
+    rows : int
+        Of the table at hand.
+    of : path-like
+        The table at hand, for the message.
+
+    Raises
+    ------
+    ArtifactError
+    """
+    record, text = Path(record), None
+    try:
+        with user_files(record), suppress(FileNotFoundError, NotADirectoryError):
+            text = record.read_text(encoding="utf-8")
+        if text is None:
+            return
+        noted = json.loads(text)
+        same = (noted["fingerprint"], noted["rows"]) == (fingerprint, rows)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(
+            f"{record} cannot be read ({error}); run plot_2d.py again"
+        ) from error
+    if not same:
+        raise ArtifactError(
+            f"{record} belongs to another run ({noted['rows']} rows) than {of} "
+            f"({rows} rows); run plot_2d.py again on the present all_output_info.npz"
+        )

@@ -1,0 +1,1 @@
+"""Candidate positions: scale space, maxima, non-maximum suppression, masks."""

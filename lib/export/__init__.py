@@ -1,0 +1,1 @@
+"""Picked candidates as coordinates of other programs."""

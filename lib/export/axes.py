@@ -1,0 +1,203 @@
+"""Picked positions in the slices, axes and directions that other programs count by.
+
+A run reads every file as (Z, Y, X), with ``--compress`` in pairs of slices. Here a
+position becomes one of the whole tomogram, and that one of
+
+* the file itself, with its axes in the order they have there (IMOD);
+* the file rotated, never mirrored, until its axes are (Z, Y, X): what ``trimvol -rx``
+  makes of ``xzy``, and what a portal holds; a ``zxy`` file stays as it is;
+* the tomogram as RELION would reconstruct it from the same tilt series.
+
+The last two are one for ``xzy`` of IMOD or AreTomo, and for ``zxy`` that was rotated.
+They differ where a program mirrored the volume (``-FlipVol 1`` of AreTomo): no
+projection tells that from the other sign of the tilt angles, so it is asked for.
+"""
+
+import numpy as np
+
+from lib.errors import OptionError
+from lib.inputs.axis_order import ORDERS, is_mirrored
+
+# Whose z is known by the programs that write them; see `lib.inputs.axis_order`.
+KNOWN_Z = {"xzy": "reversed", "zxy": "relion"}
+CENTER_OF_PAIR = 0.5  # of the slices 2 z and 2 z + 1 that --compress merged
+
+
+def names_of(picks):
+    """Return the tomograms of the picks, each once, in their order."""
+    return list(dict.fromkeys(picks.name.tolist()))
+
+
+def known(picks, key):
+    """Return what the run noted of each tomogram under `key`, or None, by name."""
+    return {n: picks.tomograms.get(n, {}).get(key) for n in names_of(picks)}
+
+
+def ask(names, needed, option):
+    """Refuse to go on without what neither the run nor the user says."""
+    rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    raise OptionError(
+        f"{needed}, and the run does not know it for {', '.join(names[:3])}{rest}; "
+        f"give {option}"
+    )
+
+
+def voxel_sizes(picks, given, kind):
+    """Return the voxel size [A] of each pick, shape (N,)."""
+    if given is not None:
+        if not (np.isfinite(given) and given > 0):
+            raise OptionError(f"--voxel_size {given}: must be above 0")
+        return np.full(len(picks), float(given))
+    sizes = known(picks, "voxel_size")
+    if unknown := [name for name, size in sizes.items() if not size]:
+        ask(
+            unknown, f"--format {kind} needs the voxel size", "--voxel_size in Angstrom"
+        )
+    return np.array([sizes[name] for name in picks.name.tolist()], dtype=float)
+
+
+def tomogram_sizes(picks, given, needed=None):
+    """Return (x, y, z) [voxels] of the tomogram of each pick, shape (N, 3).
+
+    Parameters
+    ----------
+    picks : lib.export.picks.Picks
+    given : sequence of int, length 3, or None
+        Of all of them; what the run knows by default.
+    needed : dict of str to str, optional
+        By name, why the size is asked for; infinite where it is neither known nor
+        needed.
+    """
+    if given is not None:
+        return np.tile(np.asarray(given, dtype=float), (len(picks), 1))
+    shapes = known(picks, "shape")
+    needed = needed or {}
+    for reason in dict.fromkeys(needed.values()):
+        asked = [name for name in needed if needed[name] == reason]
+        if unknown := [name for name in asked if not shapes[name]]:
+            ask(unknown, reason, "--tomo_size x,y,z in voxels")
+    endless = (np.inf,) * 3
+    rows = [(shapes[name] or endless)[::-1] for name in picks.name.tolist()]
+    return np.array(rows, dtype=float)
+
+
+def file_orders(picks, given, kind):
+    """Return the order of the axes in the file of each tomogram, by name.
+
+    Parameters
+    ----------
+    picks : lib.export.picks.Picks
+    given : str or None
+        Key of `ORDERS`, for tomograms of which the run noted none.
+    kind : str
+        Format, named in the refusal.
+    """
+    orders = known(picks, "order")
+    for name, order in orders.items():
+        if order and given and order != given:
+            raise OptionError(
+                f"--order {given} given, but the run read {name} as {order}; leave it "
+                "out, or convert exports of which nothing is known apart"
+            )
+    orders = {name: order or given for name, order in orders.items()}
+    if unknown := [name for name, order in orders.items() if order not in ORDERS]:
+        needed = f"--format {kind} needs the order of the axes in the tomogram file"
+        ask(unknown, needed, f"--order, one of {', '.join(ORDERS)}")
+    return orders
+
+
+def reversed_z(picks, orders, given, kind):
+    """Tell of which tomograms z runs against RELION's, by name.
+
+    Parameters
+    ----------
+    picks : lib.export.picks.Picks
+    orders : dict of str to str
+        As of `file_orders`.
+    given : {"relion", "reversed"} or None
+        What the user says; by default what the order says. It says nothing of ``xyz``
+        and ``yxz``, nor where the angles had to be flipped: then the angle file has
+        the other sign, or the tomogram is a mirror image.
+    kind : str
+        Format, named in the refusal.
+    """
+    if given is not None:
+        return dict.fromkeys(orders, given == "reversed")
+    flipped = known(picks, "flipped")
+    if unknown := [n for n in orders if orders[n] not in KNOWN_Z or flipped[n]]:
+        either = "; --flip_tilt_angles can mean either" if any(flipped.values()) else ""
+        ask(
+            unknown,
+            f"--format {kind} needs the direction of z",
+            "--z_axis relion if z runs as after trimvol -rx, --z_axis reversed if the "
+            f"other way, as in AreTomo's files with -FlipVol 1{either}",
+        )
+    return {name: KNOWN_Z[order] == "reversed" for name, order in orders.items()}
+
+
+def mirrored_by_reading(orders):
+    """Tell which tomograms are mirror images of their files in memory, by name."""
+    return {name: is_mirrored(order) for name, order in orders.items()}
+
+
+def whole_positions(picks, sizes, *, halved):
+    """Return positions (N, 3) in voxels of the whole tomogram.
+
+    Parameters
+    ----------
+    picks : lib.export.picks.Picks
+    sizes : ndarray, shape (N, 3)
+        As of `tomogram_sizes`.
+    halved : bool
+        Whether z counts pairs of slices: that of the pair z is 2 z + 0.5, but 2 z for
+        a last slice that has no partner.
+    """
+    positions = picks.coord.astype(float)
+    if halved:
+        first = 2 * positions[:, 2]
+        alone = first == sizes[:, 2] - 1
+        positions[:, 2] = first + np.where(alone, 0, CENTER_OF_PAIR)
+    return positions
+
+
+def require_inside(picks, positions, sizes):
+    """Refuse positions of the whole tomogram that lie outside it: another size.
+
+    Parameters
+    ----------
+    picks : lib.export.picks.Picks
+    positions, sizes : ndarray, shape (N, 3)
+    """
+    outside = ((positions < 0) | (positions > sizes - 1)).any(axis=1)
+    if outside.any():
+        row = int(np.flatnonzero(outside)[0])
+        size, place = (
+            ", ".join(f"{value:g}" for value in values)
+            for values in (sizes[row], positions[row])
+        )
+        raise OptionError(
+            f"{outside.sum()} of {len(outside)} picks lie outside their tomogram, such "
+            f"as {place} in {picks.name[row]} of x, y, z = {size}; is that its size "
+            "(--tomo_size), and was it read with --compress (--if_double)?"
+        )
+
+
+def mirror_z(picks, positions, sizes, mirrored):
+    """Return positions counted from the other end of z in the tomograms told of.
+
+    The centre of the first voxel becomes that of the last: depth - 1 - z.
+    """
+    rows = np.array([mirrored[name] for name in picks.name.tolist()], dtype=bool)
+    turned = positions.copy()
+    turned[rows, 2] = sizes[rows, 2] - 1 - positions[rows, 2]
+    return turned
+
+
+def in_file_axes(picks, positions, orders):
+    """Return positions (N, 3) along x, y, z of the files, fastest axis first."""
+    placed = np.empty_like(positions)
+    for name, order in orders.items():
+        rows = picks.name == name
+        # ORDERS leads from the axes of the file, slowest first, to (Z, Y, X).
+        placed[np.ix_(rows, 2 - np.array(ORDERS[order]))] = positions[rows][:, ::-1]
+    return placed

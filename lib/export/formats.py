@@ -1,0 +1,194 @@
+"""Picked positions in the files that other programs read.
+
+Positions are (x, y, z) in voxels of the tomogram, counted from the centre of its
+first voxel. What each program expects instead is said where it is written; which
+way its axes run, in `lib.export.axes`.
+"""
+
+import re
+
+import numpy as np
+
+from lib.artifacts import whole_file
+from lib.errors import OptionError
+from lib.export import axes
+from lib.export.star import number, relion4_star, relion5_star
+
+FORMAT_BY_ENDING = {".star": "star", ".csv": "csv", ".ndjson": "ndjson"}
+HEADER = ("image_name", "x_coord", "y_coord", "z_coord")
+AS_READ = ("txt", "csv")  # positions as the run counted them, for MiLoPYP
+FOR_RELION = ("star", "star5")
+
+
+def choose_format(path, wanted=None):
+    """Return the format asked for, else that of the ending, else txt."""
+    return wanted or FORMAT_BY_ENDING.get(path.suffix.lower(), "txt")
+
+
+def write_coordinates(
+    path,
+    picks,
+    *,
+    kind,
+    halved=False,
+    order=None,
+    z_axis=None,
+    voxel_size=None,
+    size=None,
+    binning=1.0,
+):
+    """Write picked positions.
+
+    Parameters
+    ----------
+    path : Path
+        imod and ndjson name no tomogram within: of several tomograms each gets a
+        file of its own, with its name before the ending.
+    picks : lib.export.picks.Picks
+        Positions as the run counted them.
+    kind : {"txt", "csv", "star", "star5", "imod", "ndjson"}
+        txt and csv hold the positions as they are given; the others the same
+        places in the axes of the program that reads them.
+    halved : bool
+        Whether z counts pairs of slices; without meaning for txt and csv.
+    order : str, optional
+        Axes of the tomogram files; what the run knows by default.
+    z_axis : {"relion", "reversed"}, optional
+        Which way z runs; see `lib.export.axes.reversed_z`.
+    voxel_size : float, optional
+        Of the tomogram [A]; what the run knows by default.
+    size : sequence of int, length 3, optional
+        (x, y, z) of the tomograms [voxels]; what the run knows by default.
+    binning : float
+        Voxel of the tomogram over pixel of the tilt series.
+
+    Returns
+    -------
+    list of Path
+        What was written.
+
+    Raises
+    ------
+    OptionError
+        When the format needs what neither the run nor the user says, or cannot hold
+        the name of a tomogram.
+    """
+    if not (np.isfinite(binning) and binning > 0):
+        raise OptionError(f"--bin {binning}: must be above 0")
+    if z_axis is not None and kind not in FOR_RELION:
+        raise OptionError(
+            f"--z_axis {z_axis} is for --format {' and '.join(FOR_RELION)}; {kind} "
+            "counts along the tomogram file itself: leave it out"
+        )
+    if kind in AS_READ:
+        _write(path, table_text(picks, "," if kind == "csv" else "\t"))
+        return [path]
+    orders = axes.file_orders(picks, order, kind)
+    if kind in FOR_RELION:
+        against = axes.reversed_z(picks, orders, z_axis, kind)
+        positions, sizes = _placed(picks, against, size, halved, kind)
+        if kind == "star":
+            text = relion4_star(picks.name, positions, binning)
+        else:
+            scale = axes.voxel_sizes(picks, voxel_size, kind)
+            text = relion5_star(picks.name, positions, scale, sizes)
+        _write(path, text)
+        return [path]
+    if kind == "imod":
+        positions, _ = _placed(picks, dict.fromkeys(orders, False), size, halved, kind)
+        positions = axes.in_file_axes(picks, positions, orders)
+    else:
+        mirrored = axes.mirrored_by_reading(orders)
+        positions, _ = _placed(picks, mirrored, size, halved, kind)
+    return _write_each(path, picks.name, positions, kind)
+
+
+def _placed(picks, mirrored, size, halved, kind):
+    """Return positions of the whole tomogram, z mirrored where told, and the sizes."""
+    needed = {
+        name: f"--format {kind} counts z from its other end and needs the depth"
+        for name, is_mirrored in mirrored.items()
+        if is_mirrored
+    }
+    if kind == "star5":
+        reason = "--format star5 needs the size of the tomogram"
+        needed = dict.fromkeys(axes.names_of(picks), reason)
+    sizes = axes.tomogram_sizes(picks, size, needed)
+    positions = axes.whole_positions(picks, sizes, halved=halved)
+    axes.require_inside(picks, positions, sizes)
+    return axes.mirror_z(picks, positions, sizes, mirrored), sizes
+
+
+def _write(path, text):
+    with whole_file(path, "w") as stream:
+        stream.write(text)
+
+
+def _write_each(path, name, positions, kind):
+    names = list(dict.fromkeys(name.tolist()))
+    paths = [path]
+    if len(names) > 1:
+        safe = [re.sub(r"[^\w.+-]", "_", one) for one in names]
+        paths = [path.with_name(f"{path.stem}_{one}{path.suffix}") for one in safe]
+    if len(set(paths)) != len(names):
+        raise OptionError(
+            f"--format {kind}: two tomograms would share a file "
+            f"({', '.join(names)}); convert them apart"
+        )
+    as_text = imod_text if kind == "imod" else portal_ndjson
+    for place, one in zip(paths, names, strict=True):
+        _write(place, as_text(positions[name == one]))
+    return paths
+
+
+def parse_size(text):
+    """Return (x, y, z) of ``--tomo_size``, or None when it is not given."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d{1,6}),(\d{1,6}),(\d{1,6})", text.replace(" ", ""))
+    if not found or "0" in found.groups():
+        raise OptionError(f"--tomo_size {text}: expected x,y,z such as 960,928,300")
+    return tuple(map(int, found.groups()))
+
+
+def table_text(picks, separator):
+    """Return the table that the refinement module reads, or the same as CSV."""
+    if separator == "\t" and any(set(name) & set("\t\r\n") for name in picks.name):
+        raise OptionError(
+            "a tomogram's name holds a tab or line break, which --format txt cannot "
+            "hold; use --format csv"
+        )
+    lines = [separator.join(HEADER)]
+    for name, position in zip(picks.name.tolist(), picks.coord.tolist(), strict=True):
+        if separator == "," and set(name) & set(',"\n'):
+            name = '"' + name.replace('"', '""') + '"'
+        lines.append(separator.join([name, *map(number, position)]))
+    return "\n".join(lines) + "\n"
+
+
+def imod_text(positions):
+    """Return points for point2model: voxel centres lie at +0.5 in x and y there.
+
+    Parameters
+    ----------
+    positions : ndarray, shape (N, 3)
+        Along x, y, z of the file [voxels].
+    """
+    shifted = positions + np.array([0.5, 0.5, 0])
+    return "".join(" ".join(map(number, row)) + "\n" for row in shifted.tolist())
+
+
+def portal_ndjson(positions):
+    """Return points as the CryoET data portal stores them, one a line.
+
+    Parameters
+    ----------
+    positions : ndarray, shape (N, 3)
+        (x, y, z) [voxels of the portal's tomogram]; its readers multiply by the
+        voxel spacing, which is not in the file.
+    """
+    return "".join(
+        '{"type": "point", "location": '
+        f'{{"x": {number(x)}, "y": {number(y)}, "z": {number(z)}}}}}\n'
+        for x, y, z in positions.tolist()
+    )

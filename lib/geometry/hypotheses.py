@@ -1,0 +1,167 @@
+"""The ways in which tomogram and tilt series can be at odds, and what mends each.
+
+A convention is told relative to what was asked for: by how the axes, the angles
+or the images would have to be read otherwise.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lib.inputs.tomogram import ORDERS
+
+# Of images (T, Y, X), y pointing up; the last four need square ones.
+TURNS = {
+    "": lambda images: images,
+    "mirrored top to bottom": lambda images: images[:, ::-1],
+    "mirrored left to right": lambda images: images[:, :, ::-1],
+    "turned by 180 degrees": lambda images: images[:, ::-1, ::-1],
+    "turned by 90 degrees clockwise": lambda images: np.rot90(images, 1, (1, 2)),
+    "turned by 90 degrees counter-clockwise": lambda images: np.rot90(
+        images, -1, (1, 2)
+    ),
+    "mirrored along a diagonal": lambda images: images.transpose(0, 2, 1),
+    "mirrored along the other diagonal": lambda images: np.rot90(
+        images, 2, (1, 2)
+    ).transpose(0, 2, 1),
+}
+LISTINGS = {
+    "": lambda angles: angles,
+    "reversed": lambda angles: angles[::-1],
+    "sorted": np.sort,
+}
+SAME_ANGLE = 1.0  # listings that differ less are one [degrees]
+OFFSETS = (-16, -12, -8, -4, 4, 8, 12, 16)  # of all angles, tried last [degrees]
+
+
+@dataclass(frozen=True)
+class Convention:
+    """One way to read a tomogram and its tilt series.
+
+    Attributes
+    ----------
+    order : str
+        Of the axes of the tomogram file, key of `lib.inputs.tomogram.ORDERS`.
+    flipped : bool
+        Whether the angles have the other sign than asked for.
+    listing : str
+        Key of `LISTINGS`: how the lines of the angle file would be arranged.
+    offset : float
+        Added to all angles [degrees].
+    axis : {"y", "x"}
+        Along which the tilt axis runs.
+    turn : str
+        Key of `TURNS`: what would have to be done to the images.
+    """
+
+    order: str
+    flipped: bool = False
+    listing: str = ""
+    offset: float = 0.0
+    axis: str = "y"
+    turn: str = ""
+
+    @property
+    def family(self):
+        """What is common to conventions that look alike at low tilts."""
+        return self.order, self.turn
+
+    @property
+    def untwisted(self):
+        """The same with the images as they are: its projections are the same."""
+        return replace(self, turn="")
+
+    def angles(self, angles):
+        """Return the angles (T,) of the images by this convention [degrees]."""
+        listed = LISTINGS[self.listing](angles) + self.offset
+        return -listed if self.flipped else listed
+
+    def describe(self, order):
+        """Return in a few words how this differs from the `order` asked for."""
+        words = [f"images {self.turn}"] if self.turn else []
+        words += [f"--order {self.order}"] if self.order != order else []
+        words += ["tilt axis along x"] if self.axis == "x" else []
+        words += [f"angles {self.listing}"] if self.listing else []
+        words += [f"angles {self.offset:+g} degrees"] if self.offset else []
+        words += ["angles negated"] if self.flipped else []
+        return ", ".join(words)
+
+    def remedy(self, asked, flip_tilt_angles):
+        """Return what to do so that this is what the run assumes.
+
+        Parameters
+        ----------
+        asked : str
+            The order that was asked for.
+        flip_tilt_angles : bool
+            Whether that option was given.
+        """
+        steps = []
+        if self.order != asked:
+            steps.append(f"use --order {self.order}")
+        if self.flipped:
+            steps.append(
+                "leave out --flip_tilt_angles"
+                if flip_tilt_angles
+                else "use --flip_tilt_angles"
+            )
+        if self.listing:
+            steps.append(f"the lines of the angle file must be {self.listing}")
+        if self.offset:
+            steps.append(
+                f"add about {-self.offset if self.flipped else self.offset:g} degrees "
+                "to every angle of the file (is there an OFFSET in tilt.com?)"
+            )
+        if self.axis == "x":
+            steps.append(
+                "turn the tilt images and the tomogram by 90 degrees clockwise (y "
+                "pointing up): the tilt axis runs along x, it must run along y"
+            )
+        if self.turn:
+            steps.append(
+                f"the tilt images must be {self.turn} to show what the tomogram shows"
+            )
+        return " and ".join(steps)
+
+
+def possible_conventions(order, angles, file_shape, image_shape):
+    """Return every convention that the shapes allow, no two of them the same.
+
+    Parameters
+    ----------
+    order : str
+        As asked for.
+    angles : ndarray, shape (T,)
+        Of all images [degrees].
+    file_shape : tuple of int
+        Of the tomogram, with the axes of the file.
+    image_shape : tuple of int
+        (Y, X) of the tilt images.
+
+    Returns
+    -------
+    list of Convention
+        The asked one first.
+    """
+    square = image_shape[0] == image_shape[1]
+    turns = list(TURNS)[: None if square else 4]
+    plain = [Convention(order, axis=axis, turn=turn) for axis in "yx" for turn in turns]
+    plain += [Convention(order, listing=name) for name in _listings(angles)]
+    for other, axes in ORDERS.items():
+        shape = tuple(file_shape[axis] for axis in axes)
+        if other == order or shape[1:] != tuple(image_shape):
+            continue
+        plain.append(Convention(other))
+        if axes[0] == ORDERS[order][0]:  # only x and y change places
+            plain.remove(Convention(order, axis="x", turn="mirrored along a diagonal"))
+    return [both for one in plain for both in (one, replace(one, flipped=True))]
+
+
+def _listings(angles):
+    """Return the listings that are neither the given one nor its negative."""
+    known = [angles, -angles]
+    for name, arrange in LISTINGS.items():
+        arranged = arrange(angles)
+        if all(np.abs(arranged - other).max() > SAME_ANGLE for other in known):
+            known += [arranged, -arranged]
+            yield name

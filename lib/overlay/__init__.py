@@ -1,0 +1,1 @@
+"""Colors of the map painted back into the tomograms."""

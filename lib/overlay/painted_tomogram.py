@@ -1,0 +1,95 @@
+"""The tomogram that is painted, held against what the run noted of it."""
+
+import numpy as np
+
+from lib.errors import InputError, warn_once
+from lib.inputs.axis_order import ORDERS, is_likely, require_likely, resolve_order
+from lib.inputs.noted_files import SAME_VOXEL
+from lib.inputs.tomogram import inspect_mrc, open_tomogram
+
+
+def open_painting(painting, table):
+    """Map a tomogram that `check_painting` lets pass.
+
+    Parameters
+    ----------
+    painting : lib.overlay.plan.Painting
+    table : EmbeddingTable
+
+    Returns
+    -------
+    volume : lib.inputs.tomogram.Volume
+    paired : bool
+        The candidates count slices in pairs.
+    """
+    check_painting(painting, table)
+    return open_tomogram(painting.path, painting.order), _is_paired(table)
+
+
+def check_painting(painting, table):
+    """Hold a tomogram against what the run noted of it, by its header.
+
+    Parameters
+    ----------
+    painting : lib.overlay.plan.Painting
+    table : EmbeddingTable
+
+    Raises
+    ------
+    InputError
+        When the tomogram has another size than the run noted, or a candidate lies
+        outside: another tomogram, or another order; and when nobody said the order
+        and z would not be the shortest axis.
+    """
+    info = inspect_mrc(painting.path)
+    if not painting.told:
+        require_likely(info, painting.order)
+    order = resolve_order(info, painting.order)
+    shape = tuple(info.shape[axis] for axis in ORDERS[order])
+    _compare_with_run(painting, order, shape, info.voxel_size)
+    if not is_likely(info.shape, order):
+        warn_once(
+            f"{painting.path}: z is not the shortest axis with --order {order}, "
+            "which the run noted, or you gave"
+        )
+    depth, height, width = shape
+    size = np.array([width, height, (depth + 1) // 2 if _is_paired(table) else depth])
+    positions = table.coords[painting.rows]
+    outside = ((positions < 0) | (positions >= size)).any(axis=1)
+    if outside.any():
+        noted = painting.facts.get("order", order)
+        reach = _listed(positions.max(axis=0))
+        if noted != order:
+            reach += f", and the run read it as {noted}"
+        raise InputError(
+            f"{outside.sum()} of {len(outside)} candidates of {painting.name} lie "
+            f"outside {painting.path}, which has x, y, z = {_listed(size)} as --order "
+            f"{order} (candidates reach {reach}); is it the "
+            "tomogram of this run, and its --order?"
+        )
+
+
+def _is_paired(table):
+    return bool(table.provenance.get("options", {}).get("compress"))
+
+
+def _compare_with_run(painting, order, found, voxel_size):
+    """Refuse a tomogram of another size than the run read; warn of other voxels."""
+    noted = painting.facts.get("shape")
+    if noted and tuple(noted) != found:
+        raise InputError(
+            f"{painting.path} is not the tomogram {painting.name} of this run, which "
+            f"had x, y, z = {_listed(noted[::-1])}: as --order {order} it has "
+            f"{_listed(found[::-1])}; name the folder of the run's tomograms with "
+            "--rec_dir, and give the --order of these files"
+        )
+    noted, found = painting.facts.get("voxel_size"), voxel_size
+    if noted and found and max(noted, found) > SAME_VOXEL * min(noted, found):
+        warn_once(
+            f"{painting.path} has voxels of {found:g} Angstrom, {noted:g} when the run "
+            "read it; is it the same tomogram?"
+        )
+
+
+def _listed(values):
+    return ", ".join(str(int(value)) for value in values)

@@ -1,0 +1,224 @@
+"""What is painted where: tomograms found, colours checked, disk counted."""
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from lib.artifacts import check_row_record, row_record
+from lib.errors import (
+    ArtifactError,
+    InputError,
+    OptionError,
+    ResourceError,
+    user_files,
+)
+from lib.inputs.axis_order import DEFAULT_ORDER
+from lib.inputs.tomogram import inspect_mrc
+from lib.overlay.heatmap import bytes_needed
+
+EXTENSIONS = (".rec", ".mrc", ".rec.gz", ".mrc.gz")
+
+
+@dataclass(frozen=True)
+class Painting:
+    """A tomogram, and the rows of its candidates.
+
+    Attributes
+    ----------
+    name : str
+    path : Path
+        The tomogram's file.
+    order : str
+        Its axes.
+    rows : ndarray of int
+        Of the table of embeddings.
+    told : bool
+        Whether the user or the run said the order.
+    facts : dict
+        What the run noted of the tomogram: ``shape`` (Z, Y, X), ``order``,
+        ``voxel_size`` [A]; empty in tables of other programs.
+    """
+
+    name: str
+    path: Path
+    order: str
+    rows: np.ndarray
+    told: bool = True
+    facts: dict = field(default_factory=dict)
+
+
+def load_colors(path, table, table_path):
+    """Read the colours of a table's rows.
+
+    Parameters
+    ----------
+    path : path-like
+        ``all_colors.npy``, ours or of another program.
+    table : EmbeddingTable
+    table_path : path-like
+        Named in the refusal.
+
+    Returns
+    -------
+    ndarray of uint8, shape (N, 3)
+
+    Raises
+    ------
+    ArtifactError
+        When it is missing, not N colours, or noted to belong to other rows.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ArtifactError(f"{path} does not exist; run plot_2d.py first")
+    try:
+        colors = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise ArtifactError(f"{path} is not an array of colours ({error})") from error
+    if colors.shape != (len(table), 3):
+        raise ArtifactError(
+            f"{path} holds {_told(colors.shape)}, but {table_path} has {len(table)} "
+            "rows; run plot_2d.py again on it"
+        )
+    check_row_record(
+        row_record(path), fingerprint=table.fingerprint, rows=len(table), of=table_path
+    )
+    if colors.dtype.kind not in "uif" or not ((colors >= 0) & (colors <= 255)).all():
+        raise ArtifactError(f"{path}: colours must be numbers from 0 to 255")
+    return colors.astype(np.uint8)
+
+
+def _told(shape):
+    if len(shape) == 2 and shape[1] == 3:
+        return f"{shape[0]} colours"
+    return f"an array of shape {shape}"
+
+
+def plan_paintings(
+    table, *, rec_dir=None, listed=None, ext=None, order=None, only=None
+):
+    """Find the tomogram of every name in the table.
+
+    Parameters
+    ----------
+    table : EmbeddingTable
+    rec_dir : path-like, optional
+        Folder of the tomograms, called as the table calls them, or as the run did.
+    listed : mapping of str to Path, optional
+        Paths by name, instead of `rec_dir`. With neither, the paths of the run.
+    ext : str, optional
+        Ending in `rec_dir`; the default is the first of `EXTENSIONS` that is there.
+    order : str, optional
+        The default, and what ``auto`` means where the run noted it, is what the run
+        used; else ``xzy``, where that is likely.
+    only : list of str, optional
+        Names to paint; the default is all.
+
+    Returns
+    -------
+    list of Painting
+        By name.
+
+    Raises
+    ------
+    InputError
+        Naming every tomogram that was not found, and where.
+    """
+    known = table.provenance.get("tomograms", {})
+    used = table.provenance.get("options", {}).get("order")
+    asked = None if order == "auto" else order
+    names = np.unique(table.name).tolist()
+    _require_known(only or [], names)
+    paintings, faults = [], []
+    for name in only or names:
+        facts = known.get(name, {})
+        places = _places(name, facts.get("rec_path"), rec_dir, listed, ext)
+        with user_files():
+            path = next((place for place in places if place.is_file()), None)
+        if Path(name).name != name:
+            faults.append(f"{name!r} is no name for a file")
+        elif path is None:
+            tried = ", ".join(map(str, places)) or "no path known"
+            faults.append(f"{name} ({tried})")
+        else:
+            rows = np.flatnonzero(table.name == name)
+            told = asked or facts.get("order") or order or used
+            chosen = told or DEFAULT_ORDER
+            paintings.append(Painting(name, path, chosen, rows, bool(told), facts))
+    if faults:
+        raise InputError(
+            f"tomograms not found: {'; '.join(faults)}; name their folder with "
+            "--rec_dir (and --ext), or the image list with --image_txt"
+        )
+    return paintings
+
+
+def _require_known(wanted, names):
+    strangers = [name for name in wanted if name not in names]
+    if strangers:
+        raise OptionError(
+            f"--only: no candidates in {', '.join(strangers)}; the table has "
+            f"{', '.join(names)}"
+        )
+
+
+def _places(name, rec_path, rec_dir, listed, ext):
+    """Return where the tomogram may be, the likeliest first."""
+    if listed is not None:
+        return [Path(listed[name])] if name in listed else []
+    if rec_dir is None:
+        return [Path(rec_path)] if rec_path else []
+    endings = (f".{ext.lstrip('.')}",) if ext else EXTENSIONS
+    places = [Path(rec_dir) / f"{name}{ending}" for ending in endings]
+    if rec_path and not ext:  # what the run read is known, the endings are a guess
+        places.insert(0, Path(rec_dir) / Path(rec_path).name)
+    return places
+
+
+def _size(path):
+    """Return the bytes of a file, 0 where there is none."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def check_disk(paintings, experiment):
+    """Return how many bytes the paintings will take; refuse when they do not fit.
+
+    Parameters
+    ----------
+    paintings : list of Painting
+    experiment : ExperimentDir
+        Files of an earlier painting in it count as free.
+
+    Returns
+    -------
+    int
+
+    Raises
+    ------
+    ResourceError
+    """
+    sizes = [bytes_needed(inspect_mrc(painting.path).shape) for painting in paintings]
+    present = (
+        _size(path)
+        for painting in paintings
+        for path in (
+            experiment.grey_volume(painting.name),
+            experiment.heatmap_volume(painting.name),
+        )
+    )
+    # an old file goes only when its successor is whole
+    needed = max(sum(sizes) - sum(present), max(sizes))
+    with user_files():
+        experiment.root.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(experiment.root).free
+    if needed > free:
+        raise ResourceError(
+            f"painting takes {needed / 1e9:.1f} GB in {experiment.root}, where "
+            f"{free / 1e9:.1f} GB are free; make room, give another --dir_simsiam, or "
+            "choose tomograms with --only"
+        )
+    return sum(sizes)

@@ -1,0 +1,62 @@
+"""What a preparation will cost in memory and on disk, before it begins."""
+
+import shutil
+
+import numpy as np
+
+from lib.candidates.dog import expected_count
+from lib.candidates.multiscale import BY_SIZE
+from lib.errors import ResourceError, user_files
+from lib.inputs.tomogram import ORDERS, inspect_mrc, resolve_order
+
+# Copies of a tomogram as float32 at the peak of its preparation.
+FLOAT_COPIES, FLOAT_COPIES_BY_SIZE = 3, 5
+
+
+def announce(missing, options, cache, total, quiet=False):
+    """Say what the preparation will cost; refuse when the disk is too small.
+
+    Returns
+    -------
+    int
+        Memory that one process needs [bytes].
+    """
+    expected, memory = 0, 0
+    copies = FLOAT_COPIES_BY_SIZE if len(options.sigmas) >= BY_SIZE else FLOAT_COPIES
+    for row, _ in missing:
+        shape, tilts = _shapes(row, options)
+        expected += expected_count(
+            shape,
+            diameter=options.dog_diameter,
+            boundary=options.dog_boundary,
+            box=options.box,
+        )
+        floats = copies * np.prod(shape) + (np.prod(tilts) if tilts else 0)
+        memory = max(memory, 4 * int(floats))
+    disk = expected * options.bytes_per_candidate
+    if not quiet:
+        print(
+            f"preparing {len(missing)} of {total} tomograms: about {expected:,} "
+            f"candidates, {disk / 1e9:.2f} GB on disk in {cache}, "
+            f"{memory / 1e9:.1f} GB of memory for each at work",
+            flush=True,
+        )
+    with user_files(cache):
+        existing = next(p for p in (cache, *cache.absolute().parents) if p.exists())
+        free = shutil.disk_usage(existing).free
+    if disk > free:
+        raise ResourceError(
+            f"{cache} has {free / 1e9:.2f} GB free, the patches need about "
+            f"{disk / 1e9:.2f} GB; name a larger disk with --cache_dir, or fewer "
+            "candidates with --dog_std_multiplier or --dog_diameter"
+        )
+    return memory
+
+
+def _shapes(row, options):
+    """Return (Z, Y, X) of a tomogram and (T, Y, X) of its tilts, by the headers."""
+    tilted = options.mode == "simsiam2d3d"
+    tilts = inspect_mrc(row.tilt_path).shape if tilted else None
+    info = inspect_mrc(row.rec_path)
+    axes = ORDERS[resolve_order(info, options.order, tilts)]
+    return tuple(info.shape[axis] for axis in axes), tilts

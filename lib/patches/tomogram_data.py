@@ -1,0 +1,64 @@
+"""From the files of one tomogram to what shows its candidates."""
+
+from dataclasses import replace
+
+from lib.candidates.masking import find_masked
+from lib.errors import InputError
+from lib.inputs.tomogram import inspect_mrc, read_tilt_series, read_tomogram
+from lib.patches.preprocess import preprocess_tilt_images, preprocess_tomogram
+from lib.patches.views import Scene
+
+
+def load_scene(row, options, *, threads=None):
+    """Read and preprocess what shows the candidates of one tomogram.
+
+    Parameters
+    ----------
+    row : lib.inputs.image_list.ImageRow
+    options : PatchOptions
+    threads : int, optional
+        By default those of `lib.system.machine.usable_threads`.
+
+    Returns
+    -------
+    Scene, lib.inputs.tomogram.Volume
+    """
+    tilted = options.mode == "simsiam2d3d"
+    tilt_shape = inspect_mrc(row.tilt_path).shape if tilted else None
+    raw, volume = read_tomogram(
+        row.rec_path, options.order, compress=options.compress, tilt_shape=tilt_shape
+    )
+    masked = find_masked(raw, keep_gold=options.keep_gold, threads=threads)
+    data = preprocess_tomogram(raw, options.gauss, masked=masked, threads=threads)
+    del raw
+    depth = volume.array.shape[0]
+    if not tilted:
+        return Scene(data, None, None, volume.z_sign, depth, masked), volume
+    series = read_tilt_series(
+        row.tilt_path,
+        row.angle_path,
+        tomogram_xy=data.shape[:0:-1],
+        max_tilt=options.tilt_range,
+        flip=options.flip_tilt_angles,
+    )
+    if options.disjoint_tilts and len(series.angles) < 2:
+        raise InputError(
+            f"{row.tilt_path} has one image within +-{options.tilt_range:g} degrees, "
+            "and the default --recipe pairs images of different tilts; raise "
+            "--tilt_range"
+        )
+    scene = Scene(data, None, series.angles, volume.z_sign, depth, masked)
+    hidden = _find_in_images(series.images, scene, options.keep_gold)
+    images = preprocess_tilt_images(series.images, options.gauss, masked=hidden)
+    return replace(scene, tilts=images), volume
+
+
+def _find_in_images(images, scene, keep_gold):
+    """Return what is masked in each image: also where the gold of the volume falls."""
+    shadows = [None] * len(images)
+    if scene.masked is not None:
+        shadows = scene.project(scene.masked.cores)
+    return [
+        find_masked(image[None], keep_gold=keep_gold, shadows=falls, threads=1)
+        for image, falls in zip(images, shadows, strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""Every picture: maps, thumbnails, candidates, slices of the overlay."""

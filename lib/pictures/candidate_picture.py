@@ -1,0 +1,84 @@
+"""Candidates drawn over slices of their tomogram, to choose --dog and --bbox by."""
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from lib.artifacts import whole_file
+from lib.pictures.canvas import Circle, Figure, Rectangle, plain_style
+
+SLICES = 3
+INK = "#d1495b"
+
+
+@plain_style()
+def draw_candidates(path, volume, coords, *, name, box, diameter, sigmas, z_step=1):
+    """Draw three slices with the candidates in and near them.
+
+    Parameters
+    ----------
+    path : path-like
+        PNG.
+    volume : ndarray, shape (Z, Y, X)
+        Tomogram; may be memory-mapped, only a few slices are read.
+    coords : ndarray of int, shape (N, 3)
+        (x, y, z) [voxels].
+    name : str
+    box : int
+        Edge of a patch [voxels]; one is drawn for scale.
+    diameter : float
+        Candidates keep this distance [voxels].
+    sigmas : sequence of float
+    z_step : int
+        Slices of the tomogram to one step of z: 2 with ``--compress``.
+    """
+    depth, height, width = volume.shape
+    coords = coords * (1, 1, z_step)
+    sections = _busiest_sections(coords[:, 2], depth)
+    panel = 5.0
+    figure = Figure(figsize=(SLICES * panel, panel * height / width + 0.9), dpi=150)
+    figure.set_facecolor("white")
+    axes = figure.subplots(1, SLICES)
+    for axis, z in zip(axes, sections, strict=True):
+        slab = np.asarray(volume[max(z - 2, 0) : z + 3], np.float32).mean(0)
+        slab = gaussian_filter(slab, 1)  # for the eye: single voxels are noise
+        low, high = np.percentile(slab, (0.5, 99.5))
+        axis.imshow(slab, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
+        near = coords[np.abs(coords[:, 2] - z) <= diameter / 4]
+        for x, y, _ in near:
+            axis.add_patch(
+                Circle((x, y), diameter / 2, fill=False, ec=INK, lw=1.0, alpha=0.9)
+            )
+        axis.set_title(f"z = {z}: {len(near)} candidates", fontsize=10)
+        axis.set_axis_off()
+    corner = (0.02 * width, height - box - 0.02 * height)
+    axes[0].add_patch(Rectangle(corner, box, box, fill=False, ec="#00798c", lw=2))
+    axes[0].text(
+        corner[0] + box / 2,
+        corner[1] - 4,
+        f"--bbox {box}",
+        color="#00798c",
+        ha="center",
+        fontsize=8,
+        bbox={"facecolor": "white", "alpha": 0.7, "pad": 1, "edgecolor": "none"},
+    )
+    listed = ",".join(f"{s:g}" for s in sigmas)
+    figure.suptitle(
+        f"{name}: {len(coords):,} candidates, --dog {listed}, circles "
+        f"--dog_diameter {diameter:g}",
+        fontsize=11,
+    )
+    figure.tight_layout()
+    with whole_file(path) as stream:
+        figure.savefig(stream, format="png")
+
+
+def _busiest_sections(z, depth):
+    """Return the slice of each third of the tomogram that most candidates are near."""
+    counts = np.convolve(np.bincount(z, minlength=depth)[:depth], np.ones(5), "same")
+    edges = np.linspace(0, depth, SLICES + 1).astype(int)
+    return [
+        low + int(np.argmax(counts[low:high]))
+        if counts[low:high].any()
+        else (low + high) // 2
+        for low, high in zip(edges, edges[1:], strict=False)
+    ]

@@ -1,0 +1,131 @@
+"""Small patches on a page: which ones, and pasted pixel by pixel."""
+
+import numpy as np
+from PIL import Image
+
+
+def choose_apart(places, *, edge, min_dist):
+    """Choose rows whose thumbnails do not cover each other.
+
+    Parameters
+    ----------
+    places : ndarray, shape (N, 2)
+        On the unit square.
+    edge : float
+        Of a thumbnail, on the same square.
+    min_dist : float
+        Least squared distance of two of them.
+
+    Returns
+    -------
+    ndarray of int
+        Rows, in the order they were chosen. Rows next to the knots of a regular
+        grid come first, so that the page fills evenly. No other row can be added.
+    """
+    pitch = max(edge, np.sqrt(min_dist))
+    # knots a little wider than needed, as no row sits exactly on one
+    knots = places / (1.08 * pitch)
+    off_knot = np.abs(knots - np.round(knots)).max(axis=1)
+    chosen, cells = [], {}
+    for row in np.argsort(off_knot, kind="stable").tolist():
+        x, y = places[row].tolist()
+        column, line = int(x // pitch), int(y // pitch)
+        rivals = (
+            rival
+            for i in (column - 1, column, column + 1)
+            for j in (line - 1, line, line + 1)
+            for rival in cells.get((i, j), ())
+        )
+        if all(_apart(x - a, y - b, edge, min_dist) for a, b in rivals):
+            cells.setdefault((column, line), []).append((x, y))
+            chosen.append(row)
+    return np.array(chosen, dtype=np.int64)
+
+
+def push_apart(spots, size, steps=200):
+    """Move text boxes until none covers another, as little as that takes.
+
+    Parameters
+    ----------
+    spots : ndarray, shape (K, 2)
+        Centres.
+    size : tuple of float
+        Width and height of a box.
+    steps : int
+        Rounds at most.
+
+    Returns
+    -------
+    ndarray, shape (K, 2)
+    """
+    spots, size = np.array(spots, dtype=np.float64), np.asarray(size)
+    for _ in range(steps):
+        apart = spots[:, None] - spots
+        overlap = (size - abs(apart)).clip(0)
+        covered = overlap.all(axis=-1) & ~np.eye(len(spots), dtype=bool)
+        if not covered.any():
+            break
+        # along the shorter way out; the lower row of a pair in one place goes left
+        axis = (overlap / size).argmin(axis=-1)
+        order = np.sign(np.arange(len(spots))[:, None] - np.arange(len(spots)))
+        for i in range(2):
+            away = np.where(apart[..., i] == 0, order, np.sign(apart[..., i]))
+            moves = away * overlap[..., i] * (covered & (axis == i))
+            spots[:, i] += 0.3 * moves.sum(axis=1)
+    return spots
+
+
+def _apart(dx, dy, edge, min_dist):
+    return max(abs(dx), abs(dy)) >= edge and dx * dx + dy * dy >= min_dist
+
+
+class Sheet:
+    """A transparent sheet of pixels to paste framed thumbnails on.
+
+    Parameters
+    ----------
+    width, height : int
+        [pixels].
+    """
+
+    def __init__(self, width, height):
+        self.pixels = np.zeros((height, width, 4), dtype=np.uint8)
+
+    @classmethod
+    def over(cls, page):
+        """Return a sheet of the size of a `lib.pictures.map_canvas.Page`."""
+        width, height = page.figure.get_size_inches() * page.figure.dpi
+        return cls(round(width), round(height))
+
+    def fill(self, color, *, left, top, size):
+        """Fill a rectangle of (width, height) with one colour [pixels]."""
+        width, height = size
+        self.pixels[top : top + height, left : left + width, :3] = color
+        self.pixels[top : top + height, left : left + width, 3] = 255
+
+    def paste(self, grey, *, left, top, edge, color=None, frame=3):
+        """Paste a patch, resampled, with a frame inside its edge.
+
+        Parameters
+        ----------
+        grey : ndarray of uint8, shape (H, W)
+        left, top, edge, frame : int
+            [pixels]; what lies beyond the sheet is cut off.
+        color : sequence of int, optional
+            RGB of the frame; none without.
+        """
+        inner = edge - 2 * frame if color is not None else edge
+        picture = Image.fromarray(grey).resize((inner, inner), Image.Resampling.LANCZOS)
+        tile = np.full((edge, edge, 4), 255, dtype=np.uint8)
+        if color is not None:
+            tile[..., :3] = color
+        start = (edge - inner) // 2
+        inside = slice(start, start + inner)
+        tile[inside, inside, :3] = np.asarray(picture)[..., None]
+        height, width = self.pixels.shape[:2]
+        rows = slice(max(top, 0), min(top + edge, height))
+        columns = slice(max(left, 0), min(left + edge, width))
+        self.pixels[rows, columns] = tile[
+            rows.start - top : rows.stop - top,
+            columns.start - left : columns.stop - left,
+        ]

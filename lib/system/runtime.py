@@ -1,0 +1,178 @@
+"""Device, precision, signals and seed of a run."""
+
+import os
+import random
+import signal
+import threading
+from contextlib import contextmanager
+
+import numpy as np
+
+from lib.errors import Interrupted, OptionError, ResourceError
+from lib.system.launched import whole_number
+from lib.system.ranks import ALONE
+
+INTERRUPTIONS = (signal.SIGTERM, signal.SIGINT)
+
+
+def choose_device(gpus, ranks=ALONE):
+    """Return the torch device of ``--gpus``, saying so when it is not to be had.
+
+    Parameters
+    ----------
+    gpus : str
+        Number of a GPU; "-1" for the CPU on purpose; of several numbers the first,
+        unless torchrun gives each process its own.
+
+    Returns
+    -------
+    torch.device
+    """
+    import torch
+
+    try:
+        numbers = [int(part) for part in str(gpus).split(",")]
+    except ValueError as error:
+        raise OptionError(
+            f"--gpus {gpus!r} is not a number, such as 0 or -1"
+        ) from error
+    if numbers[0] < 0:
+        return torch.device("cpu")
+    if not torch.cuda.is_available():
+        if ranks.is_main:
+            print("no GPU found: running on the CPU", flush=True)
+        return torch.device("cpu")
+    torch.backends.cudnn.allow_tf32 = False  # float32 is to mean float32
+    number = numbers[0]
+    if ranks.world > 1:
+        local = whole_number(os.environ.get("LOCAL_RANK", ""))
+        local = ranks.rank if local is None else local
+        number = numbers[local] if len(numbers) > local else local
+    if number >= torch.cuda.device_count():
+        raise OptionError(
+            f"--gpus {gpus}: this machine has GPUs 0 to {torch.cuda.device_count() - 1}"
+        )
+    try:
+        torch.cuda.set_device(number)
+        torch.cuda.mem_get_info(number)  # the first call that needs the GPU itself
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ResourceError(
+            f"--gpus {gpus}: GPU {number} cannot be used ({reason}); it may be full or "
+            "held by another program: see nvidia-smi, and name another GPU or -1"
+        ) from error
+    return torch.device("cuda", number)
+
+
+@contextmanager
+def enough_memory(device, advice):
+    """Say in words when the memory of a device does not suffice for the block.
+
+    Parameters
+    ----------
+    device : torch.device or str
+    advice : str
+        What for, and what to do: ends the sentence.
+
+    Raises
+    ------
+    ResourceError
+        In place of torch.OutOfMemoryError.
+    """
+    if str(device) == "cpu":  # torch is not imported for what needs none
+        yield
+        return
+    import torch
+
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise ResourceError(f"{device} has too little memory {advice}") from error
+
+
+def heed_signals(ranks):
+    """Let SIGTERM interrupt like Ctrl-C; with several ranks only the main one heeds.
+
+    The others go on serving its collectives until it has written what it has.
+    """
+    signal.signal(signal.SIGTERM, _terminate)
+    if not ranks.is_main:
+        for number in INTERRUPTIONS:
+            signal.signal(number, signal.SIG_IGN)
+
+
+def _terminate(number, _frame):
+    raise Interrupted(number=number)
+
+
+@contextmanager
+def undisturbed():
+    """Let no further signal cut off what is done in the block."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = [signal.signal(number, signal.SIG_IGN) for number in INTERRUPTIONS]
+    try:
+        yield
+    finally:
+        for number, handler in zip(INTERRUPTIONS, before, strict=True):
+            signal.signal(number, handler)
+
+
+def seed_everything(seed):
+    """Make this process repeatable."""
+    import torch
+
+    random.seed(seed)
+    np.random.seed(seed % 2**32)  # noqa: NPY002 - libraries draw from it
+    torch.manual_seed(seed)
+
+
+def choose_precision(wanted, device):
+    """Return the precision in which the network runs on a device.
+
+    Parameters
+    ----------
+    wanted : {"auto", "fp32", "bf16"}
+        auto: bf16 where the hardware multiplies in it, see `multiplies_in_bf16`.
+    device : torch.device
+
+    Returns
+    -------
+    {"fp32", "bf16"}
+    """
+    if wanted != "auto":
+        return wanted
+    return "bf16" if multiplies_in_bf16(device) else "fp32"
+
+
+def multiplies_in_bf16(device):
+    """Return whether bf16 is faster than float32 on a device, never emulated.
+
+    Of processors those with AMX: there a training step took a third of its time in
+    float32. With AVX-512 alone it took longer, with its bf16 instructions too
+    (benchmarks/RESULTS.md).
+    """
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # What oneDNN was told to leave unused counts as missing.
+    allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() or "DEFAULT"
+    if allowed not in ("DEFAULT", "ALL") and "AMX" not in allowed:
+        return False
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(capabilities.get("amx_bf16", False))
+
+
+def autocast(device, precision):
+    """Return the context in which the network runs.
+
+    Parameters
+    ----------
+    device : torch.device
+    precision : {"fp32", "bf16"}
+    """
+    import torch
+
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
