@@ -110,7 +110,7 @@ def plot_options(arguments=None):
         "--mode",
         choices=("umap", "tsne"),
         default="umap",
-        help="umap keeps neighbourhoods and far order; tsne spreads small groups "
+        help="umap keeps neighborhoods and far order; tsne spreads small groups "
         "apart and is slower beyond 20,000 candidates (default: %(default)s)",
     )
     add(
@@ -124,7 +124,7 @@ def plot_options(arguments=None):
         "--num_neighbor",
         type=_whole(2, MOST),
         default=40,
-        help="neighbours a point is placed by; smaller shows finer groups, larger "
+        help="neighbors a point is placed by; smaller shows finer groups, larger "
         "the whole; t-SNE's perplexity is a third of it (default: %(default)s)",
     )
     add(
@@ -161,7 +161,7 @@ def plot_options(arguments=None):
 
 def heatmap_options(arguments=None):
     """Parse the command line of ``visualize_3dhm.py``."""
-    parser = _parser("Paint the colours of the map back into the tomograms.")
+    parser = _parser("Paint the colors of the map back into the tomograms.")
     add = parser.add_argument
     add("--input", required=True, type=_path, help="all_output_info.npz of inference")
     add("--color", type=_path, help="all_colors.npy (default: beside --input)")
@@ -189,7 +189,7 @@ def heatmap_options(arguments=None):
         "--blend",
         type=_real(0, 1),
         default=0.6,
-        help="weight w of the grey tomogram in w x grey + (1 - w) x colours of the "
+        help="weight w of the gray tomogram in w x gray + (1 - w) x colors of the "
         "picture (default: %(default)s)",
     )
     add(
@@ -433,7 +433,7 @@ def _add_candidates(parser, inherited=False):
         "3,5",
         "sigmas of the Gaussians in voxels, ascending; a blob of radius r answers "
         "best around r / 1.7. Four or more, such as 2,3,4.5,7,10: small, large and "
-        "hollow particles side by side, one candidate at the centre of each; lower "
+        "hollow particles side by side, one candidate at the center of each; lower "
         "--dog_std_multiplier then, to -0.2",
         type=_as_typed(parse_sigmas),
     )

@@ -1,4 +1,4 @@
-"""Cluster the embedding and draw its maps: pictures, colours, table, patches."""
+"""Cluster the embedding and draw its maps: pictures, colors, table, patches."""
 
 from lib.errors import ArtifactError, run_script, warn
 from opts import plot_options
@@ -17,7 +17,7 @@ def main():
     from lib.maps.clustering import over_cluster
     from lib.maps.layout import is_collapsed, unit_rows
     from lib.pictures.colormap import plane_colors
-    from lib.pictures.patch_pictures import grey_levels, writing_patch_pictures
+    from lib.pictures.patch_pictures import gray_levels, writing_patch_pictures
     from lib.system.preflight import check_surroundings
 
     table = EmbeddingTable.load(options.input)
@@ -36,17 +36,17 @@ def main():
     labels = over_cluster(vectors, n_cluster=options.n_cluster, seed=options.seed)
     print(f"{len(table):,} candidates in {labels.max() + 1} clusters")
 
-    fingerprint, grey = table.fingerprint, grey_levels(table.subvol)
+    fingerprint, gray = table.fingerprint, gray_levels(table.subvol)
     with writing_patch_pictures(
         experiment.patch_pictures,
-        grey,
+        gray,
         fingerprint=fingerprint,
         workers=options.num_workers,
     ):
         layout = choose_layout(options, len(vectors))
-        places, labelled = lay_out_twice(vectors, labels, layout)
+        places, labeled = lay_out_twice(vectors, labels, layout)
         caption = write_caption(table, options, layout, alarm)
-        draw(experiment, options, vectors, labels, grey, places, labelled, caption)
+        draw(experiment, options, vectors, labels, gray, places, labeled, caption)
         save_colors(experiment.colors, plane_colors(places), fingerprint)
     save_interactive_table(experiment, table, labels, options.host)
     for path in (experiment.map_picture, experiment.label_picture):
@@ -105,7 +105,7 @@ def write_caption(table, options, layout, alarm):
     tomograms = len(set(table.name.tolist()))
     plural = "" if tomograms == 1 else "s"
     method = {
-        "umap": f"UMAP, {layout.n_neighbors} neighbours, distance {layout.min_dist:g}",
+        "umap": f"UMAP, {layout.n_neighbors} neighbors, distance {layout.min_dist:g}",
         "tsne": f"t-SNE, perplexity {layout.n_neighbors / 3:.0f}",
     }[layout.mode]
     facts = (
@@ -115,7 +115,7 @@ def write_caption(table, options, layout, alarm):
     return Caption(f"{run}  ·  {mode}", facts, alarm)
 
 
-def draw(experiment, options, vectors, labels, grey, places, labelled, caption):
+def draw(experiment, options, vectors, labels, gray, places, labeled, caption):
     """Draw both maps."""
     from lib.pictures.colormap import plane_colors
     from lib.pictures.figures import draw_label_map, draw_map
@@ -123,15 +123,15 @@ def draw(experiment, options, vectors, labels, grey, places, labelled, caption):
     draw_map(
         experiment.map_picture,
         places,
-        grey,
+        gray,
         min_dist=options.min_dist_vis,
         caption=caption,
     )
     draw_label_map(
         experiment.label_picture,
-        labelled,
+        labeled,
         labels,
-        grey,
+        gray,
         vectors=vectors,
         colors=plane_colors(places),
         caption=caption,
@@ -142,13 +142,13 @@ def save_colors(path, colors, fingerprint):
     """Write all_colors.npy and, beside it, which rows it belongs to."""
     import numpy as np
 
-    from lib.artifacts import row_record, whole_file, write_row_record
+    from lib.artifacts import atomic_write, fingerprint_path, write_fingerprint
 
-    record = row_record(path)
+    record = fingerprint_path(path)
     record.unlink(missing_ok=True)  # until both are whole, neither vouches
-    with whole_file(path) as stream:
+    with atomic_write(path) as stream:
         np.save(stream, colors)
-    write_row_record(record, fingerprint=fingerprint, rows=len(colors))
+    write_fingerprint(record, fingerprint=fingerprint, rows=len(colors))
 
 
 def save_interactive_table(experiment, table, labels, port):

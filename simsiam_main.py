@@ -14,13 +14,17 @@ def main():
     """Prepare the patches, then train; or stop after the candidates (--dry_run)."""
     options = train_options()
     from lib.artifacts import ExperimentDir
-    from lib.artifacts.experiment import check_folder, claimed
+    from lib.artifacts.experiment import check_folder, experiment_lock
     from lib.inputs.axis_order import check_orders
     from lib.inputs.image_list import find_image_list, read_image_list
     from lib.patches.preparation import prepare_store, store_folder
     from lib.system.preflight import check_surroundings
-    from lib.system.ranks import start_ranks, stop_ranks
-    from lib.system.runtime import choose_device, heed_signals, seed_everything
+    from lib.system.ranks import end_distributed, init_distributed
+    from lib.system.runtime import (
+        choose_device,
+        install_signal_handlers,
+        seed_everything,
+    )
 
     experiment = ExperimentDir.of(options.exp_dir, options.dataset, options.exp_id)
     if not (options.resume or options.dry_run or options.check_geometry):
@@ -36,10 +40,10 @@ def main():
     if options.check_geometry:
         check(rows, patching, options)
         return
-    ranks = start_ranks()
+    ranks = init_distributed()
     if options.compile and ranks.world > 1:
         raise OptionError("--compile is for one process; leave it out with several")
-    heed_signals(ranks)
+    install_signal_handlers(ranks)
     check_surroundings(
         {experiment.root: "--exp_dir or --exp_id"},
         cache=options.cache_dir or options.exp_dir,
@@ -56,7 +60,7 @@ def main():
         no_cache=options.no_cache,
         ranks=ranks,
     )
-    with claimed(experiment, ranks), folder as cache:
+    with experiment_lock(experiment, ranks), folder as cache:
         store = prepare_store(
             rows,
             patching,
@@ -75,7 +79,7 @@ def main():
             show_candidates(store, rows, experiment, ranks)
             ranks.barrier()  # drawing takes a while
             train(trainer, experiment, ranks)
-    stop_ranks(ranks)
+    end_distributed(ranks)
 
 
 def settings(options, experiment):
@@ -193,10 +197,10 @@ def make_trainer(store, run, recipe, content, experiment, options, device, ranks
     if content is not None:
         path = experiment.checkpoint("last")
         check_same_data(content, path, store, quiet=not ranks.is_main)
-        normalisation = content["normalisation"]
+        normalization = content["normalization"]
     else:
-        mean, std = store.normalisation()
-        normalisation = {"mean": mean, "std": std}
+        mean, std = store.normalization()
+        normalization = {"mean": mean, "std": std}
     model, start = new_model(run, recipe, options, store, ranks)
     remembered = {
         **run,
@@ -208,7 +212,7 @@ def make_trainer(store, run, recipe, content, experiment, options, device, ranks
     }
     memory = {
         "seed": run["seed"],
-        "normalisation": normalisation,
+        "normalization": normalization,
         "start": start if content is None else content.get("start", "not noted"),
         "data": (content or {}).get("data") or data_of(store),
         "orders": sorted({shard.facts["order"] for shard in store.shards}),

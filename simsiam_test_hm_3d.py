@@ -21,7 +21,7 @@ def main(mode):
     from lib.inputs.tomogram import inspect_mrc
     from lib.patches.preparation import prepare_store, store_folder
     from lib.system.preflight import check_surroundings
-    from lib.system.ranks import start_ranks, stop_ranks
+    from lib.system.ranks import end_distributed, init_distributed
     from lib.system.runtime import choose_device, seed_everything
     from lib.training.inference import TrainedRun, embed
     from lib.training.noted_data import warn_of_voxels
@@ -40,7 +40,7 @@ def main(mode):
         voxel_size=run.voxel_size,
     )
     check_orders(rows, run.patching.order, told=run.order_was_told)
-    ranks = start_ranks()
+    ranks = init_distributed()
     experiment = ExperimentDir.of(options.exp_dir, options.dataset, options.exp_id)
     check_surroundings(
         {experiment.root: "--exp_dir or --exp_id"},
@@ -93,7 +93,7 @@ def main(mode):
         )
     if table is not None:
         print(f"{len(table):,} candidates embedded: {experiment.embeddings}")
-    stop_ranks(ranks)
+    end_distributed(ranks)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Paint the colours of the map into the tomograms."""
+"""Paint the colors of the map into the tomograms."""
 
 import shlex
 
@@ -66,18 +66,18 @@ def paint(painting, table, colors, experiment, options):
 
     volume, paired = open_painting(painting, table)
     positions = table.coords[painting.rows]
-    grey_path = experiment.grey_volume(painting.name)
+    gray_path = experiment.gray_volume(painting.name)
     color_path = experiment.heatmap_volume(painting.name)
     paint_tomogram(
         volume.array,
         Discs.of(positions, colors[painting.rows], options.radius),
-        grey_path=grey_path,
+        gray_path=gray_path,
         color_path=color_path,
         paired=paired,
     )
     draw_blend(
         experiment.blended_picture(painting.name),
-        grey_path,
+        gray_path,
         color_path,
         heights=positions[:, 2] * (2 if paired else 1),
         weight=options.blend,
@@ -89,7 +89,7 @@ def paint(painting, table, colors, experiment, options):
 
 def napari_command(experiment, name):
     """Return the command that shows both volumes as layers."""
-    volumes = experiment.grey_volume(name), experiment.heatmap_volume(name)
+    volumes = experiment.gray_volume(name), experiment.heatmap_volume(name)
     paths = " ".join(shlex.quote(str(path.resolve())) for path in volumes)
     return f"napari {paths} --blending=additive"
 

@@ -1,10 +1,10 @@
-r"""Count the labelled particles that have a candidate, class by class.
+r"""Count the labeled particles that have a candidate, class by class.
 
     python sample_data/make_synthetic.py --out shapes --tomograms 3 --size 256 256 96
     python benchmarks/candidate_recall.py shapes --dog 1.2,2.5,4,6,9 \
         --dog_std_multiplier -0.8
 
-Searches the tomograms of labelled sets (of `sample_data/make_synthetic.py` or
+Searches the tomograms of labeled sets (of `sample_data/make_synthetic.py` or
 `benchmarks/simulate.py`) as training would, and prints recall and precision; or what
 faults of the tomograms cost (see `benchmarks/disturb.py`):
 
@@ -30,7 +30,7 @@ from lib.errors import OptionError, run_script
 from lib.inputs.tomogram import read_tomogram
 from lib.patches.preprocess import preprocess_tomogram
 
-WITHIN = 6.0  # of a particle's centre is found well [voxels]
+WITHIN = 6.0  # of a particle's center is found well [voxels]
 BORDER = 5.0  # from fill or gold lies on its border [voxels]
 
 

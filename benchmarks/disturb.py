@@ -1,4 +1,4 @@
-"""Faults that real tomograms have, put into labelled sets to measure what they cost."""
+"""Faults that real tomograms have, put into labeled sets to measure what they cost."""
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -18,7 +18,7 @@ def disturb(path, fault, order):
     Parameters
     ----------
     path : pathlib.Path
-        Tomogram of a labelled set. Gold and hot pixels change the tilt images, so that
+        Tomogram of a labeled set. Gold and hot pixels change the tilt images, so that
         they are simulated: in the folders of the set's name with ``_gold`` and
         ``_hot``, by `benchmarks/simulate.py` with ``--gold`` or ``--hot`` and the seed
         of the set.

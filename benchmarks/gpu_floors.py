@@ -11,7 +11,7 @@ from benchmarks.gpu_stage import Row
 
 BOX = 36
 ARCH = {"simsiam2d3d": "simsiam2d3d_18", "simsiam3d": "simsiam2d_18"}
-NORMALISATION = {
+NORMALIZATION = {
     "simsiam2d3d": {"mean": [0.5, 0.5], "std": [0.2, 0.2]},
     "simsiam3d": {"mean": [0.5], "std": [0.2]},
 }
@@ -57,7 +57,7 @@ def new_trainer(store, folder, *, device, epochs, batch_size, compiled=False):
     from lib.training.trainer import Trainer
 
     mode = store.options.mode
-    memory = {"seed": 0, "normalisation": NORMALISATION[mode], "options": {}}
+    memory = {"seed": 0, "normalization": NORMALIZATION[mode], "options": {}}
     return Trainer(
         new_model(mode, device),
         store,
@@ -75,7 +75,7 @@ def noise_views(mode, count, device, box=BOX):
     """Return views (count, V, box, box) of noise on the device."""
     import torch
 
-    views = len(NORMALISATION[mode]["mean"])
+    views = len(NORMALIZATION[mode]["mean"])
     return torch.randn(count, views, box, box, device=device)
 
 
@@ -119,7 +119,7 @@ def fitting_batch(wanted, mode, device, box=BOX):
 
     if device.type != "cuda":
         return wanted
-    model, views = new_model(mode, "cpu"), len(NORMALISATION[mode]["mean"])
+    model, views = new_model(mode, "cpu"), len(NORMALIZATION[mode]["mean"])
     room = GPU_SHARE * torch.cuda.mem_get_info(device)[0]
     share = 0.5 if precision_name(device) == "bf16" else 1  # of float32
     while wanted > 16 and share * model.activation_bytes(wanted, views, box) > room:

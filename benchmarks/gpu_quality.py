@@ -88,7 +88,7 @@ def _trained(mode, image_list, folder, form, device):
     store = prepare_store(
         rows, options, cache=folder / "cache", workers=0, device=device
     )
-    mean, std = store.normalisation()
+    mean, std = store.normalization()
     experiment = ExperimentDir.of(folder, mode, "run")
     torch.manual_seed(SEED)
     trainer = Trainer(
@@ -99,7 +99,7 @@ def _trained(mode, image_list, folder, form, device):
         experiment,
         {
             "seed": SEED,
-            "normalisation": {"mean": mean, "std": std},
+            "normalization": {"mean": mean, "std": std},
             "options": {**asdict(options), "arch": ARCH[mode]},
         },
         device=device,
@@ -122,7 +122,7 @@ def _trained(mode, image_list, folder, form, device):
         batch_size=256,
         device=device,
         precision="bf16",
-        **run.normalisation,
+        **run.normalization,
     )
     return table, short, health
 
@@ -150,7 +150,7 @@ def _measured(mode, kind, table, image_list, form, device):
         f"{form['epochs']} epochs, proj": table.proj,
         "untrained, trunk": untrained["trunk"],
     }
-    what = f"{mode}, {kind}, {len(rows)} labelled, chance {chance(labels):.2f}"
+    what = f"{mode}, {kind}, {len(rows)} labeled, chance {chance(labels):.2f}"
     for name, values in features.items():
         own = accuracy(values)
         row = Row(

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from lib.artifacts import whole_file
+from lib.artifacts import atomic_write
 
 HEADER = ("what", "ours", "floor", "ratio", "goal", "met", "peak GPU memory")
 
@@ -48,7 +48,7 @@ class Report:
 
     def write(self):
         """Write the file."""
-        with whole_file(self.path, "w") as stream:
+        with atomic_write(self.path, "w") as stream:
             stream.write("\n".join(self.lines()) + "\n")
 
     def lines(self):

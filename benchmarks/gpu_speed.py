@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.gpu_floors import (
     BOX,
-    NORMALISATION,
+    NORMALIZATION,
     BareStep,
     fitting_batch,
     fitting_count,
@@ -62,7 +62,7 @@ def embed(device, smoke):
                 batch_size=batch_size,
                 device=device,
                 precision=precision,
-                **NORMALISATION[mode],
+                **NORMALIZATION[mode],
             )
 
         ours()

@@ -1,4 +1,4 @@
-"""Does the pipeline find and separate molecules? Labelled sets, real command line.
+"""Does the pipeline find and separate molecules? Labeled sets, real command line.
 
     python benchmarks/quality.py --work quality_small                      # a CPU
     python benchmarks/quality.py --work quality_full --form full --gpus 0  # a GPU

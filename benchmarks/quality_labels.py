@@ -1,4 +1,4 @@
-"""Which candidates are labelled, and features measured against the labels."""
+"""Which candidates are labeled, and features measured against the labels."""
 
 import csv
 from dataclasses import dataclass
@@ -67,13 +67,13 @@ def read_truth(folder, provenance):
 
 
 @dataclass(frozen=True)
-class Labelled:
+class Labeled:
     """Rows of the embedding that are evaluated.
 
     Attributes
     ----------
     rows : ndarray of int, shape (R,)
-        One candidate of each labelled particle.
+        One candidate of each labeled particle.
     labels : ndarray of str, shape (R,)
     background : ndarray of int, shape (B,)
         Candidates far from every particle.
@@ -85,7 +85,7 @@ class Labelled:
 
 
 def label_candidates(table, truth):
-    """Choose the candidate of each labelled particle, and the background.
+    """Choose the candidate of each labeled particle, and the background.
 
     Parameters
     ----------
@@ -94,7 +94,7 @@ def label_candidates(table, truth):
 
     Returns
     -------
-    labelled : Labelled
+    labeled : Labeled
     matches : quality_metrics.Matches
         Of the particles within the margins.
     """
@@ -104,7 +104,7 @@ def label_candidates(table, truth):
     known = (matches.candidate >= 0) & (truth.classes != CROWDER)
     anywhere = metrics.match(table.name, table.coords, *truth.everywhere, REACH)
     return (
-        Labelled(
+        Labeled(
             matches.candidate[known],
             truth.classes[known],
             np.flatnonzero(anywhere.candidate_distance > REACH),
@@ -114,7 +114,7 @@ def label_candidates(table, truth):
 
 
 class Evaluation:
-    """The labelled candidates of one embedding, ready to be measured against."""
+    """The labeled candidates of one embedding, ready to be measured against."""
 
     def __init__(self, table, folder, seed):
         self.table, self.seed = table, seed
@@ -135,7 +135,7 @@ class Evaluation:
             "precision": float((self.matches.particle >= 0).mean()),
             "particles": len(classes),
             "candidates": len(self.table),
-            "labelled": len(self.known.rows),
+            "labeled": len(self.known.rows),
             "chance": metrics.chance(self.known.labels),
         }
 
@@ -143,7 +143,7 @@ class Evaluation:
         """Measure features (N, D) of all candidates."""
         rows, labels = self.known.rows, self.known.labels
         n_cluster = min(N_CLUSTER, len(features) // 2)
-        unit = metrics.normalised(features).astype(np.float32)
+        unit = metrics.normalized(features).astype(np.float32)
         clusters = over_cluster(unit, n_cluster=n_cluster, seed=self.seed)
         nmi, ari = metrics.agreement(clusters[rows], labels)
         return {

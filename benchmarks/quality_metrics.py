@@ -1,4 +1,4 @@
-"""What labelled particles say about candidates and embeddings: pure functions.
+"""What labeled particles say about candidates and embeddings: pure functions.
 
 Positions are (x, y, z) in voxels; one row of features is one candidate.
 """
@@ -143,7 +143,7 @@ def knn_accuracy(features, labels, folds, k=20):
     folds : ndarray of int, shape (N,)
         As from `particle_folds`.
     k : int
-        Neighbours that vote; of equal votes the nearer class wins.
+        Neighbors that vote; of equal votes the nearer class wins.
 
     Returns
     -------
@@ -156,7 +156,7 @@ def knn_accuracy(features, labels, folds, k=20):
 
 def knn_hits(features, labels, test, k=20):
     """Return which test rows (a mask) are named right by their k nearest others."""
-    features = normalised(features)
+    features = normalized(features)
     _, labels = np.unique(labels, return_inverse=True)
     similarity = features[test] @ features[~test].T
     near = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
@@ -169,7 +169,7 @@ def knn_hits(features, labels, test, k=20):
 def probe_accuracy(features, labels, folds):
     """Return the accuracy of a logistic regression on rows of other folds.
 
-    Parameters and result as for `knn_accuracy`; features are standardised.
+    Parameters and result as for `knn_accuracy`; features are standardized.
     """
     labels = np.asarray(labels)
     right = 0
@@ -222,7 +222,7 @@ def chance(labels):
     return float(np.unique(labels, return_counts=True)[1].max() / len(labels))
 
 
-def normalised(features):
+def normalized(features):
     """Scale each row to length 1; a row of zeros stays."""
     features = np.asarray(features, dtype=np.float64)
     length = np.linalg.norm(features, axis=1, keepdims=True)
@@ -230,15 +230,15 @@ def normalised(features):
 
 
 def output_std(features):
-    """Return the collapse monitor: mean std of normalised rows, 1/sqrt(D) is fine."""
-    return float(normalised(features).std(axis=0).mean())
+    """Return the collapse monitor: mean std of normalized rows, 1/sqrt(D) is fine."""
+    return float(normalized(features).std(axis=0).mean())
 
 
 def effective_rank(features):
     """Return exp(entropy) of the covariance spectrum: 1 to D dimensions in use."""
-    centred = np.asarray(features, dtype=np.float64)
-    centred = centred - centred.mean(axis=0)
-    spectrum = np.linalg.eigvalsh(centred.T @ centred).clip(min=0)
+    centered = np.asarray(features, dtype=np.float64)
+    centered = centered - centered.mean(axis=0)
+    spectrum = np.linalg.eigvalsh(centered.T @ centered).clip(min=0)
     if spectrum.sum() == 0:
         return 1.0
     share = spectrum[spectrum > 0] / spectrum.sum()

@@ -1,6 +1,6 @@
 """Trunk features, random weights and the supervised ceiling, on patches of an npz.
 
-Views are (N, V, box, box) float32, normalised, in the order of the mode.
+Views are (N, V, box, box) float32, normalized, in the order of the mode.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from lib.training.models import build_model
 from lib.training.transforms import Augmentation, augment, draw
 
 BATCH = 256  # of inference
-CEILING_BATCH = 64  # a labelled set is small: more, smaller steps
+CEILING_BATCH = 64  # a labeled set is small: more, smaller steps
 
 
 def views_of(table):

@@ -1,4 +1,4 @@
-"""Labelled sets, and the documented command line run on them."""
+"""Labeled sets, and the documented command line run on them."""
 
 import subprocess
 import sys
@@ -17,7 +17,7 @@ SETS = ("shapes", "low", "high")
 
 
 def make_set(kind, folder, *, tomograms, size, seed, templates=None):
-    """Write a labelled set unless it is there.
+    """Write a labeled set unless it is there.
 
     Parameters
     ----------

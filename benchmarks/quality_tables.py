@@ -85,7 +85,7 @@ def _candidate_lines(group):
     text = (
         f"{found['particles']} particles, {found['candidates']} candidates "
         f"({ratio:.2f} a particle), precision {found['precision']:.2f}; "
-        f"{found['labelled']} labelled, chance {found['chance']:.2f}. Recall:"
+        f"{found['labeled']} labeled, chance {found['chance']:.2f}. Recall:"
     )
     return [text, "", *_table(rows), ""]
 

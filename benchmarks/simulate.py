@@ -1,8 +1,8 @@
-"""Simulate labelled tomograms of real proteins, with physics near a microscope's.
+"""Simulate labeled tomograms of real proteins, with physics near a microscope's.
 
     python benchmarks/simulate.py --out sim_low --noise low --seed 1
 
-Eight labelled proteins in random orientations among three unlabelled crowders, in
+Eight labeled proteins in random orientations among three unlabeled crowders, in
 a slab of ice of 3/4 of the depth: weak-phase projection with CTF, envelope of the
 radiation damage, Poisson counts that thin with thickness, jitter of the alignment,
 weighted back-projection. Writes tomograms, tilt series, angles, ``particles.csv``
@@ -28,9 +28,9 @@ from benchmarks.microscope import expose
 from lib.errors import InputError, run_script
 from sample_data import simulation
 
-# Kind and how many of it among 600 labelled particles: large ones are rarer, as
+# Kind and how many of it among 600 labeled particles: large ones are rarer, as
 # in a cell, and so that all fit.
-LABELLED = {
+LABELED = {
     "6qzp": 36,  # 80S ribosome
     "8tux": 36,  # virus-like particle, hollow
     "2uv8": 36,  # fatty acid synthase, hollow
@@ -136,7 +136,7 @@ def load_templates(folder):
     with np.load(path) as stored:
         return {
             kind: stored[kind].astype(np.float32) * (TEMPLATE_SCALE * VOLT_PER_UNIT)
-            for kind in (*LABELLED, *CROWDERS)
+            for kind in (*LABELED, *CROWDERS)
         }
 
 
@@ -255,31 +255,31 @@ def place_gold(count, potential, depth, rng):
 
 
 def fill_with_proteins(templates, shape, depth, rng):
-    """Place labelled proteins and crowders, as many as belong into the volume."""
+    """Place labeled proteins and crowders, as many as belong into the volume."""
     area = shape[1] * shape[2] * depth / (256 * 256 * 96)
     renderers = {kind: partial(_rotated, templates[kind]) for kind in templates}
     order = []
-    for kind, number in {**LABELLED, **CROWDERS}.items():
+    for kind, number in {**LABELED, **CROWDERS}.items():
         order += [kind] * round(number * area)
     potential, particles = simulation.place_particles(
         renderers, order, shape, depth, rng
     )
-    relabelled = [
+    relabeled = [
         simulation.Particle(CROWDER if p.kind in CROWDERS else p.kind, p.position)
         for p in particles
     ]
-    return potential, relabelled
+    return potential, relabeled
 
 
 def _rotated(template, rng):
-    """Turn a template at random about its centre of mass, off the voxel grid."""
-    centre = np.array(ndimage.center_of_mass(template))
-    corners = np.argwhere(template > 0.05 * template.max()) - centre
+    """Turn a template at random about its center of mass, off the voxel grid."""
+    center = np.array(ndimage.center_of_mass(template))
+    corners = np.argwhere(template > 0.05 * template.max()) - center
     half = int(np.ceil(np.sqrt((corners**2).sum(axis=1).max()))) + 2
     turn = Rotation.random(None, rng).as_matrix()
     target = half + rng.uniform(-0.5, 0.5, 3)
     density = ndimage.affine_transform(
-        template, turn, centre - turn @ target, (2 * half + 1,) * 3, order=3
+        template, turn, center - turn @ target, (2 * half + 1,) * 3, order=3
     )
     density[density < simulation.EMPTY * template.max()] = 0
     return density, target

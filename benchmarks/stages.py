@@ -174,7 +174,7 @@ def embed(device, small):
         wait(device)
 
     def ours():
-        norm = trainer.record.memory["normalisation"]
+        norm = trainer.record.memory["normalization"]
         embed_store(model, store, batch_size=batch, device=where, **norm)
 
     bare()
@@ -233,7 +233,7 @@ def paint(_device, small):
         discs = Discs.of(positions, rng.integers(0, 256, (5000, 3), dtype=np.uint8), 12)
 
         def copy():
-            for name in ("grey", "colour"):
+            for name in ("gray", "color"):
                 out = np.lib.format.open_memmap(
                     folder / f"{name}.npy", "w+", np.uint8, (*shape, 3)
                 )
@@ -245,7 +245,7 @@ def paint(_device, small):
             paint_tomogram(
                 volume,
                 discs,
-                grey_path=folder / "rec.npy",
+                gray_path=folder / "rec.npy",
                 color_path=folder / "hm.npy",
                 paired=False,
             )
@@ -397,7 +397,7 @@ def small_trainer(device, count):
         CONTRASTIVE,
         Schedule(4, 256 if device != "cpu" else min(count, 128), 1e-3),
         ExperimentDir(Path(tempfile.gettempdir())),
-        {"seed": 0, "normalisation": {"mean": [0.5, 0.5], "std": [0.2, 0.2]}},
+        {"seed": 0, "normalization": {"mean": [0.5, 0.5], "std": [0.2, 0.2]}},
         device=where,
         precision=choose_precision("auto", where),
     )
@@ -409,8 +409,8 @@ def clustered_table(count):
     from lib.artifacts import EmbeddingTable
 
     rng = np.random.default_rng(0)
-    centres = rng.normal(size=(60, 128))
-    pred = centres[rng.integers(60, size=count)] + 0.5 * rng.normal(size=(count, 128))
+    centers = rng.normal(size=(60, 128))
+    pred = centers[rng.integers(60, size=count)] + 0.5 * rng.normal(size=(count, 128))
     return EmbeddingTable(
         name=np.repeat("tomo1", count),
         coords=rng.integers(0, 500, (count, 3)),

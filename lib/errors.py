@@ -1,7 +1,7 @@
 """The refusals a user can meet, and how a script says them.
 
 Everything that can be wrong with a file, an option or an earlier artifact is
-raised as a `Refusal` at the boundary, in the user's words: which file or option,
+raised as a `UserError` at the boundary, in the user's words: which file or option,
 what was found, what was expected, what to do. What the system says of a file of the
 user's becomes one in `user_files`. Anything else is a bug of ours and keeps its
 traceback; only what no program can bring about, such as a full disk, is told as a
@@ -20,34 +20,34 @@ from pathlib import Path
 
 from lib.system.streams import make_streams_safe
 
-EXIT_REFUSED = 2
+EXIT_USER_ERROR = 2
 
 
-class Refusal(Exception):
+class UserError(Exception):
     """Something the user gave, or has, cannot be used as it is."""
 
 
-class OptionError(Refusal):
+class OptionError(UserError):
     """A command-line option is missing, malformed or contradicts another."""
 
 
-class InputError(Refusal):
+class InputError(UserError):
     """An image list, tomogram, tilt series or angle file cannot be used."""
 
 
-class GeometryError(Refusal):
+class GeometryError(UserError):
     """Tomogram and tilt series do not show the same specimen."""
 
 
-class ArtifactError(Refusal):
+class ArtifactError(UserError):
     """An artifact is missing, unreadable, or belongs to another run."""
 
 
-class ResourceError(Refusal):
+class ResourceError(UserError):
     """Disk, memory, a port or a lock is not to be had."""
 
 
-class TrainingError(Refusal):
+class TrainingError(UserError):
     """Training cannot go on, or not from this checkpoint."""
 
 
@@ -112,24 +112,24 @@ def run_script(main):
     try:
         _check_folder()
         main()
-    except Refusal as refusal:
+    except UserError as refusal:
         _say(f"{script}: error: {refusal}")
-        sys.exit(EXIT_REFUSED)
+        sys.exit(EXIT_USER_ERROR)
     except OSError as error:
         if errno_of(error) not in _OF_THE_DISK:
             raise
         _say(f"{script}: error: {_told(error)}")
-        sys.exit(EXIT_REFUSED)
+        sys.exit(EXIT_USER_ERROR)
     except ImportError as error:
         if _package(error) in ("lib", "opts", "__main__"):  # a bug of ours
             raise
         _say(f"{script}: error: {_not_imported(error)}")
-        sys.exit(EXIT_REFUSED)
+        sys.exit(EXIT_USER_ERROR)
     except UnicodeEncodeError as error:
         if not _is_of_the_locale(error):
             raise
         _say(f"{script}: error: {_not_encoded(error)}")
-        sys.exit(EXIT_REFUSED)
+        sys.exit(EXIT_USER_ERROR)
     except KeyboardInterrupt as stop:
         if str(stop):
             _say(f"{script}: {stop}")

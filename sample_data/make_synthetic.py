@@ -1,4 +1,4 @@
-"""Write a labelled synthetic set: simple shapes, real missing wedge.
+"""Write a labeled synthetic set: simple shapes, real missing wedge.
 
     python sample_data/make_synthetic.py --out sample_data/synthetic
 
@@ -154,15 +154,15 @@ def tilt_angles(max_tilt=60.0, step=3.0):
 def _render(distance, rng):
     """Draw a shape in a random orientation, off the voxel grid, with a soft edge."""
     half = 13
-    centre = half + rng.uniform(-0.5, 0.5, 3)
-    grid = np.indices((2 * half + 1,) * 3).reshape(3, -1).T - centre
+    center = half + rng.uniform(-0.5, 0.5, 3)
+    grid = np.indices((2 * half + 1,) * 3).reshape(3, -1).T - center
     turned = Rotation.random(None, rng).apply(grid).astype(np.float32)
     density = np.clip(0.5 - distance(*turned.T), 0, 1)
-    return density.reshape((2 * half + 1,) * 3), centre
+    return density.reshape((2 * half + 1,) * 3), center
 
 
 # Signed distance from the surface [voxels], negative inside, of points (x, y, z)
-# around the centre of mass.
+# around the center of mass.
 
 
 def _sphere(x, y, z, radius=7.0):

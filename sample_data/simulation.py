@@ -3,7 +3,7 @@
 Shared by ``make_synthetic.py`` (simple shapes) and ``benchmarks/simulate.py``
 (proteins). Volumes are (Z, Y, X), tilt images (T, Y, X), positions (x, y, z) in
 voxels, angles in degrees. The tilt axis is y; a voxel falls at
-``x' = (x - cx) cos(t) + z_sign (z - cz) sin(t) + cx`` with centre c = size // 2.
+``x' = (x - cx) cos(t) + z_sign (z - cz) sin(t) + cx`` with center c = size // 2.
 """
 
 import csv
@@ -20,7 +20,7 @@ EMPTY = 0.02  # of a particle's greatest density: below, there is nothing
 
 @dataclass(frozen=True)
 class Particle:
-    """One particle: its kind, and its centre of mass (x, y, z) [voxels]."""
+    """One particle: its kind, and its center of mass (x, y, z) [voxels]."""
 
     kind: str
     position: tuple[float, float, float]
@@ -32,9 +32,9 @@ def place_particles(renderers, order, shape, depth, rng, gap=1, attempts=200):
     Parameters
     ----------
     renderers : dict of str to callable
-        Takes a `Generator`, returns ``(density, centre)``: a randomly oriented
+        Takes a `Generator`, returns ``(density, center)``: a randomly oriented
         density (z, y, x), zero outside of the particle, and the index (z, y, x)
-        of its centre of mass, whole or not.
+        of its center of mass, whole or not.
     order : sequence of str
         Kind of each particle to place, hardest to fit first.
     shape : tuple of int
@@ -58,7 +58,7 @@ def place_particles(renderers, order, shape, depth, rng, gap=1, attempts=200):
     room = np.array([depth, *shape[1:]])
     particles = []
     for kind in order:
-        density, centre = _trim(*renderers[kind](rng))
+        density, center = _trim(*renderers[kind](rng))
         size = np.array(density.shape)
         if (size > room).any():
             continue
@@ -69,15 +69,15 @@ def place_particles(renderers, order, shape, depth, rng, gap=1, attempts=200):
                 continue
             volume[box] += density
             _take(taken, corner, solid, gap)
-            particles.append(Particle(kind, tuple((corner + centre)[::-1].tolist())))
+            particles.append(Particle(kind, tuple((corner + center)[::-1].tolist())))
             break
     return volume, particles
 
 
-def _trim(density, centre):
+def _trim(density, center):
     """Cut a density down to where it is not empty."""
     box = ndimage.find_objects((density > EMPTY * density.max()).astype(np.uint8))[0]
-    return density[box], np.asarray(centre) - [axis.start for axis in box]
+    return density[box], np.asarray(center) - [axis.start for axis in box]
 
 
 def _take(taken, corner, solid, gap):

@@ -13,11 +13,11 @@ import torch.distributed as dist  # noqa: E402 - after the stand-ins
 
 from benchmarks.gpu_floors import ARCH, new_model, noise_store, recipe  # noqa: E402 - after the stand-ins
 from lib.artifacts import ExperimentDir  # noqa: E402 - after the stand-ins
-from lib.system.ranks import ALONE, start_ranks, stop_ranks  # noqa: E402 - after the stand-ins
+from lib.system.ranks import ALONE, end_distributed, init_distributed  # noqa: E402 - after the stand-ins
 from lib.system.runtime import choose_device  # noqa: E402 - after the stand-ins
 from lib.training.distributed import (  # noqa: E402 - after the stand-ins
     shared_over_ranks,
-    synchronise_batch_norm,
+    synchronize_batch_norm,
 )
 from lib.training.losses import nt_xent_loss, simsiam_loss  # noqa: E402 - after the stand-ins
 from lib.training.models import build_model  # noqa: E402 - after the stand-ins
@@ -77,7 +77,7 @@ def step_together(rank, world, *, backend, kind, path):
         torch.cuda.set_device(number)
     device = torch.device(kind, number) if kind == "cuda" else torch.device("cpu")
     torch.backends.cudnn.allow_tf32 = False
-    model = synchronise_batch_norm(new_model(MODE, device).train(), device)
+    model = synchronize_batch_norm(new_model(MODE, device).train(), device)
     model = shared_over_ranks(model, device)
     found = gradients(model, [v[rank::world] for v in step_views(device)], device)
     if rank == 0:
@@ -87,7 +87,7 @@ def step_together(rank, world, *, backend, kind, path):
 
 def train_together(rank, world, *, gpus, folder):
     """Train two epochs as torchrun's processes do, into `folder`."""
-    ranks = start_ranks() if world > 1 else ALONE
+    ranks = init_distributed() if world > 1 else ALONE
     device = choose_device(gpus, ranks)
     store = noise_store(MODE, 2 * COUNT, BOX)
     torch.manual_seed(0)
@@ -97,9 +97,9 @@ def train_together(rank, world, *, gpus, folder):
         recipe(),
         Schedule(2, COUNT, 1e-3),
         ExperimentDir(Path(folder)),
-        {"seed": 0, "normalisation": {"mean": [0.5], "std": [0.2]}, "options": {}},
+        {"seed": 0, "normalization": {"mean": [0.5], "std": [0.2]}, "options": {}},
         device=device,
         precision="fp32",
         ranks=ranks,
     ).run()
-    stop_ranks(ranks)
+    end_distributed(ranks)

@@ -11,7 +11,7 @@ import threading
 import numpy as np
 from PIL import Image
 
-from lib.artifacts import ExperimentDir, InteractiveTable, write_row_record
+from lib.artifacts import ExperimentDir, InteractiveTable, write_fingerprint
 from tests.scripts import PROJECT
 
 SCRIPT = PROJECT / "phoenix_visualization.py"
@@ -22,11 +22,11 @@ def make_table(rows=12, clusters=3, dim=16, seed=0, **changed):
     """Return a table of well-separated clusters."""
     rng = np.random.default_rng(seed)
     label = np.arange(rows) % clusters
-    centres = rng.normal(size=(clusters, dim)) * 2
+    centers = rng.normal(size=(clusters, dim)) * 2
     columns = {
         "name": np.array([f"tomo{1 + row % 2}" for row in range(rows)]),
         "coord": rng.integers(0, 400, (rows, 3)),
-        "embeddings": (centres[label] + rng.normal(size=(rows, dim)) / 3).astype("f4"),
+        "embeddings": (centers[label] + rng.normal(size=(rows, dim)) / 3).astype("f4"),
         "label": label,
         "image": np.array([f"http://localhost:7000/imgs/{r}.png" for r in range(rows)]),
         "provenance": {
@@ -48,7 +48,7 @@ def write_run(folder, table, pictures=True):
         run.patch_pictures.mkdir()
         for row, label in enumerate(table.label.tolist()):
             write_ring(run.patch_pictures / f"{row}.png", radius=3 + label, seed=row)
-        write_row_record(
+        write_fingerprint(
             run.picture_record, fingerprint=table.fingerprint, rows=len(table)
         )
     return run.interactive_table
@@ -59,8 +59,8 @@ def write_ring(path, radius, seed, box=36):
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:box, :box] - (box - 1) / 2
     dark = 90 * np.exp(-((np.hypot(x, y) - radius) ** 2) / 6)
-    grey = 140 + 18 * rng.normal(size=(box, box)) - dark
-    Image.fromarray(grey.clip(0, 255).astype(np.uint8)).save(path)
+    gray = 140 + 18 * rng.normal(size=(box, box)) - dark
+    Image.fromarray(gray.clip(0, 255).astype(np.uint8)).save(path)
 
 
 class Running:

@@ -34,14 +34,14 @@ for name in ("stat", "rename") if SECONDS else ():
     if hasattr(pathlib, "_NormalAccessor"):  # Python 3.10 keeps them apart
         setattr(pathlib._NormalAccessor, name, staticmethod(getattr(os, name)))
 
-load_scene = preparation.load_scene
+load_tomogram = preparation.load_tomogram
 
 
 def note_and_load(row, *arguments, **more):
     """Note that a tomogram is prepared, and go on."""
     with pathlib.Path(os.environ["PREPARED"]).open("a") as stream:
         stream.write(f"{row.name}\n")
-    return load_scene(row, *arguments, **more)
+    return load_tomogram(row, *arguments, **more)
 
 
 def prepare(listed, cache, workers):
@@ -69,7 +69,7 @@ if __name__ == "__main__":
             prepare(listed, scratch, workers=0)
         become(*(int(text, 8 if text.startswith("0") else 10) for text in identity))
 if preparation_is_noted:
-    preparation.load_scene = note_and_load
+    preparation.load_tomogram = note_and_load
 if __name__ == "__main__":
     store = prepare(listed, cache, int(workers))
     print(len(store))

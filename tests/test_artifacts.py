@@ -22,16 +22,16 @@ from lib.artifacts import (
     EmbeddingTable,
     ExperimentDir,
     InteractiveTable,
-    check_row_record,
+    atomic_folder,
+    atomic_write,
+    check_fingerprint,
+    fingerprint_path,
     fingerprint_rows,
     parse_coordinates,
     read_parquet,
     remove_partial_files,
     require_columns,
-    row_record,
-    whole_file,
-    whole_folder,
-    write_row_record,
+    write_fingerprint,
 )
 from lib.artifacts.files import partial_prefix
 from lib.errors import ArtifactError
@@ -101,7 +101,7 @@ def test_experiment_folder_has_the_documented_names(tmp_path):
         files.interactive_table: "interactive_info_parquet.gzip",
         files.patch_pictures: "imgs",
         files.exports: "exports",
-        files.grey_volume("tomo1"): "tomo1_rec3d.npy",
+        files.gray_volume("tomo1"): "tomo1_rec3d.npy",
         files.heatmap_volume("tomo1"): "tomo1_hm3d_simsiam.npy",
         files.candidate_picture("tomo1"): "candidates_tomo1.png",
         files.blended_picture("tomo1"): "tomo1_blend.png",
@@ -118,7 +118,7 @@ def test_experiment_folder_has_the_documented_names(tmp_path):
 @pytest.mark.parametrize(("mode", "content"), [("wb", b"new"), ("w", "neu: µ")])
 def test_file_appears_whole(tmp_path, mode, content):
     path = tmp_path / "not yet" / "there" / "a.bin"
-    with whole_file(path, mode) as stream:
+    with atomic_write(path, mode) as stream:
         stream.write(content)
         assert not path.exists()
     raw = content if mode == "wb" else content.encode()
@@ -130,7 +130,7 @@ def test_file_appears_whole(tmp_path, mode, content):
 def test_failure_leaves_the_old_file_and_nothing_else(tmp_path, error):
     path = tmp_path / "a.bin"
     path.write_bytes(b"old")
-    with pytest.raises(error), whole_file(path) as stream:
+    with pytest.raises(error), atomic_write(path) as stream:
         stream.write(b"half")
         raise error
     assert path.read_bytes() == b"old"
@@ -140,7 +140,7 @@ def test_failure_leaves_the_old_file_and_nothing_else(tmp_path, error):
 def test_whole_file_has_the_permissions_of_any_other(tmp_path):
     mask = os.umask(0o027)
     try:
-        with whole_file(tmp_path / "a") as stream:
+        with atomic_write(tmp_path / "a") as stream:
             stream.write(b"x")
     finally:
         os.umask(mask)
@@ -486,17 +486,17 @@ def test_fingerprint_sees_order_and_every_column():
     assert len({same, *others}) == 5
 
 
-def test_colours_of_other_rows_are_refused(tmp_path):
-    record = row_record(tmp_path / "all_colors.npy")
+def test_colors_of_other_rows_are_refused(tmp_path):
+    record = fingerprint_path(tmp_path / "all_colors.npy")
     assert record == tmp_path / "all_colors.json"
-    assert row_record(tmp_path / "imgs") == tmp_path / "imgs" / "index.json"
+    assert fingerprint_path(tmp_path / "imgs") == tmp_path / "imgs" / "index.json"
     check = {"record": record, "of": "e.npz"}
-    check_row_record(**check, fingerprint="f", rows=4)  # a peer's: no record
-    write_row_record(record, fingerprint="f", rows=4)
-    check_row_record(**check, fingerprint="f", rows=4)
+    check_fingerprint(**check, fingerprint="f", rows=4)  # a peer's: no record
+    write_fingerprint(record, fingerprint="f", rows=4)
+    check_fingerprint(**check, fingerprint="f", rows=4)
     for other in ({"fingerprint": "g", "rows": 4}, {"fingerprint": "f", "rows": 5}):
         with pytest.raises(ArtifactError, match="belongs to another run"):
-            check_row_record(**check, **other)
+            check_fingerprint(**check, **other)
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "3", '{"rows": 4}', "\udc80"])
@@ -504,7 +504,7 @@ def test_damaged_record_is_refused(tmp_path, text):
     record = tmp_path / "all_colors.json"
     record.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(ArtifactError, match="cannot be read"):
-        check_row_record(record, fingerprint="f", rows=4, of="e.npz")
+        check_fingerprint(record, fingerprint="f", rows=4, of="e.npz")
 
 
 def partial_of(folder, name, *, host=None, process):
@@ -537,7 +537,7 @@ def test_only_what_nobody_writes_any_more_is_removed(tmp_path):
     assert sorted(tmp_path.iterdir()) == sorted(stays)
 
 
-@pytest.mark.parametrize("write", [whole_file, whole_folder])
+@pytest.mark.parametrize("write", [atomic_write, atomic_folder])
 def test_what_is_being_written_is_seen_as_such(tmp_path, write):
     with write(tmp_path / "a"):
         remove_partial_files(tmp_path)
@@ -547,10 +547,10 @@ def test_what_is_being_written_is_seen_as_such(tmp_path, write):
 
 def test_folder_is_replaced_whole_or_not_at_all(tmp_path):
     for content in ("first", "second"):
-        with whole_folder(tmp_path / "imgs") as folder:
+        with atomic_folder(tmp_path / "imgs") as folder:
             (folder / content).touch()
     assert [path.name for path in (tmp_path / "imgs").iterdir()] == ["second"]
-    with pytest.raises(ValueError), whole_folder(tmp_path / "imgs") as folder:
+    with pytest.raises(ValueError), atomic_folder(tmp_path / "imgs") as folder:
         (folder / "third").touch()
         raise ValueError
     assert [path.name for path in (tmp_path / "imgs").iterdir()] == ["second"]
@@ -559,11 +559,11 @@ def test_folder_is_replaced_whole_or_not_at_all(tmp_path):
 
 def test_record_that_goes_while_it_is_looked_at_counts_as_none(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "is_file", lambda _: True)  # a moment ago
-    check_row_record(tmp_path / "all_colors.json", fingerprint="f", rows=4, of="e.npz")
+    check_fingerprint(tmp_path / "all_colors.json", fingerprint="f", rows=4, of="e.npz")
 
 
 def test_name_of_any_length_can_be_written(tmp_path):
     longest = "\u00b5" * 100 + "_" * 55  # 255 bytes
-    with whole_file(tmp_path / longest, "w") as stream:
+    with atomic_write(tmp_path / longest, "w") as stream:
         stream.write("x")
     assert (tmp_path / longest).read_text() == "x"

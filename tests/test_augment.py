@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib.training.transforms import Augmentation, augment, centre_crop, draw
+from lib.training.transforms import Augmentation, augment, center_crop, draw
 
 BOX, CONTEXT = 16, 4
 MEAN, STD = torch.zeros(1), torch.ones(1)
@@ -23,7 +23,7 @@ def random_patches(count, views=1, seed=0):
 
 
 def plain(patches, mean=MEAN, std=STD):
-    return centre_crop(patches, box=BOX, mean=mean, std=std)
+    return center_crop(patches, box=BOX, mean=mean, std=std)
 
 
 def vary(patches, drawn, mean=MEAN, std=STD):
@@ -90,7 +90,7 @@ def test_crop_magnifies_within_its_range():
     assert reach.max() <= BOX / 2 + 1e-4  # the crop stays inside the box
 
 
-def test_erasing_blanks_a_small_part_away_from_the_centre():
+def test_erasing_blanks_a_small_part_away_from_the_center():
     patches = torch.full((400, 1, BOX + 2 * CONTEXT, BOX + 2 * CONTEXT), 255).byte()
     drawn = draw(Augmentation(erase=0.5), 400, BOX, generator())
     mean = torch.tensor([0.25])
@@ -102,7 +102,7 @@ def test_erasing_blanks_a_small_part_away_from_the_centre():
     assert not erased[:, :, middle, middle].any()
 
 
-def test_brightness_and_contrast_stay_within_the_grey_levels():
+def test_brightness_and_contrast_stay_within_the_gray_levels():
     patches = random_patches(200)
     drawn = draw(Augmentation(brightness=0.5, contrast=0.2), 200, BOX, generator())
     varied = vary(patches, drawn)
@@ -113,16 +113,16 @@ def test_brightness_and_contrast_stay_within_the_grey_levels():
     assert ratio.max() > 1.15
 
 
-def test_normalisation_is_per_view():
+def test_normalization_is_per_view():
     patches = random_patches(64, views=2)
     raw = patches[..., CONTEXT:-CONTEXT, CONTEXT:-CONTEXT].float() / 255
     mean, std = raw.mean((0, 2, 3)), raw.std((0, 2, 3))
-    normalised = plain(patches, mean, std)
+    normalized = plain(patches, mean, std)
     torch.testing.assert_close(
-        normalised.mean((0, 2, 3)), torch.zeros(2), atol=1e-5, rtol=0
+        normalized.mean((0, 2, 3)), torch.zeros(2), atol=1e-5, rtol=0
     )
     torch.testing.assert_close(
-        normalised.std((0, 2, 3)), torch.ones(2), atol=1e-3, rtol=0
+        normalized.std((0, 2, 3)), torch.ones(2), atol=1e-3, rtol=0
     )
 
 

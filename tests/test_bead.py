@@ -103,7 +103,7 @@ def read_back(path, kind, in_file, order):
     if kind == "ndjson":  # copick: times the spacing, over the spacing an index
         location = json.loads(path.read_text())["location"]
         return np.array([location[axis] for axis in "xyz"])
-    if kind == "imod":  # 3dmod: the first voxel's centre is at 0.5, 0.5, 0
+    if kind == "imod":  # 3dmod: the first voxel's center is at 0.5, 0.5, 0
         x, y, z = np.array(path.read_text().split(), float) - (0.5, 0.5, 0)
         return from_file(in_file, order, (z, y, x))
     table = pd.read_csv(path, sep="," if kind == "csv" else "\t")
@@ -121,7 +121,7 @@ def place_shape(in_file, order):
 def from_file(in_file, order, index):
     """Return (x, y, z) in RELION's tomogram of an index of the file's array.
 
-    By looking where the rotation took the neighbouring voxels, not by a formula.
+    By looking where the rotation took the neighboring voxels, not by a formula.
     """
     shape = place_shape(in_file, order)
     coordinates = [ROTATED[order](axis) for axis in np.indices(shape)]

@@ -5,17 +5,17 @@ from PIL import Image
 from lib.pictures.overlay_picture import blend, choose_slices, draw_blend, thick_slice
 
 
-def test_blend_weighs_grey_and_color_and_leaves_the_rest_alone():
-    grey = np.full((2, 2, 3), 200, np.uint8)
+def test_blend_weighs_gray_and_color_and_leaves_the_rest_alone():
+    gray = np.full((2, 2, 3), 200, np.uint8)
     colors = np.zeros((2, 2, 3), np.uint8)
     colors[0, 0] = (100, 0, 0)
-    mixed = blend(grey, colors, 0.6)
+    mixed = blend(gray, colors, 0.6)
     np.testing.assert_array_equal(mixed[0, 0], [160, 120, 120])
-    np.testing.assert_array_equal(mixed[1], grey[1])
+    np.testing.assert_array_equal(mixed[1], gray[1])
 
 
 @pytest.mark.parametrize("weight, expected", [(1, 200), (0, 100)])
-def test_weight_of_one_is_grey_alone_and_of_none_color_alone(weight, expected):
+def test_weight_of_one_is_gray_alone_and_of_none_color_alone(weight, expected):
     colors = np.full((1, 1, 3), 100, np.uint8)
     mixed = blend(np.full((1, 1, 3), 200, np.uint8), colors, weight)
     assert mixed[0, 0, 0] == expected
@@ -30,9 +30,9 @@ def test_slices_are_different_ones_amid_the_candidates():
     assert choose_slices(np.array([3]), 100) == [3]
 
 
-def test_thick_slice_averages_its_neighbours_and_uses_all_greys():
-    grey = np.random.default_rng(0).integers(90, 130, (9, 40, 40, 1), np.uint8)
-    picture = thick_slice(np.repeat(grey, 3, axis=-1), 0)
+def test_thick_slice_averages_its_neighbors_and_uses_all_grays():
+    gray = np.random.default_rng(0).integers(90, 130, (9, 40, 40, 1), np.uint8)
+    picture = thick_slice(np.repeat(gray, 3, axis=-1), 0)
     assert (picture.min(), picture.max()) == (0, 255)
     assert (picture == picture[..., :1]).all()
 
@@ -40,10 +40,10 @@ def test_thick_slice_averages_its_neighbours_and_uses_all_greys():
 @pytest.mark.parametrize("voxel_size", [None, 20.0])
 @pytest.mark.parametrize("shape", [(9, 30, 60), (3, 60, 30), (1, 30, 30)])
 def test_picture_shows_the_colors_side_by_side(tmp_path, shape, voxel_size):
-    grey = np.random.default_rng(0).integers(0, 256, (*shape, 1), np.uint8)
+    gray = np.random.default_rng(0).integers(0, 256, (*shape, 1), np.uint8)
     colors = np.zeros((*shape, 3), np.uint8)
     colors[:, 5:15, 5:15] = (250, 0, 250)
-    np.save(tmp_path / "rec.npy", np.repeat(grey, 3, axis=-1))
+    np.save(tmp_path / "rec.npy", np.repeat(gray, 3, axis=-1))
     np.save(tmp_path / "hm.npy", colors)
     draw_blend(
         tmp_path / "blend.png",

@@ -10,11 +10,11 @@ from lib.errors import InputError
 SMALL = {"box": 8, "boundary": 6}
 
 
-def dark_balls(centres, shape=(40, 48, 48), radius=4):
-    """Grey volume with dark balls at (x, y, z)."""
+def dark_balls(centers, shape=(40, 48, 48), radius=4):
+    """Gray volume with dark balls at (x, y, z)."""
     z, y, x = np.indices(shape)
     volume = np.full(shape, 180, np.uint8)
-    for cx, cy, cz in centres:
+    for cx, cy, cz in centers:
         volume[(x - cx) ** 2 + (y - cy) ** 2 + (z - cz) ** 2 <= radius**2] = 60
     return volume
 
@@ -45,10 +45,10 @@ def plain_search(volume, sigmas, *, box, boundary, diameter, std_multiplier=0.5)
     return np.array(kept)[:, ::-1]
 
 
-def test_dark_balls_are_found_at_their_centres():
-    centres = [(15, 15, 15), (30, 20, 20), (20, 33, 27)]
-    found = find_candidates(dark_balls(centres), (2, 4), **SMALL)
-    assert {tuple(c) for c in found.coords[:3].tolist()} == set(centres)
+def test_dark_balls_are_found_at_their_centers():
+    centers = [(15, 15, 15), (30, 20, 20), (20, 33, 27)]
+    found = find_candidates(dark_balls(centers), (2, 4), **SMALL)
+    assert {tuple(c) for c in found.coords[:3].tolist()} == set(centers)
 
 
 def test_a_ball_of_the_widest_diameter_answers_most():
@@ -125,7 +125,7 @@ def test_candidates_keep_their_distance_and_the_strongest_stays():
 def test_suppression_reaches_across_the_border_of_the_index():
     shape = (4, 10, 10)
     row_end = np.ravel_multi_index((1, 1, 9), shape)
-    next_row = np.ravel_multi_index((1, 2, 0), shape)  # neighbour in memory only
+    next_row = np.ravel_multi_index((1, 2, 0), shape)  # neighbor in memory only
     assert suppress(np.array([row_end, next_row]), shape, 3) == [0, 1]
 
 

@@ -170,14 +170,14 @@ def test_maps_are_pictures(pipeline):
         assert picture.std() > 10
 
 
-def test_painted_tomograms_carry_the_colours_where_the_candidates_are(pipeline):
+def test_painted_tomograms_carry_the_colors_where_the_candidates_are(pipeline):
     _, folder = pipeline
     table = EmbeddingTable.load(folder / "all_output_info.npz")
     colors = np.load(folder / "all_colors.npy")
-    grey = np.load(folder / "synthetic_00_rec3d.npy", mmap_mode="r")
+    gray = np.load(folder / "synthetic_00_rec3d.npy", mmap_mode="r")
     painted = np.load(folder / "synthetic_00_hm3d_simsiam.npy", mmap_mode="r")
-    assert grey.shape == painted.shape == (48, 112, 112, 3)
-    assert grey.dtype == painted.dtype == np.uint8
+    assert gray.shape == painted.shape == (48, 112, 112, 3)
+    assert gray.dtype == painted.dtype == np.uint8
     for row in np.flatnonzero(table.name == "synthetic_00"):
         x, y, z = table.coords[row]
         assert painted[z, y, x].tolist() == colors[row].tolist()

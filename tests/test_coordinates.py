@@ -198,7 +198,7 @@ def test_relion5_measures_from_half_the_size(tmp_path):
     assert "size / 2" in path.read_text().splitlines()[0]
 
 
-def test_relion5_centre_of_the_tomogram_is_its_origin(tmp_path):
+def test_relion5_center_of_the_tomogram_is_its_origin(tmp_path):
     path = tmp_path / "picks.star"
     write_coordinates(path, one_pick((50, 40, 30.5)), kind="star5")
     row = starfile.read(path).iloc[0]

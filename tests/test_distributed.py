@@ -161,9 +161,9 @@ import os, sys, time
 from datetime import timedelta
 import torch
 import torch.distributed as dist
-from lib.system.ranks import start_ranks, stop_ranks
+from lib.system.ranks import init_distributed, end_distributed
 
-ranks = start_ranks(timedelta(seconds=2) if "short" in sys.argv else None)
+ranks = init_distributed(timedelta(seconds=2) if "short" in sys.argv else None)
 if "defaults" in sys.argv:
     group = dist.group.WORLD._get_backend(torch.device("cpu"))
     print("collectives", group.options._timeout.total_seconds())
@@ -178,7 +178,7 @@ if "collective" in sys.argv:
 else:
     ranks.barrier()
 print("together")
-stop_ranks(ranks)
+end_distributed(ranks)
 """
 
 

@@ -6,15 +6,15 @@ import sys
 import pytest
 
 from lib.artifacts import ExperimentDir
-from lib.artifacts.experiment import check_folder, claimed, clear_folder
+from lib.artifacts.experiment import check_folder, clear_folder, experiment_lock
 from lib.errors import ArtifactError, ResourceError
 from tests.scripts import PROJECT
 
 HOLD = """
 import sys, time
 from lib.artifacts import ExperimentDir
-from lib.artifacts.experiment import claimed
-with claimed(ExperimentDir(__import__("pathlib").Path(sys.argv[1]))):
+from lib.artifacts.experiment import experiment_lock
+with experiment_lock(ExperimentDir(__import__("pathlib").Path(sys.argv[1]))):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -30,11 +30,11 @@ def test_second_writer_is_refused_until_the_first_dies(tmp_path):
     with holder:
         assert holder.stdout.readline() == "held\n"
         refusal = pytest.raises(ResourceError, match=f"process {holder.pid}")
-        with refusal, claimed(ExperimentDir(tmp_path)):
+        with refusal, experiment_lock(ExperimentDir(tmp_path)):
             pass
         os.kill(holder.pid, signal.SIGKILL)
         holder.wait()
-    with claimed(ExperimentDir(tmp_path)):
+    with experiment_lock(ExperimentDir(tmp_path)):
         pass  # a dead process holds nothing
 
 
@@ -55,7 +55,7 @@ def test_clearing_removes_what_the_old_model_made_and_no_exports(tmp_path):
         experiment.checkpoint(20),
         experiment.embeddings,
         experiment.color_record,
-        experiment.grey_volume("tomo1"),
+        experiment.gray_volume("tomo1"),
         experiment.patch_pictures / "0.png",
     ]
     mine = [experiment.exports / "picked.parquet", tmp_path / "notes.md"]

@@ -6,7 +6,7 @@ from lib.maps.layout import unit_rows
 from lib.pictures.colormap import plane_colors
 from lib.pictures.figures import draw_label_map, draw_map
 from lib.pictures.map_canvas import DPI, MAP_EDGE, MARGIN, Caption
-from lib.pictures.patch_pictures import grey_levels
+from lib.pictures.patch_pictures import gray_levels
 from tests.plot_tables import make_table
 
 CAPTION = Caption("test_sample  ·  simsiam3d", "60 candidates", "")
@@ -17,22 +17,22 @@ RIM = round(MARGIN * DPI)
 def fake_map(rows):
     table = make_table(rows)
     places = np.random.default_rng(0).random((rows, 2)).astype(np.float32)
-    return unit_rows(table.pred), grey_levels(table.subvol), places
+    return unit_rows(table.pred), gray_levels(table.subvol), places
 
 
 def draw(path, rows=60, caption=CAPTION):
-    _, grey, places = fake_map(rows)
-    shown = draw_map(path, places, grey, min_dist=1.3e-3, caption=caption)
+    _, gray, places = fake_map(rows)
+    shown = draw_map(path, places, gray, min_dist=1.3e-3, caption=caption)
     return shown, np.asarray(Image.open(path).convert("RGB")), places
 
 
 def draw_labels(path, n_cluster, rows=60):
-    vectors, grey, places = fake_map(rows)
+    vectors, gray, places = fake_map(rows)
     draw_label_map(
         path,
         places,
         np.arange(rows) % n_cluster,
-        grey,
+        gray,
         vectors=vectors,
         colors=plane_colors(places),
         caption=CAPTION,
@@ -49,15 +49,15 @@ def test_map_is_sharp_and_light(tmp_path):
 
 
 def test_frames_of_the_color_map_stand_where_their_candidates_are(tmp_path):
-    _, grey, _ = fake_map(3)
+    _, gray, _ = fake_map(3)
     places = np.array([[0.0, 0.0], [1.0, 1.0], [0.2, 0.8]], np.float32)
     assert draw_map(
-        tmp_path / "m.png", places, grey, min_dist=1.3e-3, caption=CAPTION
+        tmp_path / "m.png", places, gray, min_dist=1.3e-3, caption=CAPTION
     ) == len(places)
     picture = np.asarray(Image.open(tmp_path / "m.png").convert("RGB")).astype(int)
     for place, color in zip(places, plane_colors(places), strict=True):
         of_color = abs(picture[:, : RIM + SIDE] - color).max(axis=-1) <= 1
-        of_color[RIM + SIDE :] = False  # the legend has every colour
+        of_color[RIM + SIDE :] = False  # the legend has every color
         y, x = np.argwhere(of_color).mean(axis=0)
         assert abs((x - RIM) / SIDE - place[0]) < 0.05
         assert abs(1 - (y - RIM) / SIDE - place[1]) < 0.05
@@ -66,7 +66,7 @@ def test_frames_of_the_color_map_stand_where_their_candidates_are(tmp_path):
 def test_thumbnails_do_not_cover_each_other(tmp_path, monkeypatch):
     covered = []
 
-    def paste(sheet, grey, *, left, top, edge, color):
+    def paste(sheet, gray, *, left, top, edge, color):
         spot = sheet.pixels[top : top + edge, left : left + edge, 3]
         covered.append(spot.any())
         spot[:] = 255

@@ -12,12 +12,12 @@ def test_untilted_image_sees_the_point_where_it_is():
 
 
 @pytest.mark.parametrize("z_sign", [1, -1])
-def test_volume_centre_stays_put_at_every_tilt(z_sign):
+def test_volume_center_stays_put_at_every_tilt(z_sign):
     projected = project_to_tilts([[32, 7, 20]], np.arange(-60, 61, 3), SHAPE, z_sign)
     np.testing.assert_allclose(projected[..., 0], 32)
 
 
-def test_opposite_tilts_are_mirror_images_for_points_above_the_centre():
+def test_opposite_tilts_are_mirror_images_for_points_above_the_center():
     projected = project_to_tilts([[32, 0, 10]], [-20.0, 20.0], SHAPE, z_sign=1)
     left, right = projected[:, 0, 0] - 32
     assert left == pytest.approx(-right)

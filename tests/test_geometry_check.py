@@ -343,7 +343,7 @@ def test_tomogram_without_contrast_is_refused(tmp_path, made):
 
 
 @pytest.mark.parametrize("factor", [1, 2, 3])
-def test_binning_keeps_the_centre(tmp_path, monkeypatch, made, factor):
+def test_binning_keeps_the_center(tmp_path, monkeypatch, made, factor):
     monkeypatch.setattr("lib.geometry.tilt_sample.WIDTH", SHAPE[2] / factor)
     row = write(tmp_path, *made)
     assert TiltSample.read(row, "xzy").factor == factor

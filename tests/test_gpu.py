@@ -20,7 +20,7 @@ from lib.system.runtime import seed_everything
 from lib.training import loader as feed
 from lib.training.embedding import PlainViews, embed_store, recalibrate
 from lib.training.inference import embed
-from lib.training.loader import PairFeed, host_source, patch_source, resident_source
+from lib.training.loader import PairLoader, host_source, patch_source, resident_source
 from lib.training.losses import nt_xent_loss, simsiam_loss
 from lib.training.metrics import Monitor
 from lib.training.models import build_model
@@ -40,7 +40,7 @@ def settled_model(store, device):
     mode = store.options.mode
     seed_everything(1)
     model = build_model(ARCH[mode], mode=mode, dim=16)
-    mean, std = store.normalisation()
+    mean, std = store.normalization()
     views = PlainViews(store, mean=mean, std=std, device=CPU)(np.arange(len(store)))
     recalibrate(model, views, device=CPU, precision="fp32")
     return model.to(device, memory_format=torch.channels_last)
@@ -122,7 +122,7 @@ def test_augmentation_is_the_cpus_to_rounding(device, recipe):
 @pytest.mark.parametrize("mode", MODES)
 def test_embedding_is_the_cpus(stores, device, mode):
     store = stores[mode]
-    mean, std = store.normalisation()
+    mean, std = store.normalization()
     common = {"mean": mean, "std": std, "batch_size": 7}
     tables = [
         embed_store(settled_model(store, place), store, device=place, **common)
@@ -134,7 +134,7 @@ def test_embedding_is_the_cpus(stores, device, mode):
 
 def test_embedding_in_bf16_is_close_to_float32(stores, device):
     store = stores["simsiam3d"]
-    mean, std = store.normalisation()
+    mean, std = store.normalization()
     common = {"mean": mean, "std": std, "batch_size": 64, "device": device}
     model = settled_model(store, device)
     pairs = [
@@ -153,7 +153,7 @@ def test_too_little_memory_to_embed_is_told_in_words(stores, device, monkeypatch
 
     from lib.system.ranks import ALONE
 
-    run = SimpleNamespace(model=None, normalisation_for=lambda _: {})
+    run = SimpleNamespace(model=None, normalization_for=lambda _: {})
     monkeypatch.setattr("lib.training.inference.embed_store", full)
     with pytest.raises(ResourceError, match="too little memory for --batch_size 9;"):
         embed(
@@ -189,10 +189,10 @@ def test_too_little_memory_to_search_is_told_in_words(
 def test_a_step_leaves_no_tensor_on_the_cpu(stores, monkeypatch):
     """On "meta", as on a GPU, a tensor of the CPU among others is an error."""
     store = stores["simsiam2d3d"]
-    mean, std = store.normalisation()
+    mean, std = store.normalization()
     # PyTorch knows no autocast of "meta".
     monkeypatch.setattr(torch, "autocast", lambda *_, **__: nullcontext())
-    pairs = PairFeed(
+    pairs = PairLoader(
         store,
         CONTRASTIVE.augmentations["simsiam2d3d"],
         batch_size=16,

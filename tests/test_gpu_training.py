@@ -32,7 +32,7 @@ ROUNDING = 0.03
 def make_trainer(store, folder, device, epochs=3, precision="fp32", name="contrastive"):
     mode = store.options.mode
     seed_everything(5)
-    mean, std = store.normalisation()
+    mean, std = store.normalization()
     return Trainer(
         build_model(gpu_ranks.ARCH[mode], mode=mode, dim=16),
         store,
@@ -40,7 +40,7 @@ def make_trainer(store, folder, device, epochs=3, precision="fp32", name="contra
         find_recipe(name).adapted(cosine=False, steps=(), warm=0.0),
         Schedule(epochs, batch_size=16, lr=1e-3),
         ExperimentDir(folder),
-        {"seed": 5, "normalisation": {"mean": mean, "std": std}, "options": {}},
+        {"seed": 5, "normalization": {"mean": mean, "std": std}, "options": {}},
         device=device,
         precision=precision,
     )

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lib.overlay.heatmap import Discs, grey_range, grey_slab, paint_slab, paint_tomogram
+from lib.overlay.heatmap import Discs, gray_range, gray_slab, paint_slab, paint_tomogram
 
 SIZE = (14, 40, 50)  # (Z, Y, X)
 
@@ -17,7 +17,7 @@ def painted(positions, colors, radius=6, size=SIZE):
 
 
 def nearest_by_loop(positions, colors, radius=6, size=SIZE):
-    """The colour of the nearest candidate; None where two are equally near."""
+    """The color of the nearest candidate; None where two are equally near."""
     distance = np.full(size, np.inf)
     tied = np.zeros(size, bool)
     canvas = np.zeros((*size, 3), np.uint8)
@@ -54,7 +54,7 @@ def test_every_voxel_has_the_color_of_the_nearest_candidate(n):
 
 def test_colors_do_not_depend_on_the_order_of_rows():
     positions, colors = candidates(200)
-    positions[50:60] = positions[:10]  # in one place, in different colours
+    positions[50:60] = positions[:10]  # in one place, in different colors
     shuffled = np.random.default_rng(1).permutation(200)
     np.testing.assert_array_equal(
         painted(positions, colors), painted(positions[shuffled], colors[shuffled])
@@ -63,7 +63,7 @@ def test_colors_do_not_depend_on_the_order_of_rows():
 
 def test_discs_lie_at_different_places_so_that_no_assignment_repeats_a_voxel():
     positions, colors = candidates(60)
-    positions[30:] = positions[:30]  # each place twice, in two colours
+    positions[30:] = positions[:30]  # each place twice, in two colors
     discs = Discs.of(positions, colors, 6)
     assert len(np.unique(discs.positions, axis=0)) == len(discs.positions) == 30
     x, y, z = discs.positions.T
@@ -90,29 +90,29 @@ def test_small_discs_vanish_where_their_radius_is_used_up(radius):
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.float32])
-def test_grey_rises_with_the_voxel_and_keeps_its_place(dtype):
+def test_gray_rises_with_the_voxel_and_keeps_its_place(dtype):
     volume = np.arange(120).reshape(2, 6, 10).astype(dtype)
-    grey = grey_slab(volume, 20, 100)
-    assert (grey.shape, grey.dtype) == ((2, 6, 10, 3), np.uint8)
-    assert (grey == grey[..., :1]).all()
+    gray = gray_slab(volume, 20, 100)
+    assert (gray.shape, gray.dtype) == ((2, 6, 10, 3), np.uint8)
+    assert (gray == gray[..., :1]).all()
     expected = np.rint((np.arange(120.0) - 20).clip(0, 80) * 255 / 80)
-    np.testing.assert_allclose(grey[..., 0].ravel(), expected, atol=1)
+    np.testing.assert_allclose(gray[..., 0].ravel(), expected, atol=1)
 
 
-def test_a_few_wild_voxels_do_not_set_the_greys():
+def test_a_few_wild_voxels_do_not_set_the_grays():
     volume = np.random.default_rng(0).normal(size=(20, 64, 64)).astype(np.float32)
     volume[10, 3, :8] = 1e6
     volume[11, 3, 3] = np.nan
-    low, high = grey_range(volume)
+    low, high = gray_range(volume)
     assert -3.5 < low < -2
     assert 2 < high < 3.5
-    assert grey_slab(volume, low, high)[11, 3, 3, 0] in (0, 127, 128)
+    assert gray_slab(volume, low, high)[11, 3, 3, 0] in (0, 127, 128)
 
 
 def paint(tmp_path, volume, positions, colors, **options):
     paths = tmp_path / "rec.npy", tmp_path / "hm.npy"
     discs = Discs.of(positions, colors, 6)
-    paint_tomogram(volume, discs, grey_path=paths[0], color_path=paths[1], **options)
+    paint_tomogram(volume, discs, gray_path=paths[0], color_path=paths[1], **options)
     return [np.load(path, mmap_mode="r") for path in paths]
 
 
@@ -121,12 +121,12 @@ def test_slabs_leave_no_seams(tmp_path, monkeypatch, slab_voxels):
     monkeypatch.setattr("lib.overlay.heatmap.SLAB_VOXELS", slab_voxels)
     volume = np.random.default_rng(0).normal(size=SIZE).astype(np.float32)
     positions, colors = candidates(80)
-    grey, color = paint(tmp_path, volume, positions, colors)
-    for array in (grey, color):
+    gray, color = paint(tmp_path, volume, positions, colors)
+    for array in (gray, color):
         assert (array.shape, array.dtype) == ((*SIZE, 3), np.uint8)
         assert not np.isfortran(array)
     np.testing.assert_array_equal(color, painted(positions, colors))
-    np.testing.assert_array_equal(grey, grey_slab(volume, *grey_range(volume)))
+    np.testing.assert_array_equal(gray, gray_slab(volume, *gray_range(volume)))
 
 
 @pytest.mark.parametrize("depth", [14, 15])
@@ -145,9 +145,9 @@ def test_other_axes_of_the_file_are_the_same_tomogram(tmp_path):
     in_file = np.random.default_rng(0).integers(-128, 128, (40, 14, 50), np.int8)
     positions, colors = candidates(5)
     volume = in_file.transpose(1, 0, 2)
-    grey, _ = paint(tmp_path, volume, positions, colors)
-    low, high = grey_range(volume)
-    np.testing.assert_array_equal(grey, grey_slab(volume.copy(), low, high))
+    gray, _ = paint(tmp_path, volume, positions, colors)
+    low, high = gray_range(volume)
+    np.testing.assert_array_equal(gray, gray_slab(volume.copy(), low, high))
 
 
 def test_progress_counts_every_slice(tmp_path):

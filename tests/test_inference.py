@@ -149,11 +149,11 @@ def test_checkpoint_of_another_shape_is_refused_naming_keys(checkpoints):
 
 
 def test_peers_checkpoint_gives_its_embeddings(stores, tmp_path, capsys):
-    """Names behind ``module.``, no options, no normalisation: as a peer writes it."""
+    """Names behind ``module.``, no options, no normalization: as a peer writes it."""
     store = stores["simsiam3d"]
     torch.manual_seed(3)
     model = build_model("simsiam2d_18", mode="simsiam3d")
-    mean, std = store.normalisation()
+    mean, std = store.normalization()
     views = PlainViews(store, mean=mean, std=std, device=CPU)(np.arange(len(store)))
     recalibrate(model, views, device=CPU, precision="fp32")
     _, expected = encode(model, views, device=CPU, precision="fp32")
@@ -164,7 +164,7 @@ def test_peers_checkpoint_gives_its_embeddings(stores, tmp_path, capsys):
     run = TrainedRun(tmp_path / "model_300.pth", mode="simsiam3d", given=GIVEN)
     table = embed_all(run, store, tmp_path / "out.npz")
     np.testing.assert_allclose(table.pred, expected.numpy(), atol=1e-4)
-    assert "no normalisation" in capsys.readouterr().err
+    assert "no normalization" in capsys.readouterr().err
 
 
 def test_peers_checkpoint_of_another_shape_is_refused_naming_keys(tmp_path):
@@ -178,7 +178,7 @@ def test_peers_checkpoint_of_another_shape_is_refused_naming_keys(tmp_path):
 
 def test_our_checkpoint_opens_without_executing_anything(checkpoints):
     content = torch.load(checkpoints["simsiam3d"], weights_only=True)
-    assert {"epoch", "state_dict", "optimizer", "normalisation", "seed"} <= set(content)
+    assert {"epoch", "state_dict", "optimizer", "normalization", "seed"} <= set(content)
 
 
 class Hostile:
@@ -237,7 +237,7 @@ def test_settled_statistics_bring_constant_embeddings_back(stores):
     model = build_model("simsiam2d_18", mode="simsiam3d")
     for norm in (m for m in model.modules() if isinstance(m, torch.nn.BatchNorm1d)):
         norm.running_var.fill_(1e12)  # far from settled
-    mean, std = store.normalisation()
+    mean, std = store.normalization()
     views = PlainViews(store, mean=mean, std=std, device=CPU)(np.arange(len(store)))
     before = encode(model, views, device=CPU, precision="fp32")[1].std(0).mean()
     recalibrate(model, views, device=CPU, precision="fp32")
@@ -248,7 +248,7 @@ def test_settled_statistics_bring_constant_embeddings_back(stores):
 def test_bf16_embeddings_are_close_to_float32(stores, checkpoints):
     store = stores["simsiam3d"]
     run = TrainedRun(checkpoints["simsiam3d"], mode="simsiam3d", given={})
-    views = PlainViews(store, device=CPU, **run.normalisation)(np.arange(len(store)))
+    views = PlainViews(store, device=CPU, **run.normalization)(np.arange(len(store)))
     full = encode(run.model, views, device=CPU, precision="fp32")[1]
     half = encode(run.model, views, device=CPU, precision="bf16")[1]
     # Each convolution rounds its input, its weights and its output to the 8 bits of
@@ -265,7 +265,7 @@ def test_heads_run_in_float32_whatever_the_precision(stores, checkpoints):
     """Computed in bf16, predictions would be numbers that bf16 can hold."""
     store = stores["simsiam3d"]
     run = TrainedRun(checkpoints["simsiam3d"], mode="simsiam3d", given={})
-    views = PlainViews(store, device=CPU, **run.normalisation)(np.arange(len(store)))
+    views = PlainViews(store, device=CPU, **run.normalization)(np.arange(len(store)))
     for head in encode(run.model, views, device=CPU, precision="bf16"):
         assert head.dtype == torch.float32
         assert (head != head.bfloat16().float()).float().mean() > 0.9

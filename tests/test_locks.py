@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from lib.artifacts import ExperimentDir, locks, whole_file, whole_folder
-from lib.artifacts.experiment import claimed
+from lib.artifacts import ExperimentDir, atomic_folder, atomic_write, locks
+from lib.artifacts.experiment import experiment_lock
 from lib.artifacts.owners import owner_of_this
 from lib.errors import ResourceError
 
@@ -40,11 +40,11 @@ def ended():
 
 def test_without_flock_a_second_writer_is_refused_all_the_same(no_flock, tmp_path):
     experiment = ExperimentDir(tmp_path)
-    with claimed(experiment):
+    with experiment_lock(experiment):
         words = f"in use by process {os.getpid()} .*; wait for it"
-        with pytest.raises(ResourceError, match=words), claimed(experiment):
+        with pytest.raises(ResourceError, match=words), experiment_lock(experiment):
             pass
-    with claimed(experiment):
+    with experiment_lock(experiment):
         assert Path(f"{experiment.lock}.held").exists()
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
@@ -62,7 +62,7 @@ def test_without_flock_a_process_that_was_killed_holds_nothing(
     no_flock, ended, tmp_path
 ):
     held_by(tmp_path, ended, socket.gethostname())
-    with claimed(ExperimentDir(tmp_path)):
+    with experiment_lock(ExperimentDir(tmp_path)):
         pass
 
 
@@ -73,10 +73,10 @@ def test_without_flock_another_machine_is_believed_while_it_gives_signs(
     held = held_by(tmp_path, 7, "node7", age=locks.STALE_SECONDS / 2)
     experiment = ExperimentDir(tmp_path)
     with pytest.raises(ResourceError, match=f"node7.*remove {held}"):
-        claimed(experiment).__enter__()
+        experiment_lock(experiment).__enter__()
     assert held.exists()
     held_by(tmp_path, 7, "node7", age=locks.STALE_SECONDS * 2)
-    with claimed(experiment):
+    with experiment_lock(experiment):
         assert str(os.getpid()) in held.read_text()
     assert not held.exists()
 
@@ -84,7 +84,7 @@ def test_without_flock_another_machine_is_believed_while_it_gives_signs(
 def test_holder_gives_signs_of_life(monkeypatch, tmp_path):
     monkeypatch.setattr(fcntl, "flock", refusing(errno.ENOSYS))
     monkeypatch.setattr(locks, "BEAT_SECONDS", 0.01)
-    with claimed(ExperimentDir(tmp_path)):
+    with experiment_lock(ExperimentDir(tmp_path)):
         held = tmp_path / ".lock.held"
         os.utime(held, (0, 0))
         until = time.monotonic() + 30
@@ -103,12 +103,12 @@ def test_group_may_lock_and_replace_what_one_member_wrote(tmp_path):
     tmp_path.chmod(0o2775)
     before = os.umask(0o022)
     try:
-        with claimed(ExperimentDir(tmp_path)):
+        with experiment_lock(ExperimentDir(tmp_path)):
             pass
         os.umask(0o002)
-        with whole_folder(tmp_path / "imgs") as folder:
+        with atomic_folder(tmp_path / "imgs") as folder:
             (folder / "0.png").touch()
-        with whole_file(tmp_path / "log.txt", "w") as stream:
+        with atomic_write(tmp_path / "log.txt", "w") as stream:
             stream.write("epoch 1")
     finally:
         os.umask(before)
@@ -123,10 +123,10 @@ def test_all_is_written_where_rights_cannot_be_changed(monkeypatch, tmp_path):
     for module, name in ((os, "chmod"), (os, "fchmod"), (Path, "chmod")):
         monkeypatch.setattr(module, name, refusing(errno.EPERM))
     monkeypatch.setattr(os, "fsync", refusing(errno.EINVAL))
-    with claimed(ExperimentDir(tmp_path)):
-        with whole_file(tmp_path / "log.txt", "w") as stream:
+    with experiment_lock(ExperimentDir(tmp_path)):
+        with atomic_write(tmp_path / "log.txt", "w") as stream:
             stream.write("epoch 1")
-        with whole_folder(tmp_path / "imgs") as folder:
+        with atomic_folder(tmp_path / "imgs") as folder:
             (folder / "0.png").write_bytes(b"x")
     assert (tmp_path / "log.txt").read_text() == "epoch 1"
     assert (tmp_path / "imgs" / "0.png").read_bytes() == b"x"
@@ -134,13 +134,16 @@ def test_all_is_written_where_rights_cannot_be_changed(monkeypatch, tmp_path):
 
 def test_disk_that_fails_to_synchronize_is_no_success(monkeypatch, tmp_path):
     monkeypatch.setattr(os, "fsync", refusing(errno.EIO))
-    with pytest.raises(ResourceError), whole_file(tmp_path / "log.txt", "w") as stream:
+    with (
+        pytest.raises(ResourceError),
+        atomic_write(tmp_path / "log.txt", "w") as stream,
+    ):
         stream.write("epoch 1")
     assert not list(tmp_path.iterdir())
 
 
 def test_name_in_no_known_letters_can_be_noted(tmp_path):
     name = os.fsdecode(b"tomo\xff")
-    with whole_file(tmp_path / "opts.txt", "w") as stream:
+    with atomic_write(tmp_path / "opts.txt", "w") as stream:
         stream.write(name)
     assert (tmp_path / "opts.txt").read_bytes() == b"tomo\xff"

@@ -69,14 +69,14 @@ def test_particles_are_dark_where_the_table_says(made):
         assert (smooth[z, y, x] < smooth.mean() - smooth.std()).mean() > 0.9, kind
 
 
-def test_position_is_the_centre_of_mass(made):
+def test_position_is_the_center_of_mass(made):
     grid = np.indices(SHAPE)[::-1]  # x, y, z
     for particle in made.particles[:5]:
         position = np.array(particle.position)
         distance = np.sqrt(((grid - position[:, None, None, None]) ** 2).sum(axis=0))
         mass = np.where(distance < 8, made.density, 0)
-        centre = (grid * mass).sum(axis=(1, 2, 3)) / mass.sum()
-        np.testing.assert_allclose(centre, position, atol=0.8)
+        center = (grid * mass).sum(axis=(1, 2, 3)) / mass.sum()
+        np.testing.assert_allclose(center, position, atol=0.8)
 
 
 def test_all_shapes_are_there_and_the_seed_decides_everything(made):

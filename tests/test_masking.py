@@ -13,7 +13,7 @@ from lib.candidates.masking import find_masked
 from lib.inputs.image_list import ImageRow
 from lib.patches.preparation import prepare_store
 from lib.patches.preprocess import preprocess_tilt_images, preprocess_tomogram
-from lib.patches.tomogram_data import load_scene
+from lib.patches.tomogram_data import load_tomogram
 from simsiam_main import tell_masked
 
 SHAPE = (40, 72, 120)
@@ -49,10 +49,10 @@ def filled_side():
 
 def search(raw, *, keep_gold=False, sigmas=(2, 4), **changes):
     masked = find_masked(raw, keep_gold=keep_gold, threads=1)
-    grey = preprocess_tomogram(raw.copy(), 0.8, masked=masked, threads=1)
+    gray = preprocess_tomogram(raw.copy(), 0.8, masked=masked, threads=1)
     options = {**SEARCH, **changes}
-    found = find_candidates(grey, sigmas, masked=masked, threads=1, **options)
-    return masked, grey, found.coords
+    found = find_candidates(gray, sigmas, masked=masked, threads=1, **options)
+    return masked, gray, found.coords
 
 
 def recall(coords, particles=PARTICLES, within=3):
@@ -66,7 +66,7 @@ def with_gold(raw, std=-30.0):
     return volume
 
 
-def plain_grey(raw, gauss=0.8):
+def plain_gray(raw, gauss=0.8):
     """The arithmetic that tomograms without faults keep."""
     smooth = raw.copy()
     for axis in (2, 1, 0):
@@ -77,15 +77,15 @@ def plain_grey(raw, gauss=0.8):
     return np.round(np.clip(scaled, 0, 255)).astype(np.uint8)
 
 
-def test_a_clean_tomogram_keeps_its_grey_levels_bit_for_bit(clean):
-    masked, grey, coords = search(clean)
+def test_a_clean_tomogram_keeps_its_gray_levels_bit_for_bit(clean):
+    masked, gray, coords = search(clean)
     assert masked is None
-    np.testing.assert_array_equal(grey, plain_grey(clean))
+    np.testing.assert_array_equal(gray, plain_gray(clean))
     assert recall(coords) == 1
 
 
 @pytest.mark.parametrize(("smooth", "std"), [(0, 2), (0, 20), (1, 0.5)])
-def test_coarse_grey_levels_are_no_fill(clean, smooth, std):
+def test_coarse_gray_levels_are_no_fill(clean, smooth, std):
     volume = gaussian_filter(clean - MEAN, smooth)
     eight_bit = np.clip(np.round(volume * (std / volume.std())), -128, 127)
     assert find_masked(eight_bit.astype(np.float32), threads=1) is None
@@ -99,20 +99,20 @@ def test_a_quiet_part_is_no_fill(clean, filled_side):
 @pytest.mark.parametrize("level", [-30, -8, -3, -1, 0, 1, 3, 8, "zero"])
 def test_fill_of_any_level_costs_no_particle_and_gives_none(clean, filled_side, level):
     value = 0 if level == "zero" else MEAN + level * STD
-    masked, grey, coords = search(np.where(filled_side, np.float32(value), clean))
+    masked, gray, coords = search(np.where(filled_side, np.float32(value), clean))
     assert masked.fill == pytest.approx(0.4, abs=0.05)
     assert masked.gold == 0
     assert recall(coords) == 1
     assert coords[:, 0].min() >= FILLED + 4
-    undisturbed = plain_grey(clean)[:, :, FILLED + 8 :].astype(int)
-    assert np.abs(grey[:, :, FILLED + 8 :] - undisturbed).max() <= 6
+    signals_deferred = plain_gray(clean)[:, :, FILLED + 8 :].astype(int)
+    assert np.abs(gray[:, :, FILLED + 8 :] - signals_deferred).max() <= 6
 
 
 def test_without_masks_the_border_of_fill_takes_all_candidates(clean, filled_side):
     """What the tests here are about."""
     raw = np.where(filled_side, np.float32(MEAN - 8 * STD), clean)
-    grey = preprocess_tomogram(raw, 0.8, threads=1)
-    coords = find_candidates(grey, (2, 4), threads=1, **SEARCH).coords
+    gray = preprocess_tomogram(raw, 0.8, threads=1)
+    coords = find_candidates(gray, (2, 4), threads=1, **SEARCH).coords
     assert (coords[:, 0] < FILLED + 4).mean() > 0.5
 
 
@@ -144,7 +144,7 @@ def test_fill_is_masked_for_every_size_of_particle(clean, filled_side):
 def test_maxima_of_masked_parts_are_no_candidates(clean, sigmas):
     half = np.arange(SHAPE[2]) < 86
     masked = find_masked(np.where(half, np.float32(0), clean), threads=1)
-    weak = plain_grey(clean)
+    weak = plain_gray(clean)
     weak[:, :, 86:] = np.round(128 + 0.3 * (weak[:, :, 86:] - 128.0))
     weak[:, :, :86][weak[:, :, :86] < 90] = 0  # they would raise the threshold
     options = {**SEARCH, "masked": masked, "threads": 1}
@@ -214,9 +214,9 @@ def test_gold_between_levels_of_every_size(clean):
 
 def test_gold_is_kept_on_request(clean):
     raw = with_gold(clean)
-    masked, grey, coords = search(raw, keep_gold=True)
+    masked, gray, coords = search(raw, keep_gold=True)
     assert masked is None
-    np.testing.assert_array_equal(grey, plain_grey(raw))
+    np.testing.assert_array_equal(gray, plain_gray(raw))
     assert recall(coords, BEADS) == 1
 
 
@@ -263,13 +263,13 @@ def test_hot_voxels_are_replaced_and_are_no_gold(clean, keep_gold):
     raw = clean.copy()
     for (x, y, z), std in zip(places, (-200, 300, -60), strict=True):
         raw[z, y, x] += std * STD
-    masked, grey, coords = search(raw, keep_gold=keep_gold)
+    masked, gray, coords = search(raw, keep_gold=keep_gold)
     assert masked.gold == 0
     assert recall(coords) == 1
-    undisturbed = plain_grey(clean)
+    signals_deferred = plain_gray(clean)
     for x, y, z in places:
-        assert abs(int(grey[z, y, x]) - int(undisturbed[z, y, x])) < 100
-        assert 40 < grey[z, y, x] < 215
+        assert abs(int(gray[z, y, x]) - int(signals_deferred[z, y, x])) < 100
+        assert 40 < gray[z, y, x] < 215
 
 
 def test_an_image_is_scaled_by_what_is_seen_of_it():
@@ -279,12 +279,12 @@ def test_an_image_is_scaled_by_what_is_seen_of_it():
     faulty[10, 10], faulty[50, 30] = 1e5, -1e5
     masked = [find_masked(image[None]), find_masked(faulty[None])]
     assert masked[0] is None
-    grey = preprocess_tilt_images(np.stack([image, faulty]), 0.8, masked=masked)
+    gray = preprocess_tilt_images(np.stack([image, faulty]), 0.8, masked=masked)
     seen = ~masked[1].section(0)
     assert 0.5 < seen.mean() < 0.63
-    difference = np.abs(grey[0].astype(int) - grey[1])[seen]
+    difference = np.abs(gray[0].astype(int) - gray[1])[seen]
     assert np.percentile(difference, 90) <= 6
-    assert 60 < grey[1][10, 10] < 220
+    assert 60 < gray[1][10, 10] < 220
 
 
 def test_gold_of_the_volume_is_masked_where_it_falls():
@@ -302,13 +302,15 @@ def test_a_scene_knows_its_gold(clean, tmp_path, compress):
     write_mrc(path, with_gold(clean))
     row = ImageRow("tomo", path, None, None)
     options = small_options("simsiam3d", compress=compress, order="zxy")
-    scene, _ = load_scene(row, options)
+    scene, _ = load_tomogram(row, options)
     assert scene.masked.gold == len(BEADS)
     for x, y, z in BEADS:
         section = z // 2 if compress else z
         assert scene.masked.section(section)[y, x]
         assert scene.volume[section, y, x] > 90
-    assert load_scene(row, small_options("simsiam3d", keep_gold=True))[0].masked is None
+    assert (
+        load_tomogram(row, small_options("simsiam3d", keep_gold=True))[0].masked is None
+    )
 
 
 @pytest.mark.parametrize("keep_gold", [False, True])
@@ -321,7 +323,7 @@ def test_gold_is_not_in_the_tilt_views(clean, tmp_path, keep_gold):
     write_mrc(paths[1], images)
     paths[2].write_text("-2\n0\n2\n")
     options = small_options("simsiam2d3d", keep_gold=keep_gold)
-    scene, _ = load_scene(ImageRow("tomo", *paths), options)
+    scene, _ = load_tomogram(ImageRow("tomo", *paths), options)
     for x, y, _ in BEADS[:2]:
         bead = scene.tilts[:, y - 2 : y + 3, x - 2 : x + 3].mean()
         assert bead < 100 if keep_gold else 120 < bead < 170

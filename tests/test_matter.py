@@ -1,4 +1,4 @@
-"""Shells are centred, blobs climb, ends have a middle: on fields with known answers."""
+"""Shells are centered, blobs climb, ends have a middle: fields with known answers."""
 
 import numpy as np
 import pytest
@@ -10,12 +10,12 @@ SHAPE = (32, 32, 40)  # (Z, Y, X)
 INNER = (slice(4, 28), slice(4, 28), slice(4, 36))
 
 
-def gaussians(*centres, sigma):
+def gaussians(*centers, sigma):
     """Sum of Gaussians of height 1 at (z, y, x)."""
     grid = np.indices(SHAPE).reshape(3, -1).T
     return sum(
-        np.exp(-np.square(grid - centre).sum(axis=1) / (2 * sigma**2))
-        for centre in centres
+        np.exp(-np.square(grid - center).sum(axis=1) / (2 * sigma**2))
+        for center in centers
     ).reshape(SHAPE)
 
 
@@ -29,7 +29,7 @@ def test_eccentricity_is_the_distance_to_the_centroid_in_sigmas():
     np.testing.assert_allclose(found, [0, 3 / 6, 5 / 6], atol=0.02)
 
 
-def test_a_place_amid_a_ring_is_centred_and_one_beside_a_bar_is_not():
+def test_a_place_amid_a_ring_is_centered_and_one_beside_a_bar_is_not():
     turns = np.deg2rad(np.arange(0, 360, 30))
     ring = gaussians(
         *[(16, 16 + 7 * np.sin(t), 20 + 7 * np.cos(t)) for t in turns], sigma=4.0

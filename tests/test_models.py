@@ -118,7 +118,7 @@ def test_unknown_architecture_is_refused(arch, mode):
         build_model(arch, mode=mode)
 
 
-def test_small_initialisation_is_the_peers(model):
+def test_small_initialization_is_the_peers(model):
     small = build_model("simsiam2d_18", mode="simsiam3d")
     init_small(small)
     assert small.fc.weight.std().item() == pytest.approx(0.001, rel=0.05)

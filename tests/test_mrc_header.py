@@ -75,7 +75,7 @@ def test_missing_marks_are_forgiven_with_one_warning(tmp_path, capsys, patch):
     assert capsys.readouterr().err.count("warning") == 1
 
 
-def test_big_endian_bytes_without_stamp_are_recognised_by_their_size(tmp_path):
+def test_big_endian_bytes_without_stamp_are_recognized_by_their_size(tmp_path):
     # Mode 0 is 0 in both orders, and 256 read the wrong way is 65536.
     volume = np.zeros((2, 4, 256), np.int8)
     volume[0] = 1

@@ -2,7 +2,7 @@ import mrcfile
 import numpy as np
 import pytest
 
-from lib.artifacts import ExperimentDir, row_record, write_row_record
+from lib.artifacts import ExperimentDir, fingerprint_path, write_fingerprint
 from lib.errors import ArtifactError, InputError, OptionError, ResourceError
 from lib.overlay.painted_tomogram import open_painting
 from lib.overlay.plan import check_disk, load_colors, plan_paintings
@@ -153,7 +153,7 @@ def test_disk_is_counted_before_anything_is_written(folder, monkeypatch):
     monkeypatch.setattr("lib.overlay.plan.shutil.disk_usage", lambda _: Usage)
     with pytest.raises(ResourceError, match="make room"):
         check_disk(paintings, experiment)
-    experiment.grey_volume("tomo1").write_bytes(bytes(1000))
+    experiment.gray_volume("tomo1").write_bytes(bytes(1000))
     assert check_disk(paintings, experiment) == size
 
 
@@ -176,11 +176,11 @@ def test_colors_of_another_run_are_refused(tmp_path):
     with pytest.raises(ArtifactError, match="does not exist; run plot_2d"):
         load_colors(path, make_table(), "table.npz")
     write_colors(path, rows=59)
-    with pytest.raises(ArtifactError, match=r"59 colours, but table\.npz has 60"):
+    with pytest.raises(ArtifactError, match=r"59 colors, but table\.npz has 60"):
         load_colors(path, make_table(), "table.npz")
     write_colors(path)
     other = make_table(seed=1).fingerprint
-    write_row_record(row_record(path), fingerprint=other, rows=60)
+    write_fingerprint(fingerprint_path(path), fingerprint=other, rows=60)
     with pytest.raises(ArtifactError, match="belongs to another run"):
         load_colors(path, make_table(), "table.npz")
 
@@ -203,5 +203,5 @@ def test_what_is_no_color_is_refused(tmp_path, array, message):
 def test_colors_with_something_to_execute_are_refused(tmp_path):
     path = tmp_path / "all_colors.npy"
     np.save(path, np.array([{}, {}], dtype=object), allow_pickle=True)
-    with pytest.raises(ArtifactError, match="not an array of colours"):
+    with pytest.raises(ArtifactError, match="not an array of colors"):
         load_colors(path, make_table(), "table.npz")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib.artifacts import check_row_record, row_record
+from lib.artifacts import check_fingerprint, fingerprint_path
 from lib.errors import ArtifactError
-from lib.pictures.patch_pictures import encode_png, grey_levels, writing_patch_pictures
+from lib.pictures.patch_pictures import encode_png, gray_levels, writing_patch_pictures
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -19,8 +19,8 @@ def patches(rows=7):
     return np.random.default_rng(0).normal(size=(rows, 1, 9, 11)).astype(np.float32)
 
 
-def write(folder, grey, **options):
-    with writing_patch_pictures(folder, grey, fingerprint="f", **options):
+def write(folder, gray, **options):
+    with writing_patch_pictures(folder, gray, fingerprint="f", **options):
         pass
 
 
@@ -29,59 +29,59 @@ def names(folder):
 
 
 def test_png_holds_the_very_pixels():
-    grey = np.random.default_rng(0).integers(0, 256, (300, 41), dtype=np.uint8)
-    picture = Image.open(io.BytesIO(encode_png(grey)))
+    gray = np.random.default_rng(0).integers(0, 256, (300, 41), dtype=np.uint8)
+    picture = Image.open(io.BytesIO(encode_png(gray)))
     assert picture.mode == "L"
-    np.testing.assert_array_equal(np.asarray(picture), grey)
+    np.testing.assert_array_equal(np.asarray(picture), gray)
 
 
-def test_every_patch_uses_the_full_range_of_grey_whatever_its_own():
-    grey = grey_levels(patches() * np.logspace(-3, 3, 7)[:, None, None, None] + 5)
-    assert (grey.shape, grey.dtype) == ((7, 9, 11), np.uint8)
-    assert set(grey.min(axis=(1, 2)).tolist()) == {0}
-    assert set(grey.max(axis=(1, 2)).tolist()) == {255}
+def test_every_patch_uses_the_full_range_of_gray_whatever_its_own():
+    gray = gray_levels(patches() * np.logspace(-3, 3, 7)[:, None, None, None] + 5)
+    assert (gray.shape, gray.dtype) == ((7, 9, 11), np.uint8)
+    assert set(gray.min(axis=(1, 2)).tolist()) == {0}
+    assert set(gray.max(axis=(1, 2)).tolist()) == {255}
 
 
 def test_dark_stays_dark():
     patch = np.zeros((1, 1, 20, 20), np.float32)
     patch[0, 0, 5:10, 5:10] = -1
-    grey = grey_levels(patch)[0]
-    assert grey[7, 7] == 0
-    assert grey[17, 17] == 255
+    gray = gray_levels(patch)[0]
+    assert gray[7, 7] == 0
+    assert gray[17, 17] == 255
 
 
-def test_patches_without_contrast_or_numbers_are_mid_grey():
+def test_patches_without_contrast_or_numbers_are_mid_gray():
     flat = np.stack([np.full((1, 8, 8), 3.0), np.full((1, 8, 8), np.nan)])
-    assert set(grey_levels(flat.astype(np.float32)).ravel().tolist()) == {128}
+    assert set(gray_levels(flat.astype(np.float32)).ravel().tolist()) == {128}
 
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_folder_has_the_patch_of_each_row_and_their_note(tmp_path, workers):
-    grey = grey_levels(patches(1203))
-    write(tmp_path / "imgs", grey, workers=workers)
+    gray = gray_levels(patches(1203))
+    write(tmp_path / "imgs", gray, workers=workers)
     assert names(tmp_path / "imgs") == {f"{i}.png" for i in range(1203)} | {
         "index.json"
     }
     for row in (0, 499, 500, 1202):
         picture = np.asarray(Image.open(tmp_path / "imgs" / f"{row}.png"))
-        np.testing.assert_array_equal(picture, grey[row])
+        np.testing.assert_array_equal(picture, gray[row])
     note = json.loads((tmp_path / "imgs/index.json").read_text())
     assert note == {"fingerprint": "f", "rows": 1203}
     assert names(tmp_path) == {"imgs"}
 
 
 def test_nothing_of_an_earlier_larger_run_stays(tmp_path):
-    write(tmp_path / "imgs", grey_levels(patches(7)))
-    write(tmp_path / "imgs", grey_levels(patches(3)))
+    write(tmp_path / "imgs", gray_levels(patches(7)))
+    write(tmp_path / "imgs", gray_levels(patches(3)))
     assert names(tmp_path / "imgs") == {"0.png", "1.png", "2.png", "index.json"}
 
 
 def test_earlier_pictures_stay_when_the_block_fails(tmp_path):
-    write(tmp_path / "imgs", grey_levels(patches(3)))
+    write(tmp_path / "imgs", gray_levels(patches(3)))
     with (
         pytest.raises(ArtifactError),
         writing_patch_pictures(
-            tmp_path / "imgs", grey_levels(patches(7)), fingerprint="g"
+            tmp_path / "imgs", gray_levels(patches(7)), fingerprint="g"
         ),
     ):
         raise ArtifactError("the map failed")
@@ -90,19 +90,19 @@ def test_earlier_pictures_stay_when_the_block_fails(tmp_path):
 
 
 def test_what_a_killed_run_left_is_swept(tmp_path):
-    killed = "import sys; from lib.artifacts import whole_folder; import os, signal\n"
-    killed += "with whole_folder(sys.argv[1]) as folder:\n"
+    killed = "import sys; from lib.artifacts import atomic_folder; import os, signal\n"
+    killed += "with atomic_folder(sys.argv[1]) as folder:\n"
     killed += "    (folder / '0.png').touch()\n    os.kill(os.getpid(), signal.SIGKILL)"
     command = [sys.executable, "-c", killed, str(tmp_path / "imgs")]
     subprocess.run(command, cwd=PROJECT, check=False)
     assert names(tmp_path) != {"imgs"}
-    write(tmp_path / "imgs", grey_levels(patches(1)))
+    write(tmp_path / "imgs", gray_levels(patches(1)))
     assert names(tmp_path) == {"imgs"}
 
 
-def test_pictures_of_other_rows_are_recognised(tmp_path):
-    write(tmp_path / "imgs", grey_levels(patches(3)))
-    record = row_record(tmp_path / "imgs")
-    check_row_record(record, fingerprint="f", rows=3, of="table")
+def test_pictures_of_other_rows_are_recognized(tmp_path):
+    write(tmp_path / "imgs", gray_levels(patches(3)))
+    record = fingerprint_path(tmp_path / "imgs")
+    check_fingerprint(record, fingerprint="f", rows=3, of="table")
     with pytest.raises(ArtifactError, match="another run"):
-        check_row_record(record, fingerprint="g", rows=3, of="table")
+        check_fingerprint(record, fingerprint="g", rows=3, of="table")

@@ -6,7 +6,7 @@ from PIL import Image
 
 from lib.artifacts import EmbeddingTable, InteractiveTable
 from lib.inputs.noted_files import note_file
-from lib.pictures.patch_pictures import grey_levels
+from lib.pictures.patch_pictures import gray_levels
 from tests.mrc_files import write_mrc
 from tests.plot_tables import SIZE, make_table, write_shown_tomogram
 from tests.scripts import call
@@ -74,9 +74,9 @@ def test_rows_of_all_artifacts_are_those_of_the_npz(plotted):
     assert found.image[7] == "http://localhost:7123/imgs/7.png"
     colors = np.load(folder / "all_colors.npy")
     assert (colors.shape, colors.dtype) == ((60, 3), np.uint8)
-    for row, grey in enumerate(grey_levels(table.subvol)):
+    for row, gray in enumerate(gray_levels(table.subvol)):
         with Image.open(folder / f"imgs/{row}.png") as picture:
-            np.testing.assert_array_equal(np.asarray(picture), grey)
+            np.testing.assert_array_equal(np.asarray(picture), gray)
 
 
 def test_colors_follow_the_groups_of_the_embedding(plotted):
@@ -108,12 +108,12 @@ def test_painting_as_documented(plotted, tomograms):
     table = EmbeddingTable.load(folder / "all_output_info.npz")
     colors = np.load(folder / "all_colors.npy")
     for name in ("tomo1", "tomo2"):
-        grey = np.load(folder / f"{name}_rec3d.npy")
+        gray = np.load(folder / f"{name}_rec3d.npy")
         painted = np.load(folder / f"{name}_hm3d_simsiam.npy")
-        for volume in (grey, painted):
+        for volume in (gray, painted):
             assert volume.shape == (*SIZE[::-1].tolist(), 3)
             assert volume.dtype == np.uint8
-        assert (grey == grey[..., :1]).all()
+        assert (gray == gray[..., :1]).all()
         rows = table.name == name
         x, y, z = table.coords[rows].T
         np.testing.assert_array_equal(painted[z, y, x], colors[rows])

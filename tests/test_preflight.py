@@ -18,7 +18,7 @@ from lib.patches.workers import worker_count
 from lib.pictures.patch_pictures import writing_patch_pictures
 from lib.system import caches, launched, machine
 from lib.system.preflight import check_surroundings, look_at_folder
-from lib.system.ranks import start_ranks
+from lib.system.ranks import init_distributed
 from tests.small_runs import folder_of, train_command
 from tests.test_locks import refusing
 
@@ -149,9 +149,9 @@ def test_without_shared_memory_all_is_done_in_one_process(monkeypatch, tmp_path)
     )
     try:
         assert worker_count(8, tomograms=20, need=1) == 1
-        grey = np.zeros((3, 4, 4), np.uint8)
+        gray = np.zeros((3, 4, 4), np.uint8)
         with writing_patch_pictures(
-            tmp_path / "imgs", grey, fingerprint="x", workers=2
+            tmp_path / "imgs", gray, fingerprint="x", workers=2
         ):
             pass
         assert len(list((tmp_path / "imgs").glob("*.png"))) == 3
@@ -194,7 +194,7 @@ def test_complete_launch_is_believed(launch_variables):
 )
 def test_leftovers_of_a_launch_are_named_and_ignored(launch_variables, capsys, change):
     launch_variables({**WHOLE, **change, "LOCAL_WORLD_SIZE": "x"})
-    assert start_ranks().world == 1
+    assert init_distributed().world == 1
     assert machine.ranks_here() == 1
     said = capsys.readouterr().err
     assert next(iter(change)) in said
@@ -209,7 +209,7 @@ def test_ranks_that_cannot_meet_say_so(launch_variables, monkeypatch):
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(ResourceError, match="n1.*--local_addr"):
-        start_ranks()
+        init_distributed()
 
 
 # --- caches and pictures -------------------------------------------------------

@@ -10,7 +10,7 @@ from lib.errors import InputError, OptionError, ResourceError, run_script
 from lib.inputs.image_list import read_image_list
 from lib.patches.options import PatchOptions
 from lib.patches.preparation import prepare_store, store_folder
-from lib.patches.tomogram_data import load_scene
+from lib.patches.tomogram_data import load_tomogram
 from lib.patches.views import cut_views
 from lib.system.ranks import Ranks
 from tests.data_sets import small_options, write_blobs, write_data_set
@@ -33,7 +33,7 @@ def shards_in(cache):
 def test_store_equals_direct_cutting(stores, data_set, mode):
     store = stores[mode]
     row = rows_of(data_set, mode == "simsiam2d3d")[1]
-    scene, _ = load_scene(row, store.options)
+    scene, _ = load_tomogram(row, store.options)
     here = np.flatnonzero(store.names == row.name)
     direct, _ = cut_views(
         scene,
@@ -56,11 +56,11 @@ def test_gather_keeps_the_order_of_rows_across_tomograms(stores):
         np.testing.assert_array_equal(patch, alone)
 
 
-def test_normalisation_is_that_of_the_candidates_own_boxes(stores):
+def test_normalization_is_that_of_the_candidates_own_boxes(stores):
     store = stores["simsiam2d3d"]
     context, rows = store.options.context, np.arange(len(store))
     boxes = store.gather(rows, 0 * rows)[..., context:-context, context:-context] / 255
-    mean, std = store.normalisation()
+    mean, std = store.normalization()
     np.testing.assert_allclose(mean, boxes.mean((0, 2, 3)))
     np.testing.assert_allclose(std, boxes.std((0, 2, 3)))
 

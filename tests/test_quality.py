@@ -55,7 +55,7 @@ def evaluation(tmp_path):
 def test_candidates_are_counted_within_the_margins_only(evaluation):
     found = evaluation.candidates()
     assert found["particles"] == 104
-    assert found["labelled"] == 80
+    assert found["labeled"] == 80
     assert found["recall 6"] == {"crowder": 1.0, "ring": 1.0, "rod": 1.0}
     assert found["chance"] == 0.5
 
@@ -71,7 +71,7 @@ def test_perfect_embedding_is_measured_as_one_and_noise_as_chance(evaluation):
     assert measured["rank"] > 20
 
 
-def test_crowders_are_neither_labelled_nor_background(evaluation):
+def test_crowders_are_neither_labeled_nor_background(evaluation):
     assert len(evaluation.known.background) == 40
     assert {*evaluation.known.labels} == {"ring", "rod"}
 

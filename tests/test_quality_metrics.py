@@ -17,10 +17,10 @@ def folds(labels):
 
 
 def perfect(labels):
-    centres = np.eye(CLASSES, 16)
+    centers = np.eye(CLASSES, 16)
     _, index = np.unique(labels, return_inverse=True)
     noise = np.random.default_rng(0).normal(0, 0.01, (N, 16))
-    return centres[index] + noise
+    return centers[index] + noise
 
 
 def test_perfect_embedding_gives_one(labels, folds):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lib.errors import Refusal
+from lib.errors import UserError
 from lib.inputs.image_list import read_image_list
 from lib.inputs.tomogram import (
     ORDERS,
@@ -87,7 +87,7 @@ def check_mrc(path, content):
         order = "zxy" if info.shape[0] == min(info.shape) else "auto"
         opened = open_tomogram(path, order)
         array, _ = read_tomogram(path, order)
-    except Refusal as refusal:
+    except UserError as refusal:
         assert str(path) in str(refusal)
         return
     finally:
@@ -112,7 +112,7 @@ def check_random_bytes(folder, content, n_images):
     ):
         try:
             read()
-        except Refusal as refusal:
+        except UserError as refusal:
             assert str(path) in str(refusal)
 
 
@@ -129,7 +129,7 @@ def check_mutated_header(folder, mode, endian, patches, resize, packed):
     angle_path.write_text("\n".join(map(str, range(SHAPE[0]))))
     try:
         series = read_tilt_series(path, angle_path)
-    except Refusal:
+    except UserError:
         return
     assert len(series.images) == len(series.angles)
     assert any(
@@ -146,7 +146,7 @@ def check_mutated_gzip(folder, mode, position, value, cut):
     path.write_bytes(packed[: len(packed) - cut])
     try:
         array, _ = read_tomogram(path, "zxy")
-    except Refusal as refusal:
+    except UserError as refusal:
         assert str(path) in str(refusal)
     else:  # a byte that does not matter, such as the time of packing
         np.testing.assert_array_equal(array, voxels)
@@ -171,7 +171,7 @@ def check_angles(folder, lines, ending, bom):
     expected = [line.split()[0] for line in lines if line.split()]
     try:
         angles = read_tilt_angles(path, len(expected))
-    except Refusal as refusal:
+    except UserError as refusal:
         assert str(path) in str(refusal)
         return
     assert np.abs(angles).max(initial=0) <= 90
@@ -185,7 +185,7 @@ def check_list(folder, names, rows, separator, ending):
     path.write_bytes(ending.join(map(separator.join, lines)).encode())
     try:
         read = read_image_list(path, project=folder, needs_tilts=False)
-    except Refusal as refusal:
+    except UserError as refusal:
         assert str(path) in str(refusal)
         return
     assert len({row.name for row in read}) == len(read) > 0

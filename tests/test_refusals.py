@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from lib.artifacts import whole_file
+from lib.artifacts import atomic_write
 from lib.errors import (
     ArtifactError,
     InputError,
@@ -126,7 +126,7 @@ def small_files():
 )
 def test_disk_that_takes_no_more_names_the_file(small_files, write, tmp_path, capsys):
     def main():
-        with whole_file(tmp_path / "a.out") as stream:
+        with atomic_write(tmp_path / "a.out") as stream:
             write(stream)
 
     with pytest.raises(SystemExit) as stopped:
@@ -141,13 +141,13 @@ def test_place_that_cannot_be_written_is_named(tmp_path, place):
     (tmp_path / "file").write_text("in the way")
     with (
         pytest.raises(ResourceError, match=f"^{re.escape(str(tmp_path))}"),
-        whole_file(tmp_path / place),
+        atomic_write(tmp_path / place),
     ):
         pytest.fail("it was opened")
 
 
 def test_fault_of_ours_while_a_file_is_written_is_no_refusal(tmp_path):
-    with pytest.raises(FileNotFoundError), whole_file(tmp_path / "a.txt", "w"):
+    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "a.txt", "w"):
         Path("/nowhere/at/all").read_text()
     assert not list(tmp_path.iterdir())
 

@@ -51,7 +51,7 @@ def test_resume_takes_every_option_from_the_checkpoint(train, folder, tmp_path):
     second = checkpoint(folder)
     assert second["epoch"] == 2
     assert second["options"] == {**first["options"], "num_epochs": 2}
-    for key in ("normalisation", "data", "start"):
+    for key in ("normalization", "data", "start"):
         assert second[key] == first[key]
     assert second["seed"] == 7
     noted = (folder / "opts.txt").read_text()

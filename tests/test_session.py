@@ -185,7 +185,7 @@ def test_links_of_the_table_are_kept_when_they_stay_on_this_machine(capsys):
 # --- the cloud -----------------------------------------------------------------
 
 
-def test_nearest_neighbours_are_those_of_a_full_search():
+def test_nearest_neighbors_are_those_of_a_full_search():
     points = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
     indices, distances = nearest(points, 7, block=16)
     table = np.linalg.norm(points[:, None] - points, axis=-1)
@@ -193,7 +193,7 @@ def test_nearest_neighbours_are_those_of_a_full_search():
     np.testing.assert_allclose(distances, np.sort(table, axis=1)[:, :7], atol=2e-3)
 
 
-def test_a_point_is_its_own_first_neighbour_even_among_equals():
+def test_a_point_is_its_own_first_neighbor_even_among_equals():
     indices, distances = nearest(np.ones((9, 4), np.float32), 3)
     np.testing.assert_array_equal(indices[:, 0], np.arange(9))
     np.testing.assert_array_equal(distances, 0)

@@ -185,7 +185,7 @@ def test_a_cluster_goes_from_the_cloud_to_training_coordinates(run, page, tmp_pa
     page.until(lambda: HOSTILE in page.text())
     page.choose("[data-testid=dimension-picker] button", "label")
     page.until(lambda: "cluster 05" in page.text())
-    page.keep_picture("session_colours")
+    page.keep_picture("session_colors")
 
     page.press("[data-testid=cluster-description]", f"Cluster 0{CHOSEN}")
     chosen = run.table.label == CHOSEN

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.artifacts import claim, claims, first_folder, whole_folder
+from lib.artifacts import atomic_folder, claim, claims, first_folder
 from lib.artifacts.claims import claim_of
 from lib.inputs.image_list import read_image_list
 from lib.patches.preparation import prepare_store
@@ -194,11 +194,11 @@ def test_paths_are_those_of_the_list_at_hand(tmp_path, capsys):
 
 def test_files_are_on_the_disk_before_a_shard_appears(data_set, tmp_path, monkeypatch):
     done = []
-    synchronise, rename = os.fsync, os.rename
+    synchronize, rename = os.fsync, os.rename
 
     def note_fsync(handle):
         done.append(os.fstat(handle).st_ino)
-        synchronise(handle)
+        synchronize(handle)
 
     def note_rename(source, target):
         done.append(source.stat().st_ino)
@@ -278,7 +278,7 @@ def test_what_another_machine_is_at_is_waited_for(one, tmp_path, monkeypatch):
     with claim_of_another(path, "node7-123") as place:
         elsewhere = threading.Thread(target=work_elsewhere, args=(place,))
         elsewhere.start()
-        monkeypatch.setattr("lib.patches.preparation.load_scene", refuse)
+        monkeypatch.setattr("lib.patches.preparation.load_tomogram", refuse)
         store = prepare(listed, path.parent)
         elsewhere.join()
     assert len(store) > 0
@@ -334,7 +334,7 @@ def test_rename_whose_answer_was_lost_has_been_done(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "rename", lose_the_answer)
     with first_folder(tmp_path / "shard", is_whole=Path.exists) as mine:
         (mine / "all").write_text("x")
-    with whole_folder(tmp_path / "imgs") as mine:
+    with atomic_folder(tmp_path / "imgs") as mine:
         (mine / "all").write_text("y")
     assert content(tmp_path) == {"shard/all": b"x", "imgs/all": b"y"}
 
@@ -352,7 +352,7 @@ def test_folder_that_several_replace_at_once_is_that_of_one(tmp_path, monkeypatc
     def replace_often(name):
         try:
             for _ in range(10):
-                with whole_folder(tmp_path / "imgs") as folder:
+                with atomic_folder(tmp_path / "imgs") as folder:
                     (folder / "a").write_text(name)
                     (folder / "b").write_text(name)
         except BaseException as fault:  # noqa: BLE001 - told in the main thread

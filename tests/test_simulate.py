@@ -4,7 +4,7 @@ import pytest
 from benchmarks.microscope import expose, transfer
 from benchmarks.simulate import (
     CROWDERS,
-    LABELLED,
+    LABELED,
     fill_with_proteins,
     load_templates,
     place_gold,
@@ -45,7 +45,7 @@ def test_transfer_is_amplitude_contrast_at_zero_and_first_vanishes_at_its_zero()
 
 
 def test_proteins_fill_the_slab_and_crowders_are_named_so():
-    kinds = [*LABELLED, *CROWDERS]
+    kinds = [*LABELED, *CROWDERS]
     ball = np.pad(np.full((8, 8, 8), 3.5, np.float32), 2)
     volume, particles = fill_with_proteins(
         dict.fromkeys(kinds, ball), (64, 96, 96), 48, np.random.default_rng(1)
@@ -55,7 +55,7 @@ def test_proteins_fill_the_slab_and_crowders_are_named_so():
     assert filled[-1] < 56
     found = {particle.kind for particle in particles}
     assert "crowder" in found
-    assert found <= {*LABELLED, "crowder"}
+    assert found <= {*LABELED, "crowder"}
 
 
 def test_gold_stops_electrons():

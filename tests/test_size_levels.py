@@ -14,12 +14,12 @@ def tomogram(shells=(), balls=(), rods=(), seed=0):
     """
     z, y, x = np.indices(SHAPE)
     density = np.zeros(SHAPE)
-    for centres, distance, half_length in (
+    for centers, distance, half_length in (
         (shells, lambda r: np.abs(r - 9) - 1.5, 0),
         (balls, lambda r: r - 5, 0),
         (rods, lambda r: r - 3, 9),
     ):
-        for cx, cy, cz in centres:
+        for cx, cy, cz in centers:
             along = np.maximum(np.abs(x - cx) - half_length, 0)
             r = np.sqrt(along**2 + (y - cy) ** 2 + (z - cz) ** 2)
             density += np.clip(0.5 - distance(r), 0, 1)
@@ -27,8 +27,8 @@ def tomogram(shells=(), balls=(), rods=(), seed=0):
     return np.clip(150 - 70 * density + noise, 0, 255).astype(np.uint8)
 
 
-def nearest(found, centre):
-    return np.sqrt(((found.coords - np.array(centre)) ** 2).sum(axis=1))
+def nearest(found, center):
+    return np.sqrt(((found.coords - np.array(center)) ** 2).sum(axis=1))
 
 
 SHELLS = [(30, 30, 32), (75, 35, 30)]
@@ -40,16 +40,16 @@ def found():
     return find_candidates(tomogram(SHELLS, BALLS), SIGMAS, **SEARCH)
 
 
-def test_hollow_and_solid_particles_have_a_candidate_at_their_centre(found):
-    for centre in [*SHELLS, *BALLS]:
-        assert nearest(found, centre).min() <= 3
+def test_hollow_and_solid_particles_have_a_candidate_at_their_center(found):
+    for center in [*SHELLS, *BALLS]:
+        assert nearest(found, center).min() <= 3
 
 
 def test_the_rim_of_a_hollow_particle_has_none(found):
     documented = find_candidates(tomogram(SHELLS, BALLS), (2.5, 4), **SEARCH)
-    for centre in SHELLS:
-        assert (nearest(found, centre) <= 12).sum() == 1
-        assert (nearest(documented, centre) <= 12).sum() > 3
+    for center in SHELLS:
+        assert (nearest(found, center) <= 12).sum() == 1
+        assert (nearest(documented, center) <= 12).sum() > 3
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -87,8 +87,8 @@ def test_gpu_code_finds_the_same(found):
     other = find_candidates(
         tomogram(SHELLS, BALLS), SIGMAS, device=torch.device("cpu", 0), **SEARCH
     )
-    for centre in [*SHELLS, *BALLS]:
-        assert nearest(other, centre).min() <= 3
+    for center in [*SHELLS, *BALLS]:
+        assert nearest(other, center).min() <= 3
     assert abs(len(other.coords) - len(found.coords)) <= 0.02 * len(found.coords)
 
 

@@ -11,9 +11,9 @@ from lib.errors import OptionError, ResourceError, TrainingError
 from lib.inputs.image_list import read_image_list
 from lib.patches.preparation import prepare_store
 from lib.system.ranks import Ranks
-from lib.system.runtime import seed_everything, undisturbed
+from lib.system.runtime import seed_everything, signals_deferred
 from lib.training.checkpoints import load_checkpoint
-from lib.training.loader import PairFeed
+from lib.training.loader import PairLoader
 from lib.training.losses import nt_xent_loss
 from lib.training.models import build_model
 from lib.training.recipes import CONTRASTIVE, SIMSIAM, find_recipe
@@ -28,14 +28,14 @@ def make_trainer(store, folder, epochs=3, seed=5, recipe=CONTRASTIVE, **schedule
     seed_everything(seed)
     mode = store.options.mode
     arch = {"simsiam2d3d": "simsiam2d3d_18", "simsiam3d": "simsiam2d_18"}[mode]
-    mean, std = store.normalisation()
+    mean, std = store.normalization()
     return Trainer(
         build_model(arch, mode=mode, dim=16),
         store,
         recipe,
         Schedule(epochs, batch_size=16, lr=1e-3, **schedule),
         ExperimentDir(folder),
-        {"seed": seed, "normalisation": {"mean": mean, "std": std}, "options": {}},
+        {"seed": seed, "normalization": {"mean": mean, "std": std}, "options": {}},
         device=CPU,
     )
 
@@ -184,7 +184,7 @@ def test_what_is_written_last_is_not_cut_off(request):
     # A background job may have been started with Ctrl-C ignored.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
-    with undisturbed():
+    with signals_deferred():
         signal.raise_signal(signal.SIGTERM)
         signal.raise_signal(signal.SIGINT)
     with pytest.raises(KeyboardInterrupt):
@@ -229,8 +229,8 @@ def test_resuming_from_a_peers_checkpoint_is_refused(stores, tmp_path):
 
 def test_epoch_sees_each_candidate_once_in_even_batches(stores):
     store = stores["simsiam3d"]
-    mean, std = store.normalisation()
-    feed = PairFeed(
+    mean, std = store.normalization()
+    feed = PairLoader(
         store,
         CONTRASTIVE.augmentations["simsiam3d"],
         batch_size=16,
@@ -251,12 +251,12 @@ def test_epoch_sees_each_candidate_once_in_even_batches(stores):
 
 def test_ranks_share_a_batch_without_repeating_and_with_the_same_draws(stores):
     store = stores["simsiam2d3d"]
-    mean, std = store.normalisation()
+    mean, std = store.normalization()
     common = {"batch_size": 16, "mean": mean, "std": std, "seed": 1, "device": CPU}
     augmentations = CONTRASTIVE.augmentations["simsiam2d3d"]
-    alone = list(PairFeed(store, augmentations, **common).epoch(3))
+    alone = list(PairLoader(store, augmentations, **common).epoch(3))
     parts = [
-        list(PairFeed(store, augmentations, ranks=Ranks(r, 2), **common).epoch(3))
+        list(PairLoader(store, augmentations, ranks=Ranks(r, 2), **common).epoch(3))
         for r in range(2)
     ]
     for whole, first, second in zip(alone, *parts, strict=True):
@@ -274,7 +274,7 @@ def test_step_too_small_for_batch_norm_or_the_ranks_is_refused(
 ):
     store = stores["simsiam3d"]
     with pytest.raises(OptionError, match=f"--batch_size {batch_size}.*; raise"):
-        PairFeed(
+        PairLoader(
             store,
             CONTRASTIVE.augmentations["simsiam3d"],
             batch_size=batch_size,
@@ -296,9 +296,9 @@ def test_pairs_are_taken_from_the_places_of_the_store(
     asked = []
     gather = store.gather
     monkeypatch.setattr(store, "gather", lambda r, p: asked.append(p) or gather(r, p))
-    recipe, (mean, std) = CONTRASTIVE, store.normalisation()
+    recipe, (mean, std) = CONTRASTIVE, store.normalization()
     list(
-        PairFeed(
+        PairLoader(
             store,
             recipe.augmentations["simsiam2d3d"],
             batch_size=16,

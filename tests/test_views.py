@@ -3,10 +3,10 @@ import pytest
 
 from lib.geometry.projection import project_to_tilts
 from lib.patches.views import (
-    DISJOINT_TILTS,
-    NEIGHBOURS,
+    NEIGHBORS,
+    ODD_EVEN_TILTS,
     VIEWS_BY_MODE,
-    Scene,
+    TomogramData,
     cut_views,
 )
 
@@ -19,7 +19,7 @@ def scene_with_a_bead(position, z_sign=1, shape=(24, 64, 64), depth=None):
     x, y, z = position
     volume[z, y, x] = 200
     tilts = np.zeros((len(ANGLES), *shape[1:]), np.uint8)
-    scene = Scene(volume, tilts, ANGLES, z_sign, depth)
+    scene = TomogramData(volume, tilts, ANGLES, z_sign, depth)
     for image, (px, py) in zip(tilts, scene.project([position])[:, 0], strict=True):
         image[int(np.floor(py + 0.5)), int(np.floor(px + 0.5))] = 200
     return scene
@@ -32,7 +32,7 @@ def test_bead_is_central_in_every_view(mode, z_sign):
     scene = scene_with_a_bead(position, z_sign)
     patches, seen = cut_views(scene, np.array([position]), box=8, context=2, mode=mode)
     assert seen.all()
-    assert patches.shape == (1, 1 + len(NEIGHBOURS), len(VIEWS_BY_MODE[mode]), 12, 12)
+    assert patches.shape == (1, 1 + len(NEIGHBORS), len(VIEWS_BY_MODE[mode]), 12, 12)
     for view in patches[0, 0]:
         assert np.unravel_index(view.argmax(), view.shape) == (6, 6)
         assert view.max() == 255
@@ -42,7 +42,7 @@ def test_bead_is_central_in_every_view(mode, z_sign):
 def test_wrong_z_sign_smears_the_bead_in_the_tilt_view():
     position = (30, 36, 20)
     scene = scene_with_a_bead(position, z_sign=1)
-    wrong = Scene(scene.volume, scene.tilts, scene.angles, z_sign=-1)
+    wrong = TomogramData(scene.volume, scene.tilts, scene.angles, z_sign=-1)
     args = {"box": 12, "context": 0, "mode": "simsiam2d3d"}
     right_view = cut_views(scene, np.array([position]), **args)[0][0, 0, 0]
     wrong_view = cut_views(wrong, np.array([position]), **args)[0][0, 0, 0]
@@ -63,10 +63,10 @@ def test_disjoint_tilts_share_no_image_and_the_embedded_view_has_all():
     tilts = np.zeros((len(ANGLES), 64, 64), np.uint8)
     for number, rank in enumerate(order):
         tilts[number, 36, 25 + 2 * rank] = 200
-    scene = Scene(np.zeros((24, 64, 64), np.uint8), tilts, ANGLES[order])
+    scene = TomogramData(np.zeros((24, 64, 64), np.uint8), tilts, ANGLES[order])
     here = np.array([[30, 36, 12]])
     args = {"box": 16, "context": 0, "mode": "simsiam2d3d"}
-    patches, seen = cut_views(scene, here, pairing=DISJOINT_TILTS, **args)
+    patches, seen = cut_views(scene, here, pairing=ODD_EVEN_TILTS, **args)
     assert seen.all()
 
     def ranks_in(place):
@@ -74,10 +74,10 @@ def test_disjoint_tilts_share_no_image_and_the_embedded_view_has_all():
         return {int(column - 3) // 2 for column in x}
 
     assert ranks_in(0) == {0, 1, 2, 3, 4}
-    assert ranks_in(DISJOINT_TILTS.first) == {0, 2, 4}
-    steps = [DISJOINT_TILTS.places[place].step for place in DISJOINT_TILTS.second]
-    assert tuple(steps) == NEIGHBOURS
-    for place in DISJOINT_TILTS.second:
+    assert ranks_in(ODD_EVEN_TILTS.first) == {0, 2, 4}
+    steps = [ODD_EVEN_TILTS.places[place].step for place in ODD_EVEN_TILTS.second]
+    assert tuple(steps) == NEIGHBORS
+    for place in ODD_EVEN_TILTS.second:
         assert np.count_nonzero(patches[0, place, 0]) == 2  # of the odd ones
 
 
@@ -86,19 +86,19 @@ def test_disjoint_tilts_leave_the_slab_as_it_is():
     here = np.array([[30, 36, 12]])
     args = {"box": 8, "context": 0, "mode": "simsiam2d3d"}
     same, _ = cut_views(scene, here, **args)
-    disjoint, _ = cut_views(scene, here, pairing=DISJOINT_TILTS, **args)
+    disjoint, _ = cut_views(scene, here, pairing=ODD_EVEN_TILTS, **args)
     np.testing.assert_array_equal(same[:, 0], disjoint[:, 0])
     np.testing.assert_array_equal(same[:, 1:, 1], disjoint[:, 2:, 1])
 
 
-def test_neighbours_are_cut_where_they_lie():
+def test_neighbors_are_cut_where_they_lie():
     rng = np.random.default_rng(0)
     volume = rng.integers(0, 256, (24, 64, 64), dtype=np.uint8)
     args = {"box": 8, "context": 3, "mode": "simsiam3d"}
     here = np.array([[30, 36, 12]])
-    patches, _ = cut_views(Scene(volume), here, **args)
-    for place, step in enumerate(NEIGHBOURS, start=1):
-        moved, _ = cut_views(Scene(volume), here + step, **args)
+    patches, _ = cut_views(TomogramData(volume), here, **args)
+    for place, step in enumerate(NEIGHBORS, start=1):
+        moved, _ = cut_views(TomogramData(volume), here + step, **args)
         np.testing.assert_array_equal(patches[:, place], moved[:, 0])
 
 
@@ -106,7 +106,7 @@ def test_three_slices_make_the_view_of_the_3d_mode_and_one_that_of_2d3d():
     volume = np.zeros((24, 64, 64), np.uint8)
     volume[11, 30, 30], volume[12, 31, 31], volume[13, 32, 32] = 90, 90, 90
     tilts = np.ones((len(ANGLES), 64, 64), np.uint8)
-    scene = Scene(volume, tilts, ANGLES)
+    scene = TomogramData(volume, tilts, ANGLES)
     args = {"positions": np.array([[30, 30, 12]]), "box": 8, "context": 0}
     thick = cut_views(scene, mode="simsiam3d", **args)[0][0, 0, 0]
     thin = cut_views(scene, mode="simsiam2d3d", **args)[0][0, 0, 1]
@@ -123,7 +123,7 @@ def test_candidate_at_the_border_is_not_seen(mode):
 
 
 def test_tilt_that_leaves_the_image_is_skipped_not_padded():
-    position = (6, 36, 23)  # far above the centre: moves off at high tilts
+    position = (6, 36, 23)  # far above the center: moves off at high tilts
     scene = scene_with_a_bead((30, 36, 12))
     patches, seen = cut_views(
         scene, np.array([position]), box=8, context=0, mode="simsiam2d3d"
@@ -134,7 +134,7 @@ def test_tilt_that_leaves_the_image_is_skipped_not_padded():
 
 
 def test_flat_patch_becomes_zero_not_nan():
-    scene = Scene(np.full((24, 64, 64), 77, np.uint8))
+    scene = TomogramData(np.full((24, 64, 64), 77, np.uint8))
     patches, seen = cut_views(
         scene, np.array([[30, 30, 12]]), box=8, context=2, mode="simsiam3d"
     )

@@ -7,12 +7,12 @@ whole or not at all. Formats: ``formats.md`` of the project's documents.
 
 from lib.artifacts.claims import Watch, claim
 from lib.artifacts.embedding_table import SCHEMA_VERSION, EmbeddingTable, require_finite
-from lib.artifacts.files import remove_at_once, remove_partial_files, whole_file
+from lib.artifacts.files import atomic_write, remove_at_once, remove_partial_files
 from lib.artifacts.fingerprints import (
-    check_row_record,
+    check_fingerprint,
+    fingerprint_path,
     fingerprint_rows,
-    row_record,
-    write_row_record,
+    write_fingerprint,
 )
 from lib.artifacts.folder import ExperimentDir
 from lib.artifacts.interactive_table import (
@@ -23,7 +23,7 @@ from lib.artifacts.interactive_table import (
     read_provenance,
     require_columns,
 )
-from lib.artifacts.shared_folders import first_folder, whole_folder
+from lib.artifacts.shared_folders import atomic_folder, first_folder
 from lib.errors import ArtifactError
 
 __all__ = [
@@ -33,7 +33,7 @@ __all__ = [
     "InteractiveTable",
     "SCHEMA_VERSION",
     "Watch",
-    "check_row_record",
+    "check_fingerprint",
     "claim",
     "first_folder",
     "fingerprint_rows",
@@ -45,8 +45,8 @@ __all__ = [
     "remove_partial_files",
     "require_columns",
     "require_finite",
-    "row_record",
-    "whole_file",
-    "whole_folder",
-    "write_row_record",
+    "fingerprint_path",
+    "atomic_write",
+    "atomic_folder",
+    "write_fingerprint",
 ]

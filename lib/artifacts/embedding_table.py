@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.artifacts.files import whole_file
+from lib.artifacts.files import atomic_write
 from lib.artifacts.fingerprints import fingerprint_rows
 from lib.artifacts.npz import read_npz
 from lib.errors import ArtifactError
@@ -29,9 +29,9 @@ class EmbeddingTable:
     pred, proj : ndarray of float32, shape (N, 128)
         Predictor and projector outputs of the network.
     subvol : ndarray of float32, shape (N, 1, H, W)
-        Normalised patch of the tomogram.
+        Normalized patch of the tomogram.
     subvols_2d : ndarray of float32, shape (N, 1, H, W), or None
-        Normalised patch of the tilt series; 2d3d only.
+        Normalized patch of the tilt series; 2d3d only.
     provenance : dict
         What the run knew: options, voxel sizes, tomogram shapes, health of the
         model. Empty in files of other programs.
@@ -74,7 +74,7 @@ class EmbeddingTable:
 
     def save(self, path):
         """Write the table; the file appears whole or not at all."""
-        with whole_file(path) as stream:
+        with atomic_write(path) as stream:
             np.savez(
                 stream,
                 schema=SCHEMA_VERSION,

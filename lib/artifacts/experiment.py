@@ -9,7 +9,7 @@ from lib.system.ranks import ALONE
 
 
 @contextmanager
-def claimed(experiment, ranks=ALONE):
+def experiment_lock(experiment, ranks=ALONE):
     """Hold the lock of an experiment folder while the block runs.
 
     What a killed process has left half-written there is removed first. See
@@ -86,7 +86,7 @@ def _written_after_training(experiment):
         experiment.label_picture,
         experiment.interactive_table,
         experiment.patch_pictures,
-        *experiment.root.glob(experiment.grey_volume("*").name),
+        *experiment.root.glob(experiment.gray_volume("*").name),
         *experiment.root.glob(experiment.heatmap_volume("*").name),
         *experiment.root.glob(experiment.blended_picture("*").name),
         *experiment.root.glob(experiment.candidate_picture("*").name),

@@ -106,7 +106,7 @@ def _is_abandoned(path):
 
 
 @contextmanager
-def whole_file(path, mode="wb", *, new=False):
+def atomic_write(path, mode="wb", *, new=False):
     """Open a file that appears at `path` when the block ends without error.
 
     Parameters
@@ -121,7 +121,7 @@ def whole_file(path, mode="wb", *, new=False):
     Yields
     ------
     file object
-        Of a temporary file in the same folder, synchronised before the move.
+        Of a temporary file in the same folder, synchronized before the move.
 
     Raises
     ------

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.artifacts.files import whole_file
+from lib.artifacts.files import atomic_write
 from lib.errors import ArtifactError, user_files
 
 
@@ -32,7 +32,7 @@ def fingerprint_rows(names, coords, pred):
     return digest.hexdigest()[:16]
 
 
-def row_record(path):
+def fingerprint_path(path):
     """Return where it is noted which rows an artifact without names belongs to.
 
     Parameters
@@ -48,19 +48,19 @@ def row_record(path):
     return path.with_suffix(".json") if path.suffix else path / "index.json"
 
 
-def write_row_record(record, *, fingerprint, rows):
+def write_fingerprint(record, *, fingerprint, rows):
     """Note the fingerprint and number of rows; the note appears whole."""
-    with whole_file(record, "w") as stream:
+    with atomic_write(record, "w") as stream:
         json.dump({"fingerprint": fingerprint, "rows": rows}, stream)
 
 
-def check_row_record(record, *, fingerprint, rows, of):
+def check_fingerprint(record, *, fingerprint, rows, of):
     """Refuse an artifact whose note names other rows.
 
     Parameters
     ----------
     record : path-like
-        See `row_record`. A missing one passes: other programs write none.
+        See `fingerprint_path`. A missing one passes: other programs write none.
     fingerprint : str
         Of the table at hand.
     rows : int

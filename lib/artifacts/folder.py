@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from lib.artifacts.fingerprints import row_record
+from lib.artifacts.fingerprints import fingerprint_path
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ class ExperimentDir:
 
     @property
     def color_record(self):
-        """Which rows the colours belong to: see `check_row_record`."""
-        return row_record(self.colors)
+        """Which rows the colors belong to: see `check_fingerprint`."""
+        return fingerprint_path(self.colors)
 
     @property
     def interactive_table(self):
@@ -77,15 +77,15 @@ class ExperimentDir:
 
     @property
     def picture_record(self):
-        """Which rows the patches belong to: see `check_row_record`."""
-        return row_record(self.patch_pictures)
+        """Which rows the patches belong to: see `check_fingerprint`."""
+        return fingerprint_path(self.patch_pictures)
 
     @property
     def exports(self):
         """Folder of what was picked in the interactive session."""
         return self.root / "exports"
 
-    def grey_volume(self, tomogram):
+    def gray_volume(self, tomogram):
         """Return ``<tomo>_rec3d.npy``, written by visualize_3dhm.py."""
         return self.root / f"{tomogram}_rec3d.npy"
 

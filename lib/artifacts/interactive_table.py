@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.artifacts.embedding_table import SCHEMA_VERSION, require_finite
-from lib.artifacts.files import whole_file
+from lib.artifacts.files import atomic_write
 from lib.artifacts.fingerprints import fingerprint_rows
 from lib.errors import ArtifactError
 
@@ -80,7 +80,7 @@ class InteractiveTable:
         table = pa.table(columns).replace_schema_metadata(
             {"schema": str(SCHEMA_VERSION), "provenance": json.dumps(self.provenance)}
         )
-        with whole_file(path, new=new) as stream:
+        with atomic_write(path, new=new) as stream:
             parquet.write_table(table, stream, compression="gzip")
 
     @classmethod

@@ -26,7 +26,7 @@ _SECOND = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT)
 
 
 @contextmanager
-def whole_folder(path):
+def atomic_folder(path):
     """Yield an empty folder that replaces `path` when the block ends without error.
 
     Parameters

@@ -48,7 +48,7 @@ def margins(shape, *, boundary, box):
     boundary : int
         Margin in y and x; doubled when both exceed 512.
     box : int
-        Edge of a patch: a candidate and its neighbours need a full patch.
+        Edge of a patch: a candidate and its neighbors need a full patch.
     """
     size_z, size_y, size_x = shape
     wide = min(size_y, size_x) > WIDE_TOMOGRAM
@@ -71,7 +71,7 @@ def expected_count(shape, *, diameter, boundary, box):
 def widest_diameter(sigmas):
     """Return the diameter of the largest particle that a pyramid answers to [voxels].
 
-    At the centre of a ball of radius r, G(s) - G(t) is greatest where the two
+    At the center of a ball of radius r, G(s) - G(t) is greatest where the two
     Gaussians have equal mass in the next shell of the ball: at
     r^2 = 6 ln(t / s) / (1 / s^2 - 1 / t^2).
 

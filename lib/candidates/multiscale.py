@@ -2,11 +2,11 @@
 
 The documented pyramid (in-slice maxima, one threshold, the strongest first) finds
 large particles by their grain and hollow ones by their rim, several times each and
-never at the centre. Here maxima are of 3x3x3 voxels, each level has its own
+never at the center. Here maxima are of 3x3x3 voxels, each level has its own
 threshold and radius, and the coarse go first. Hollow particles have levels of their
 own: the positive part of the finest level shows where the dark matter is, and the
 second difference of its Gaussians, 2 G(s[i+1]) - G(s[i]) - G(s[i+2]), is greatest at
-the centre of a shell of radius 2.6 s[i]. Beside something solid it has maxima too, but
+the center of a shell of radius 2.6 s[i]. Beside something solid it has maxima too, but
 there all matter lies to one side.
 
 The finest blobs are bits of larger things as often as things: along a rod, at the arms
@@ -34,7 +34,7 @@ SHELL_APART = 1.5  # of two shells, likewise
 SHELL_STD = 1.6  # shells stand out by this many std more than blobs
 SURE = 2.0  # a shell this many std above the mean ...
 SHELL_CLAIM = 2.3  # ... claims all within this many sigmas: its rim
-CENTRED = 0.35  # a shell has the matter around it no further aside [sigmas]
+CENTERED = 0.35  # a shell has the matter around it no further aside [sigmas]
 
 
 @dataclass(frozen=True)
@@ -116,8 +116,8 @@ def find_by_size(
         if matter is not None and str(device) != "cpu":
             matter = matter.cpu().numpy()
         if kind == "shell":
-            centred = eccentricity(index, matter, next_sigma) <= CENTRED
-            index, scores = index[centred], scores[centred]
+            centered = eccentricity(index, matter, next_sigma) <= CENTERED
+            index, scores = index[centered], scores[centered]
         elif matter is not None:
             index = settle(index, matter, inner)
         order = np.lexsort((index, -scores))  # by strength; ties by place

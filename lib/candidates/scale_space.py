@@ -15,7 +15,7 @@ SLAB = 16  # sections in which a thread looks for maxima at once
 def responses(volume, sigmas, sign, smooth):
     """Yield (kind, its two smallest sigmas, level, matter); four volumes at a time.
 
-    Matter is what shows whether a shell is centred, and what the finest blobs climb in,
+    Matter shows whether a shell is centered, and the finest blobs climb in it; it is
     as smooth as between their own sigma and the next; None where it is not needed.
     """
     narrow, wide = smooth(volume, sigmas[0]), smooth(volume, sigmas[1])

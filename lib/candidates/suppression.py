@@ -23,15 +23,15 @@ def suppress(index, shape, radius):
     reach = int(radius)
     padded = tuple(size + 2 * reach for size in shape)
     places = np.unravel_index(index, shape)
-    centres = np.ravel_multi_index([axis + reach for axis in places], padded).tolist()
+    centers = np.ravel_multi_index([axis + reach for axis in places], padded).tolist()
     span = np.arange(-reach, reach + 1)
     z, y, x = np.meshgrid(span, span, span, indexing="ij")
     inside = z**2 + y**2 + x**2 <= radius**2
     ball = ((z * padded[1] + y) * padded[2] + x)[inside]
     taken = np.zeros(int(np.prod(padded)), bool)
     kept = []
-    for place, centre in enumerate(centres):
-        if not taken[centre]:
+    for place, center in enumerate(centers):
+        if not taken[center]:
             kept.append(place)
-            taken[ball + centre] = True
+            taken[ball + center] = True
     return kept

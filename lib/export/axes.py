@@ -185,7 +185,7 @@ def require_inside(picks, positions, sizes):
 def mirror_z(picks, positions, sizes, mirrored):
     """Return positions counted from the other end of z in the tomograms told of.
 
-    The centre of the first voxel becomes that of the last: depth - 1 - z.
+    The center of the first voxel becomes that of the last: depth - 1 - z.
     """
     rows = np.array([mirrored[name] for name in picks.name.tolist()], dtype=bool)
     turned = positions.copy()

@@ -1,6 +1,6 @@
 """Picked positions in the files that other programs read.
 
-Positions are (x, y, z) in voxels of the tomogram, counted from the centre of its
+Positions are (x, y, z) in voxels of the tomogram, counted from the center of its
 first voxel. What each program expects instead is said where it is written; which
 way its axes run, in `lib.export.axes`.
 """
@@ -9,7 +9,7 @@ import re
 
 import numpy as np
 
-from lib.artifacts import whole_file
+from lib.artifacts import atomic_write
 from lib.errors import OptionError
 from lib.export import axes
 from lib.export.star import number, relion4_star, relion5_star
@@ -120,7 +120,7 @@ def _placed(picks, mirrored, size, halved, kind):
 
 
 def _write(path, text):
-    with whole_file(path, "w") as stream:
+    with atomic_write(path, "w") as stream:
         stream.write(text)
 
 
@@ -167,7 +167,7 @@ def table_text(picks, separator):
 
 
 def imod_text(positions):
-    """Return points for point2model: voxel centres lie at +0.5 in x and y there.
+    """Return points for point2model: voxel centers lie at +0.5 in x and y there.
 
     Parameters
     ----------

@@ -123,11 +123,11 @@ def read_picks(paths):
             "some of the files were read with --compress (z halved) and some without, "
             "or do not say; convert them apart"
         )
-    labelled = all(part.label is not None for part in parts)
+    labeled = all(part.label is not None for part in parts)
     return Picks(
         name=np.concatenate([part.name for part in parts]),
         coord=np.concatenate([part.coord for part in parts]),
-        label=np.concatenate([part.label for part in parts]) if labelled else None,
+        label=np.concatenate([part.label for part in parts]) if labeled else None,
         tomograms=tomograms,
         compressed=next((value for value in said if value is not None), None),
     )
@@ -156,11 +156,11 @@ def _read_one(path):
     known = read_provenance(table)
     facts = known.get("tomograms", {})
     options = known.get("options", {})
-    labelled = "label" in table.column_names
+    labeled = "label" in table.column_names
     return Picks(
         name=np.array(table["name"].to_pylist(), dtype=str),
         coord=parse_coordinates(path, table["coord"].to_pylist()),
-        label=read_integers(path, table, "label") if labelled else None,
+        label=read_integers(path, table, "label") if labeled else None,
         tomograms={
             name: {
                 **{key: found.get(key) for key in SAME_IN_RUNS},

@@ -19,7 +19,7 @@ def relion4_star(names, positions, binning):
 
     Voxel i of a tomogram that RELION bins lies at pixel i x binning of the unbinned
     one, which is what is written. Programs that average `binning` pixels to one have
-    its centre (binning - 1) / 2 pixels further on, less than half a voxel.
+    its center (binning - 1) / 2 pixels further on, less than half a voxel.
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ def relion4_star(names, positions, binning):
 
 
 def relion5_star(names, positions, voxel_size, size):
-    """Return a STAR file of RELION 5: Angstrom from the centre of the tomogram.
+    """Return a STAR file of RELION 5: Angstrom from the center of the tomogram.
 
-    The centre is size / 2, as in RELION's C++ programs; its Python picker takes
+    The center is size / 2, as in RELION's C++ programs; its Python picker takes
     size / 2 - 1. Size and positions grow alike without binning, which therefore does
     not matter.
 
@@ -67,7 +67,7 @@ def relion5_star(names, positions, voxel_size, size):
         names,
         tuple(f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ"),
         (positions - size / 2) * voxel_size[:, None],
-        "Positions in Angstrom from the centre of the tomogram, which is size / 2 as "
+        "Positions in Angstrom from the center of the tomogram, which is size / 2 as "
         "in RELION's C++ programs (its Python picker: size / 2 - 1), z as in RELION's "
         "tomograms and after trimvol -rx.",
     )

@@ -13,7 +13,7 @@ def project_to_tilts(positions, tilt_angles, tomogram_shape, z_sign):
     Parameters
     ----------
     positions : ndarray, shape (N, 3)
-        Candidate centres (x, y, z) [px].
+        Candidate centers (x, y, z) [px].
     tilt_angles : ndarray, shape (T,)
         Stage tilt of each image [degrees].
     tomogram_shape : tuple of int
@@ -28,14 +28,14 @@ def project_to_tilts(positions, tilt_angles, tomogram_shape, z_sign):
 
     Notes
     -----
-    ``x' = (x - cx) cos(t) + z_sign (z - cz) sin(t) + cx``, with the centres at
+    ``x' = (x - cx) cos(t) + z_sign (z - cz) sin(t) + cx``, with the centers at
     ``size // 2``; y does not move. Checked on EMPIAR-10499: a tomogram projected
     so correlates 0.76 to 0.86 with the images, with the other sign below 0.1.
     """
     size_z, _, size_x = tomogram_shape
-    centre_x, centre_z = size_x // 2, size_z // 2
+    center_x, center_z = size_x // 2, size_z // 2
     angles = np.deg2rad(np.asarray(tilt_angles, dtype=float))[:, None]
     x, y, z = np.asarray(positions, dtype=float).T
-    height = z_sign * (z - centre_z)
-    x_tilt = (x - centre_x) * np.cos(angles) + height * np.sin(angles) + centre_x
+    height = z_sign * (z - center_z)
+    x_tilt = (x - center_x) * np.cos(angles) + height * np.sin(angles) + center_x
     return np.stack([x_tilt, np.broadcast_to(y, x_tilt.shape)], axis=-1)

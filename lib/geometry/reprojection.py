@@ -43,7 +43,7 @@ def project(volume, angles, *, shape, factor, z_sign):
     angles : ndarray, shape (T,)
         [degrees].
     shape : tuple of int
-        (Z, Y, X) of the tomogram before binning [voxels]: it decides the centre.
+        (Z, Y, X) of the tomogram before binning [voxels]: it decides the center.
     factor : int
         Of the binning.
     z_sign : {1, -1}
@@ -56,8 +56,8 @@ def project(volume, angles, *, shape, factor, z_sign):
     depth, height, width = volume.shape
     middle = (factor - 1) / 2  # of a binned voxel [voxels]
     z, x = np.indices((depth, width)).reshape(2, -1) * factor + middle
-    centres = np.stack([x, np.zeros_like(x), z], axis=1)
-    landing = project_to_tilts(centres, angles, shape, z_sign)[..., 0]
+    centers = np.stack([x, np.zeros_like(x), z], axis=1)
+    landing = project_to_tilts(centers, angles, shape, z_sign)[..., 0]
     planes = volume.transpose(0, 2, 1).reshape(depth * width, height)
     planes = np.ascontiguousarray(planes)  # each product would copy it again
     images, seen = [], []
@@ -67,7 +67,7 @@ def project(volume, angles, *, shape, factor, z_sign):
         columns = path >= 0.5 * path.max()
         image = (matrix @ planes / np.maximum(path, 1e-3)[:, None]).T
         image = np.where(columns, image - image[:, columns].mean(), 0)
-        images.append(_standardise(band_pass(image), columns))
+        images.append(_standardize(band_pass(image), columns))
         seen.append(columns)
     return Projection(np.array(images), np.array(seen))
 
@@ -86,10 +86,10 @@ def _matrix(places, width):
 
 def whole_image(image):
     """Return an image (Y, X) as a projection would be: band-passed, mean 0, norm 1."""
-    return _standardise(band_pass(image), np.ones(image.shape[1], bool))
+    return _standardize(band_pass(image), np.ones(image.shape[1], bool))
 
 
-def _standardise(image, columns):
+def _standardize(image, columns):
     """Cut an image to the columns that are seen; mean 0 in them, norm 1."""
     image = np.where(columns, image - image[:, columns].mean(), 0)
     return image / max(np.sqrt(np.square(image).sum()), 1e-30)
@@ -98,7 +98,7 @@ def _standardise(image, columns):
 def correlate(projection, images):
     """Return the correlation coefficients (T,) with band-passed tilt images."""
     pairs = zip(projection.images, images, projection.seen, strict=True)
-    return np.array([(p * _standardise(i, seen)).sum() for p, i, seen in pairs])
+    return np.array([(p * _standardize(i, seen)).sum() for p, i, seen in pairs])
 
 
 def correlate_shifted(projection, images):
@@ -116,7 +116,7 @@ def correlate_shifted(projection, images):
         Unshifted at [t, 0, 0].
     """
     pairs = zip(images, projection.seen, strict=True)
-    masked = np.array([_standardise(image, columns) for image, columns in pairs])
+    masked = np.array([_standardize(image, columns) for image, columns in pairs])
     spectrum = fft.rfft2(projection.images).conj() * fft.rfft2(masked)
     return fft.irfft2(spectrum, images.shape[1:])
 

@@ -1,6 +1,6 @@
 """A tomogram and a few of its tilt images, binned: enough to compare the two.
 
-What is aligned is told by features of tens of nanometres, and a check must take
+What is aligned is told by features of tens of nanometers, and a check must take
 seconds, so everything is averaged down to about `WIDTH` pixels while it is read.
 """
 
@@ -137,7 +137,7 @@ class TiltSample:
         turned = TURNS[convention.turn](self.images)
         return turned.transpose(0, 2, 1) if convention.axis == "x" else turned
 
-    def neighbours(self):
+    def neighbors(self):
         """Return how well images agree with the next ones, shifted at will.
 
         Returns

@@ -4,7 +4,7 @@ The tomogram is projected along a few tilts and correlated with the images, both
 band-passed, for every `Convention` that the shapes allow.
 
 What is right stands out: of some thirty conventions one fits, so the others tell
-what correlation means nothing. Where none fits, neighbouring tilt images tell
+what correlation means nothing. Where none fits, neighboring tilt images tell
 whether there is anything to see: a tomogram made of images agrees with each of
 them at least as well as they agree with one another.
 """
@@ -34,8 +34,8 @@ ASTRAY = 0.3
 EXPLAINED = 0.6
 SHIFT_SIGNIFICANT = 12.0  # highest of all shifts, as a multiple of chance
 NEAR = 3.0  # moves that patches hardly feel [binned pixels]
-SIGNAL = 7.0  # the same of neighbouring images; pure noise gives 4 to 4.5
-NOT_SHOWN = 1 / 3  # part of the neighbours' correlation that a tomogram must reach
+SIGNAL = 7.0  # the same of neighboring images; pure noise gives 4 to 4.5
+NOT_SHOWN = 1 / 3  # part of the neighbors' correlation that a tomogram must reach
 MODEST = 0.5  # correlation below which an offset of the angles is looked for
 FINER = (-2, -1, 1, 2)  # steps about the best of the offsets [degrees]
 # An image asks for other angles where it correlates with them so much better; ...
@@ -195,7 +195,7 @@ def _judge(sample, scores, shifts, flip_tilt_angles, at_odds):
             return OTHER, best.remedy(sample.order, flip_tilt_angles)
     if significant and shifts[moved].unmoved < ASTRAY * at_best:
         return ASTRAY_IMAGES, _describe_moves(sample, moved, shifts[moved])
-    agreement, significance = sample.neighbours()
+    agreement, significance = sample.neighbors()
     if significance >= SIGNAL and size[best] < NOT_SHOWN * agreement:
         return NOTHING, ""
     return UNCLEAR, ""

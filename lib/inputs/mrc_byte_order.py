@@ -17,7 +17,7 @@ READABLE_MODES = (0, 1, 2, 6, 12)
 REFUSED_MODES = {
     3: "complex numbers: a Fourier transform; give the real-space file",
     4: "complex numbers: a Fourier transform; give the real-space file",
-    16: "RGB colours; give the grey volume",
+    16: "RGB colors; give the gray volume",
     101: "4-bit integers; unpack it with IMOD's newstack -mode 0",
 }
 LONGEST_AXIS = 2**20  # no tomogram has it; the wrong byte order nearly always has

@@ -1,1 +1,1 @@
-"""The embedding on paper: clusters, map, patches, colours in the tomogram."""
+"""The embedding on paper: clusters, map, patches, colors in the tomogram."""

@@ -1,6 +1,6 @@
 """Over-clustering of the embeddings: more clusters than molecules, to join by eye.
 
-k-means first summarises the candidates by a few hundred centroids; spectral
+k-means first summarizes the candidates by a few hundred centroids; spectral
 clustering then groups the centroids along the manifold they lie on (Huang et al.,
 Nat. Methods 2024, methods).
 """
@@ -99,10 +99,10 @@ def _spectral_groups(points, n_group, seed):
 
 
 def _scaled_affinity(points):
-    """Return D^-1/2 A D^-1/2, A a Gaussian as wide as each neighbourhood.
+    """Return D^-1/2 A D^-1/2, A a Gaussian as wide as each neighborhood.
 
     The width of a pair is the product of both points' distances to their seventh
-    neighbour (Zelnik-Manor & Perona 2004), so that dense and sparse regions of an
+    neighbor (Zelnik-Manor & Perona 2004), so that dense and sparse regions of an
     embedding are treated alike.
     """
     points = points.astype(np.float64)
@@ -119,7 +119,7 @@ def _alike_side_by_side(labels, vectors):
     """Renumber labels so that clusters of near numbers are alike.
 
     The order is that of the leaves of their average-linkage tree, turned so that
-    neighbouring leaves are as close as can be (Bar-Joseph et al. 2001).
+    neighboring leaves are as close as can be (Bar-Joseph et al. 2001).
     """
     found, labels = np.unique(labels, return_inverse=True)
     if len(found) < 3:

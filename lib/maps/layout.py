@@ -13,7 +13,7 @@ from lib.system.caches import keep_numba_cache
 N_LEAST_FOR_LAYOUT = 6
 # Beyond this many rows UMAP's approximate search overtakes the exact one.
 N_EXACT_NEIGHBORS = 50_000
-# Share of the labels in supervised UMAP: groups part, their neighbourhoods remain.
+# Share of the labels in supervised UMAP: groups part, their neighborhoods remain.
 LABEL_PULL = 0.3
 N_ROUNDS_FROM_START = 200
 # Length of one label step against unit-length embeddings, in supervised t-SNE.
@@ -30,7 +30,7 @@ class Layout:
     ----------
     mode : {"umap", "tsne"}
     n_neighbors : int
-        Neighbours a point is placed by; t-SNE's perplexity is a third of it.
+        Neighbors a point is placed by; t-SNE's perplexity is a third of it.
     min_dist : float
         Least distance of points in UMAP, 0 to 1.
     seed : int
@@ -168,8 +168,8 @@ def _tsne(vectors, layout, labels, start):
 
 
 def _principal_plane(vectors):
-    centred = vectors.astype(np.float64) - vectors.mean(axis=0)
-    plane = PCA(min(2, *vectors.shape), svd_solver="full").fit_transform(centred)
+    centered = vectors.astype(np.float64) - vectors.mean(axis=0)
+    plane = PCA(min(2, *vectors.shape), svd_solver="full").fit_transform(centered)
     return np.pad(plane, ((0, 0), (0, 2 - plane.shape[1])))
 
 

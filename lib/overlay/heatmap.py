@@ -1,4 +1,4 @@
-"""Colours painted into the tomogram: two volumes of RGB, written slab by slab."""
+"""Colors painted into the tomogram: two volumes of RGB, written slab by slab."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -6,11 +6,11 @@ from itertools import starmap
 
 import numpy as np
 
-from lib.artifacts import whole_file
+from lib.artifacts import atomic_write
 
 REACH = 2  # slices above and below a candidate that are painted
 RGB = np.dtype("V3")  # one item a voxel: moved four times faster than three
-GREY_PERCENTILES = (0.5, 99.5)
+GRAY_PERCENTILES = (0.5, 99.5)
 SAMPLED_SLICES = 9
 SAMPLED_VOXELS_A_SLICE = 200_000
 # A slab is what is in memory at once: of 1024 x 1024 voxels 8 slices.
@@ -19,7 +19,7 @@ SLAB_VOXELS = 2**23
 
 @dataclass(frozen=True)
 class Discs:
-    """Coloured candidates at different places, whatever the order of their rows.
+    """Colored candidates at different places, whatever the order of their rows.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Discs:
 
     @classmethod
     def of(cls, positions, colors, radius):
-        """Sort candidates by z, then x, y and colour; keep the last at each place."""
+        """Sort candidates by z, then x, y and color; keep the last at each place."""
         order = np.lexsort(
             (*colors.T, positions[:, 1], positions[:, 0], positions[:, 2])
         )
@@ -71,7 +71,7 @@ def paint_slab(discs, first, depth, height, width):
     Returns
     -------
     ndarray of uint8, shape (depth, height, width, 3)
-        Black where no disc is. Where discs overlap, a voxel has the colour of the
+        Black where no disc is. Where discs overlap, a voxel has the color of the
         nearest candidate; of equally near ones always the same, whatever the rows.
     """
     # A margin as wide as a disc takes the place of a test for every voxel.
@@ -97,7 +97,7 @@ def _between(ascending, first, count):
     return slice(*np.searchsorted(ascending, (first, first + count)).tolist())
 
 
-def grey_range(volume):
+def gray_range(volume):
     """Return the voxel values that shall be black and white.
 
     Parameters
@@ -117,7 +117,7 @@ def grey_range(volume):
     sample = [_thinned(volume[z]) for z in slices.clip(0, depth - 1)]
     values = np.concatenate(sample).astype(np.float32)
     values = values[np.isfinite(values)]
-    low, high = np.percentile(values, GREY_PERCENTILES) if values.size else (0, 0)
+    low, high = np.percentile(values, GRAY_PERCENTILES) if values.size else (0, 0)
     return float(low), float(max(high, low + 1e-6))
 
 
@@ -125,8 +125,8 @@ def _thinned(image):
     return image.ravel()[:: image.size // SAMPLED_VOXELS_A_SLICE + 1]
 
 
-def grey_slab(slab, low, high):
-    """Turn voxel values into grey RGB.
+def gray_slab(slab, low, high):
+    """Turn voxel values into gray RGB.
 
     Parameters
     ----------
@@ -139,18 +139,18 @@ def grey_slab(slab, low, high):
     ndarray of uint8, shape (Z, Y, X, 3)
     """
     if slab.dtype.itemsize == 1:
-        levels = _to_grey(np.arange(256, dtype=np.uint8).view(slab.dtype), low, high)
+        levels = _to_gray(np.arange(256, dtype=np.uint8).view(slab.dtype), low, high)
         translated = slab.tobytes().translate(levels.tobytes())
-        grey = np.frombuffer(translated, dtype=np.uint8).reshape(slab.shape)
+        gray = np.frombuffer(translated, dtype=np.uint8).reshape(slab.shape)
     else:
-        grey = _to_grey(slab, low, high)
+        gray = _to_gray(slab, low, high)
     rgb = np.empty((*slab.shape, 3), dtype=np.uint8)
     for channel in range(3):  # four times faster than repeating along the last axis
-        rgb[..., channel] = grey
+        rgb[..., channel] = gray
     return rgb
 
 
-def _to_grey(values, low, high):
+def _to_gray(values, low, high):
     scaled = (values.astype(np.float32) - low) * np.float32(255 / (high - low))
     np.nan_to_num(scaled, copy=False)
     return np.rint(scaled.clip(0, 255)).astype(np.uint8)
@@ -162,9 +162,9 @@ def bytes_needed(shape):
 
 
 def paint_tomogram(
-    volume, discs, *, grey_path, color_path, paired=False, progress=None
+    volume, discs, *, gray_path, color_path, paired=False, progress=None
 ):
-    """Write the grey and the coloured volume of a tomogram.
+    """Write the gray and the colored volume of a tomogram.
 
     Parameters
     ----------
@@ -172,7 +172,7 @@ def paint_tomogram(
         May be mapped from a file; read once, slab by slab.
     discs : Discs
         z in slices of `volume`; with `paired` in pairs of slices.
-    grey_path, color_path : path-like
+    gray_path, color_path : path-like
         ``.npy`` files, uint8 (Z, Y, X, 3); each appears whole or not at all.
     paired : bool
         The candidates were found with slices merged in pairs (``--compress``): what
@@ -183,12 +183,12 @@ def paint_tomogram(
     depth, height, width = volume.shape
     slices = max(2, SLAB_VOXELS // (height * width) // 2 * 2)
     ranges = [(z, min(z + slices, depth)) for z in range(0, depth, slices)]
-    low, high = grey_range(volume)
+    low, high = gray_range(volume)
 
-    def grey(first, end):
+    def gray(first, end):
         if progress:
             progress(end - first)
-        return grey_slab(np.ascontiguousarray(volume[first:end]), low, high)
+        return gray_slab(np.ascontiguousarray(volume[first:end]), low, high)
 
     def color(first, end):
         if not paired:
@@ -201,7 +201,7 @@ def paint_tomogram(
     with ThreadPoolExecutor(2) as pool:
         jobs = [
             pool.submit(_write_slabs, path, volume.shape, starmap(slab, ranges))
-            for path, slab in ((grey_path, grey), (color_path, color))
+            for path, slab in ((gray_path, gray), (color_path, color))
         ]
     for job in jobs:
         job.result()
@@ -209,7 +209,7 @@ def paint_tomogram(
 
 def _write_slabs(path, shape, slabs):
     header = {"descr": "|u1", "fortran_order": False, "shape": (*shape, 3)}
-    with whole_file(path) as stream:
+    with atomic_write(path) as stream:
         np.lib.format.write_array_header_1_0(stream, header)
         for slab in slabs:
             stream.write(slab.data)

@@ -1,4 +1,4 @@
-"""What is painted where: tomograms found, colours checked, disk counted."""
+"""What is painted where: tomograms found, colors checked, disk counted."""
 
 import shutil
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.artifacts import check_row_record, row_record
+from lib.artifacts import check_fingerprint, fingerprint_path
 from lib.errors import (
     ArtifactError,
     InputError,
@@ -50,7 +50,7 @@ class Painting:
 
 
 def load_colors(path, table, table_path):
-    """Read the colours of a table's rows.
+    """Read the colors of a table's rows.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def load_colors(path, table, table_path):
     Raises
     ------
     ArtifactError
-        When it is missing, not N colours, or noted to belong to other rows.
+        When it is missing, not N colors, or noted to belong to other rows.
     """
     path = Path(path)
     if not path.is_file():
@@ -75,23 +75,26 @@ def load_colors(path, table, table_path):
     try:
         colors = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise ArtifactError(f"{path} is not an array of colours ({error})") from error
+        raise ArtifactError(f"{path} is not an array of colors ({error})") from error
     if colors.shape != (len(table), 3):
         raise ArtifactError(
             f"{path} holds {_told(colors.shape)}, but {table_path} has {len(table)} "
             "rows; run plot_2d.py again on it"
         )
-    check_row_record(
-        row_record(path), fingerprint=table.fingerprint, rows=len(table), of=table_path
+    check_fingerprint(
+        fingerprint_path(path),
+        fingerprint=table.fingerprint,
+        rows=len(table),
+        of=table_path,
     )
     if colors.dtype.kind not in "uif" or not ((colors >= 0) & (colors <= 255)).all():
-        raise ArtifactError(f"{path}: colours must be numbers from 0 to 255")
+        raise ArtifactError(f"{path}: colors must be numbers from 0 to 255")
     return colors.astype(np.uint8)
 
 
 def _told(shape):
     if len(shape) == 2 and shape[1] == 3:
-        return f"{shape[0]} colours"
+        return f"{shape[0]} colors"
     return f"an array of shape {shape}"
 
 
@@ -206,7 +209,7 @@ def check_disk(paintings, experiment):
         _size(path)
         for painting in paintings
         for path in (
-            experiment.grey_volume(painting.name),
+            experiment.gray_volume(painting.name),
             experiment.heatmap_volume(painting.name),
         )
     )

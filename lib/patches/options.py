@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from lib.candidates.dog import widest_diameter
 from lib.errors import OptionError, warn_once
-from lib.patches.views import DISJOINT_TILTS, SAME_TILTS, VIEWS_BY_MODE
+from lib.patches.views import ODD_EVEN_TILTS, SAME_TILTS, VIEWS_BY_MODE
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class PatchOptions:
         See `lib.candidates.masking.find_masked`.
     disjoint_tilts : bool
         Whether the two views of a pair are of different tilts; see
-        `lib.patches.views.Pairing`.
+        `lib.patches.views.PositivePairs`.
     """
 
     mode: str
@@ -64,7 +64,7 @@ class PatchOptions:
         if self.box < 8 or self.box % 2:
             raise OptionError(
                 f"--bbox {self.box} must be even and at least 8: the candidate sits "
-                "on its centre pixel"
+                "on its center pixel"
             )
         if not 0 <= self.gauss <= 50:
             raise OptionError(f"--gauss {self.gauss} must be 0 (off) to 50 voxels")
@@ -102,8 +102,8 @@ class PatchOptions:
 
     @property
     def pairing(self):
-        """Places at which a candidate is cut; see `lib.patches.views.Pairing`."""
-        return DISJOINT_TILTS if self.disjoint_tilts else SAME_TILTS
+        """Places at which a candidate is cut; see `lib.patches.views.PositivePairs`."""
+        return ODD_EVEN_TILTS if self.disjoint_tilts else SAME_TILTS
 
     @property
     def patch_shape(self):

@@ -23,7 +23,7 @@ from lib.inputs.noted_files import note_file
 from lib.patches.resources import announce
 from lib.patches.sharing import share_out
 from lib.patches.store import PatchStore, find_shards, is_whole
-from lib.patches.tomogram_data import load_scene
+from lib.patches.tomogram_data import load_tomogram
 from lib.patches.views import cut_views
 from lib.patches.workers import cores, within_memory, worker_count
 from lib.system.ranks import ALONE
@@ -145,7 +145,7 @@ def _prepare_once(row, folder, options, device, threads):
 def _prepare(row, folder, options, device, threads):
     """Write the shard of one tomogram; it appears whole or not at all."""
     with first_folder(folder, is_whole=is_whole) as unfinished:
-        scene, volume = load_scene(row, options, threads=threads)
+        scene, volume = load_tomogram(row, options, threads=threads)
         advice = (
             f"to search {row.name}; free it of other programs, lower --num_workers, or "
             "prepare the tomograms on the CPU: --dry_run --gpus -1"

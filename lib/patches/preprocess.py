@@ -13,7 +13,7 @@ TILT_CLIP = (-2.5, 2.0)
 
 
 def preprocess_tomogram(volume, gauss, *, masked=None, threads=None):
-    """Denoise, standardise, clip at three standard deviations and quantise.
+    """Denoise, standardize, clip at three standard deviations and quantize.
 
     Parameters
     ----------
@@ -37,14 +37,14 @@ def preprocess_tomogram(volume, gauss, *, masked=None, threads=None):
     mean, std = (
         _mean_and_std(volume) if masked is None else _mean_and_std_of(volume, masked)
     )
-    quantised = np.empty(volume.shape, np.uint8)
-    for target, section in zip(quantised, volume, strict=True):
-        target[...] = _quantise((section - mean) / std, *TOMOGRAM_CLIP)
-    return quantised
+    quantized = np.empty(volume.shape, np.uint8)
+    for target, section in zip(quantized, volume, strict=True):
+        target[...] = _quantize((section - mean) / std, *TOMOGRAM_CLIP)
+    return quantized
 
 
 def preprocess_tilt_images(images, gauss, *, masked=None):
-    """Denoise, standardise, clip and quantise each image on its own.
+    """Denoise, standardize, clip and quantize each image on its own.
 
     Parameters
     ----------
@@ -59,16 +59,16 @@ def preprocess_tilt_images(images, gauss, *, masked=None):
     -------
     ndarray of uint8, shape (T, Y, X)
     """
-    quantised = np.empty(images.shape, np.uint8)
+    quantized = np.empty(images.shape, np.uint8)
     masked = masked or [None] * len(images)
-    for target, image, hidden in zip(quantised, images, masked, strict=True):
+    for target, image, hidden in zip(quantized, images, masked, strict=True):
         if hidden is not None:
             hidden.replace(image[None])
         smooth = gaussian_filter(image, gauss) if gauss > 0 else image
         seen = smooth if hidden is None else smooth[~hidden.section(0)]
         standard = (smooth - seen.mean(dtype=np.float64)) / seen.std(dtype=np.float64)
-        target[...] = _quantise(standard, *TILT_CLIP)
-    return quantised
+        target[...] = _quantize(standard, *TILT_CLIP)
+    return quantized
 
 
 def _mean_and_std(volume):
@@ -88,6 +88,6 @@ def _mean_and_std_of(volume, masked):
     return mean, np.sqrt(squares / count)
 
 
-def _quantise(standard, low, high):
+def _quantize(standard, low, high):
     scaled = (standard - low) * (255 / (high - low))
     return np.round(np.clip(scaled, 0, 255))

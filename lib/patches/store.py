@@ -30,7 +30,7 @@ class Shard:
     facts : dict
         name, rec_path, shape (of the file, Z, Y, X), voxel_size, order, z_sign,
         patch_shape, left_out (candidates without a full patch), and for the
-        normalisation the sums over the boxes: pixels, total and squares a view.
+        normalization the sums over the boxes: pixels, total and squares a view.
         In a store rec_path is that of the image list at hand (the shard on disk keeps
         the one by which it was made, perhaps long ago), with file_bytes and file_time.
     """
@@ -152,7 +152,7 @@ class PatchStore:
         """Bytes of all patches."""
         return sum(shard.patches.nbytes for shard in self.shards)
 
-    def normalisation(self):
+    def normalization(self):
         """Return mean and std of each view's pixels, scaled to 0..1.
 
         Returns
@@ -174,7 +174,7 @@ class PatchStore:
         rows : ndarray of int, shape (B,)
             Candidates.
         places : ndarray of int, shape (B,)
-            Numbers of places; see `lib.patches.views.Pairing`.
+            Numbers of places; see `lib.patches.views.PositivePairs`.
 
         Returns
         -------

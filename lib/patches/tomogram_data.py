@@ -6,10 +6,10 @@ from lib.candidates.masking import find_masked
 from lib.errors import InputError
 from lib.inputs.tomogram import inspect_mrc, read_tilt_series, read_tomogram
 from lib.patches.preprocess import preprocess_tilt_images, preprocess_tomogram
-from lib.patches.views import Scene
+from lib.patches.views import TomogramData
 
 
-def load_scene(row, options, *, threads=None):
+def load_tomogram(row, options, *, threads=None):
     """Read and preprocess what shows the candidates of one tomogram.
 
     Parameters
@@ -21,7 +21,7 @@ def load_scene(row, options, *, threads=None):
 
     Returns
     -------
-    Scene, lib.inputs.tomogram.Volume
+    TomogramData, lib.inputs.tomogram.Volume
     """
     tilted = options.mode == "simsiam2d3d"
     tilt_shape = inspect_mrc(row.tilt_path).shape if tilted else None
@@ -33,7 +33,7 @@ def load_scene(row, options, *, threads=None):
     del raw
     depth = volume.array.shape[0]
     if not tilted:
-        return Scene(data, None, None, volume.z_sign, depth, masked), volume
+        return TomogramData(data, None, None, volume.z_sign, depth, masked), volume
     series = read_tilt_series(
         row.tilt_path,
         row.angle_path,
@@ -47,7 +47,7 @@ def load_scene(row, options, *, threads=None):
             "and the default --recipe pairs images of different tilts; raise "
             "--tilt_range"
         )
-    scene = Scene(data, None, series.angles, volume.z_sign, depth, masked)
+    scene = TomogramData(data, None, series.angles, volume.z_sign, depth, masked)
     hidden = _find_in_images(series.images, scene, options.keep_gold)
     images = preprocess_tilt_images(series.images, options.gauss, masked=hidden)
     return replace(scene, tilts=images), volume

@@ -9,12 +9,12 @@ from lib.candidates.masked import Masked
 from lib.geometry.projection import project_to_tilts
 
 # View 2 of a positive pair is cut at one of these (x, y, z) steps from the candidate.
-NEIGHBOURS = ((0, 0, 1), (0, 0, -1), (-1, 0, -1), (0, 1, -1))
+NEIGHBORS = ((0, 0, 1), (0, 0, -1), (-1, 0, -1), (0, 1, -1))
 TILTS = {"all": slice(None), "even": slice(0, None, 2), "odd": slice(1, None, 2)}
 
 
 @dataclass(frozen=True)
-class Place:
+class PatchOffset:
     """Where a patch of a candidate is cut, and through which tilts it is seen.
 
     Attributes
@@ -30,12 +30,12 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Pairing:
+class PositivePairs:
     """The places of a candidate: the one that is embedded, and those of the pairs.
 
     Attributes
     ----------
-    places : tuple of Place
+    places : tuple of PatchOffset
         The first is embedded.
     first : int
         Number of the place of view 1.
@@ -49,20 +49,26 @@ class Pairing:
 
 
 HERE = (0, 0, 0)
-SAME_TILTS = Pairing(
-    (Place(HERE), *(Place(step) for step in NEIGHBOURS)), first=0, second=range(1, 5)
+SAME_TILTS = PositivePairs(
+    (PatchOffset(HERE), *(PatchOffset(step) for step in NEIGHBORS)),
+    first=0,
+    second=range(1, 5),
 )
 # No noise is common to the two tilt views of a pair, so that a network cannot tell
 # candidates apart by it.
-DISJOINT_TILTS = Pairing(
-    (Place(HERE), Place(HERE, "even"), *(Place(step, "odd") for step in NEIGHBOURS)),
+ODD_EVEN_TILTS = PositivePairs(
+    (
+        PatchOffset(HERE),
+        PatchOffset(HERE, "even"),
+        *(PatchOffset(step, "odd") for step in NEIGHBORS),
+    ),
     first=1,
     second=range(2, 6),
 )
 
 
 @dataclass(frozen=True)
-class Scene:
+class TomogramData:
     """What is needed to see the candidates of one tomogram.
 
     Attributes
@@ -89,7 +95,7 @@ class Scene:
     masked: Masked | None = None
 
     def through(self, tilts):
-        """Return the scene with a part of its tilts; see `Place`."""
+        """Return the scene with a part of its tilts; see `PatchOffset`."""
         if self.tilts is None or tilts == "all":
             return self
         part = np.argsort(self.angles, kind="stable")[TILTS[tilts]]
@@ -111,7 +117,7 @@ def tilt_view(scene, positions, box, context):
 
     Parameters
     ----------
-    scene : Scene
+    scene : TomogramData
     positions : ndarray of int, shape (N, 3)
         (x, y, z) [voxels].
     box : int
@@ -125,12 +131,12 @@ def tilt_view(scene, positions, box, context):
     seen : ndarray of bool, shape (N,)
         Whether any tilt holds the whole patch.
     """
-    centres = scene.project(positions)
+    centers = scene.project(positions)
     edge = box + 2 * context
     total = np.zeros((len(positions), edge, edge), np.float32)
     seen = np.zeros(len(positions), bool)
-    for image, centre in zip(scene.tilts, centres, strict=True):
-        x, y = np.floor(centre + 0.5).astype(int).T
+    for image, center in zip(scene.tilts, centers, strict=True):
+        x, y = np.floor(center + 0.5).astype(int).T
         whole = _fits(image.shape, x, y, box)
         total[whole] += _crops(image, x[whole], y[whole], box, context)
         seen |= whole
@@ -158,14 +164,14 @@ def cut_views(scene, positions, *, box, context, mode, pairing=SAME_TILTS):
 
     Parameters
     ----------
-    scene : Scene
+    scene : TomogramData
     positions : ndarray of int, shape (N, 3)
         (x, y, z) [voxels].
     box, context : int
         See `tilt_view`; the box is even.
     mode : str
         Key of `VIEWS_BY_MODE`.
-    pairing : Pairing
+    pairing : PositivePairs
 
     Returns
     -------
@@ -208,7 +214,7 @@ def _fits(shape, x, y, box):
 
 
 def _crops(image, x, y, box, context):
-    """Return crops centred on (x, y); the centre is pixel box // 2 of the box."""
+    """Return crops centered on (x, y); the center is pixel box // 2 of the box."""
     edge = box + 2 * context
     padded = np.pad(image, context, mode="edge")
     return sliding_window_view(padded, (edge, edge))[y - box // 2, x - box // 2]

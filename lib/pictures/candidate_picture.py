@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from lib.artifacts import whole_file
+from lib.artifacts import atomic_write
 from lib.pictures.canvas import Circle, Figure, Rectangle, plain_style
 
 SLICES = 3
@@ -68,7 +68,7 @@ def draw_candidates(path, volume, coords, *, name, box, diameter, sigmas, z_step
         fontsize=11,
     )
     figure.tight_layout()
-    with whole_file(path) as stream:
+    with atomic_write(path) as stream:
         figure.savefig(stream, format="png")
 
 

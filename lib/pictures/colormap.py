@@ -1,10 +1,10 @@
-"""A perceptually even colour for every place of the unit square."""
+"""A perceptually even color for every place of the unit square."""
 
 import numpy as np
 
 # The largest square of the OKLab space (Ottosson 2020; a and b weighted twice) that
-# stays inside sRGB at lightness 0.5 to 0.9: centre and half edges, found by search.
-COLOR_CENTRE = np.array([0.651, 0.0784, -0.0211])
+# stays inside sRGB at lightness 0.5 to 0.9: center and half edges, found by search.
+COLOR_CENTER = np.array([0.651, 0.0784, -0.0211])
 COLOR_ALONG_X = np.array([-0.0029, -0.0001, -0.1465])
 COLOR_ALONG_Y = np.array([0.0261, -0.1460, 0.0])
 OKLAB_TO_LMS = np.array(
@@ -24,7 +24,7 @@ LMS_TO_LINEAR_RGB = np.array(
 
 
 def plane_colors(places):
-    """Return the colour of places on the unit square: even steps, even differences.
+    """Return the color of places on the unit square: even steps, even differences.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def plane_colors(places):
         sRGB.
     """
     x, y = np.moveaxis(2.0 * np.asarray(places, dtype=np.float64) - 1, -1, 0)
-    lab = COLOR_CENTRE + x[..., None] * COLOR_ALONG_X + y[..., None] * COLOR_ALONG_Y
+    lab = COLOR_CENTER + x[..., None] * COLOR_ALONG_X + y[..., None] * COLOR_ALONG_Y
     linear = ((lab @ OKLAB_TO_LMS.T) ** 3 @ LMS_TO_LINEAR_RGB.T).clip(0, 1)
     low, high = 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055
     return np.rint(255 * np.where(linear <= 0.0031308, low, high)).astype(np.uint8)

@@ -20,7 +20,7 @@ FEW_DOTS = 4
 
 
 @plain_style()
-def draw_map(path, places, grey, *, min_dist, caption):
+def draw_map(path, places, gray, *, min_dist, caption):
     """Draw the map with thumbnails of patches.
 
     Parameters
@@ -29,8 +29,8 @@ def draw_map(path, places, grey, *, min_dist, caption):
         PNG; appears whole or not at all.
     places : ndarray, shape (N, 2)
         On the unit square.
-    grey : ndarray of uint8, shape (N, H, W)
-        Patches: see `lib.pictures.patch_pictures.grey_levels`.
+    gray : ndarray of uint8, shape (N, H, W)
+        Patches: see `lib.pictures.patch_pictures.gray_levels`.
     min_dist : float
         Least squared distance of two thumbnails on the unit square.
     caption : Caption
@@ -49,9 +49,9 @@ def draw_map(path, places, grey, *, min_dist, caption):
     # two pixels more: a gap, whatever the rounding to pixels
     shown = choose_apart(places, edge=(pixels + 2) / scale, min_dist=min_dist)
     sheet = Sheet.over(page)
-    for row, centre in zip(shown, page.pixels(places[shown]), strict=True):
-        left, top = np.rint(centre - pixels / 2).astype(int)
-        sheet.paste(grey[row], left=left, top=top, edge=pixels, color=colors[row])
+    for row, center in zip(shown, page.pixels(places[shown]), strict=True):
+        left, top = np.rint(center - pixels / 2).astype(int)
+        sheet.paste(gray[row], left=left, top=top, edge=pixels, color=colors[row])
     page.add_caption(caption, f"{len(shown):,} of {len(places):,} patches shown")
     page.add_legend()
     page.save(path, sheet)
@@ -59,7 +59,7 @@ def draw_map(path, places, grey, *, min_dist, caption):
 
 
 @plain_style()
-def draw_label_map(path, places, labels, grey, *, vectors, colors, caption):
+def draw_label_map(path, places, labels, gray, *, vectors, colors, caption):
     """Draw the map with cluster numbers, and typical patches of every cluster.
 
     Parameters
@@ -70,7 +70,7 @@ def draw_label_map(path, places, labels, grey, *, vectors, colors, caption):
         In the map supervised by the labels, on the unit square.
     labels : ndarray of int, shape (N,)
         0, 1, ...
-    grey : ndarray of uint8, shape (N, H, W)
+    gray : ndarray of uint8, shape (N, H, W)
         Patches.
     vectors : ndarray of float32, shape (N, D)
         Embeddings of length one, to find what is typical.
@@ -88,9 +88,9 @@ def draw_label_map(path, places, labels, grey, *, vectors, colors, caption):
     sheet = Sheet.over(page)
     for place, label in enumerate(largest):
         rows = _typical_first(np.flatnonzero(labels == label), vectors)
-        gallery.add(page, sheet, place, label, rows, grey, colors[label])
+        gallery.add(page, sheet, place, label, rows, gray, colors[label])
     note = (
-        f"{len(sizes)} clusters, each in its mean colour of the first map; beside them "
+        f"{len(sizes)} clusters, each in its mean color of the first map; beside them "
         "the most typical patches of each"
     )
     if len(largest) < len(sizes):
@@ -157,14 +157,14 @@ class Gallery:
         self.column = NUMBER_WIDTH + N_EXAMPLES * (self.edge + GALLERY_GAP) + 16
         self.width = columns * self.column
 
-    def add(self, page, sheet, place, label, rows, grey, color):
+    def add(self, page, sheet, place, label, rows, gray, color):
         """Paste the first patches of one cluster's rows at its place."""
         column, line = divmod(place, self.lines)
         left = round((MAP_EDGE + 2 * MARGIN) * DPI + column * self.column)
         top = round(MARGIN * DPI + line * self.pitch)
         for step, row in enumerate(rows[:N_EXAMPLES]):
             across = left + NUMBER_WIDTH + step * (self.edge + GALLERY_GAP)
-            sheet.paste(grey[row], left=across, top=top, edge=self.edge)
+            sheet.paste(gray[row], left=across, top=top, edge=self.edge)
         sheet.fill(color, left=left + NUMBER_WIDTH - 12, top=top, size=(6, self.edge))
         height = page.height - (top + self.edge / 2) / DPI
         right = (left + NUMBER_WIDTH - 20) / DPI

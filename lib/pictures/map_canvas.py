@@ -1,4 +1,4 @@
-"""The page of a map: paper, frame, dots, caption and colour legend."""
+"""The page of a map: paper, frame, dots, caption and color legend."""
 
 import textwrap
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from lib.artifacts import whole_file
+from lib.artifacts import atomic_write
 from lib.pictures.canvas import Figure, FigureCanvasAgg
 from lib.pictures.colormap import plane_colors
 
@@ -101,7 +101,7 @@ class Page:
             self.write(alarm, MARGIN, STRIP - 1.04, 11, color=ALARM, va="top")
 
     def add_legend(self):
-        """Draw the colours of the unit square below the right end of the map."""
+        """Draw the colors of the unit square below the right end of the map."""
         left = MARGIN + MAP_EDGE - LEGEND_EDGE
         bottom = STRIP - 0.22 - LEGEND_EDGE
         axes = self.add_axes(left, bottom, LEGEND_EDGE, LEGEND_EDGE)
@@ -111,7 +111,7 @@ class Page:
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
         self.write(
-            "a colour for every\nplace of the first map,\nthe same in the\n"
+            "a color for every\nplace of the first map,\nthe same in the\n"
             "painted tomograms",
             left - 0.12,
             bottom + LEGEND_EDGE / 2,
@@ -127,5 +127,5 @@ class Page:
         pixels = np.array(self.figure.canvas.buffer_rgba())[..., :3]
         covered = sheet.pixels[..., 3] > 0
         pixels[covered] = sheet.pixels[covered, :3]
-        with whole_file(path) as stream:
+        with atomic_write(path) as stream:
             Image.fromarray(pixels).save(stream, "PNG", dpi=(DPI, DPI))

@@ -3,8 +3,8 @@
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from lib.artifacts import whole_file
-from lib.overlay.heatmap import GREY_PERCENTILES, REACH
+from lib.artifacts import atomic_write
+from lib.overlay.heatmap import GRAY_PERCENTILES, REACH
 from lib.pictures.canvas import Figure, FigureCanvasAgg, plain_style
 from lib.pictures.colormap import plane_colors
 from lib.pictures.map_canvas import DPI, FAINT, INK, PAPER
@@ -17,40 +17,40 @@ LEGEND_EDGE = 0.42
 NICE_LENGTHS = (10, 20, 50, 100, 200, 500, 1000)  # of a scale bar [nm]
 
 
-def blend(grey, colors, weight):
-    """Lay colours over grey where there are any.
+def blend(gray, colors, weight):
+    """Lay colors over gray where there are any.
 
     Parameters
     ----------
-    grey, colors : ndarray of uint8, shape (Y, X, 3)
+    gray, colors : ndarray of uint8, shape (Y, X, 3)
     weight : float
-        Of the grey: ``weight * grey + (1 - weight) * colors``.
+        Of the gray: ``weight * gray + (1 - weight) * colors``.
 
     Returns
     -------
     ndarray of uint8, shape (Y, X, 3)
-        Where nothing is painted the grey alone, not darkened.
+        Where nothing is painted the gray alone, not darkened.
     """
-    mixed = weight * grey.astype(np.float32) + (1 - weight) * colors
+    mixed = weight * gray.astype(np.float32) + (1 - weight) * colors
     painted = colors.any(axis=-1, keepdims=True)
-    return np.where(painted, np.rint(mixed).astype(np.uint8), grey)
+    return np.where(painted, np.rint(mixed).astype(np.uint8), gray)
 
 
-def thick_slice(grey, z):
+def thick_slice(gray, z):
     """Average the slices over which a disc is painted; smooth and stretch them.
 
     Parameters
     ----------
-    grey : ndarray of uint8, shape (Z, Y, X, 3)
+    gray : ndarray of uint8, shape (Z, Y, X, 3)
     z : int
 
     Returns
     -------
     ndarray of uint8, shape (Y, X, 3)
     """
-    slices = grey[max(z - REACH, 0) : z + REACH + 1, :, :, 0]
+    slices = gray[max(z - REACH, 0) : z + REACH + 1, :, :, 0]
     mean = gaussian_filter(slices.mean(axis=0, dtype=np.float32), SIGMA)
-    low, high = np.percentile(mean, GREY_PERCENTILES)
+    low, high = np.percentile(mean, GRAY_PERCENTILES)
     levels = ((mean - low) * (255 / max(high - low, 1e-6))).clip(0, 255)
     return np.repeat(np.rint(levels).astype(np.uint8)[..., None], 3, axis=-1)
 
@@ -76,7 +76,7 @@ def choose_slices(heights, depth):
 
 @plain_style()
 def draw_blend(
-    path, grey_path, color_path, *, heights, weight, voxel_size=None, title=""
+    path, gray_path, color_path, *, heights, weight, voxel_size=None, title=""
 ):
     """Draw slices of the painted tomogram.
 
@@ -84,7 +84,7 @@ def draw_blend(
     ----------
     path : path-like
         PNG; appears whole or not at all.
-    grey_path, color_path : path-like
+    gray_path, color_path : path-like
         What `lib.overlay.heatmap.paint_tomogram` wrote; only the slices shown are read.
     heights : ndarray of int, shape (N,)
         z of the candidates [voxels of the volumes].
@@ -94,9 +94,9 @@ def draw_blend(
         [Angstrom]; a scale bar is drawn when it is known.
     title : str
     """
-    grey = np.load(grey_path, mmap_mode="r")
+    gray = np.load(gray_path, mmap_mode="r")
     colors = np.load(color_path, mmap_mode="r")
-    depth, height, width, _ = grey.shape
+    depth, height, width, _ = gray.shape
     slices = choose_slices(heights, depth)
     scale = PANEL / max(height, width)
     size = (
@@ -108,11 +108,11 @@ def draw_blend(
     for place, z in enumerate(slices):
         left = RIM + place * (width * scale + GAP)
         axes = _add_axes(figure, left, STRIP, width * scale, height * scale)
-        picture = blend(thick_slice(grey, z), colors[z], weight)
+        picture = blend(thick_slice(gray, z), colors[z], weight)
         axes.imshow(picture, interpolation="lanczos")
         _label(axes, f"z = {z}", voxel_size if place == 0 else None, width)
     _add_strip(figure, title, f"{len(heights):,} candidates", size[0])
-    with whole_file(path) as stream:
+    with atomic_write(path) as stream:
         figure.savefig(stream, format="png", dpi=DPI)
 
 
@@ -129,10 +129,10 @@ def _label(axes, text, voxel_size, width):
     style = {"transform": axes.transAxes, "fontsize": 10, "color": INK, "bbox": box}
     axes.text(0.02, 0.98, text, va="top", ha="left", **style)
     if voxel_size:
-        nanometres = width * voxel_size / 10
-        length = max([n for n in NICE_LENGTHS if n <= nanometres / 3] or [0])
+        nanometers = width * voxel_size / 10
+        length = max([n for n in NICE_LENGTHS if n <= nanometers / 3] or [0])
         if length:
-            share = length / nanometres
+            share = length / nanometers
             axes.plot(
                 [0.03, 0.03 + share],
                 [0.03, 0.03],
@@ -151,7 +151,7 @@ def _add_strip(figure, title, facts, width):
     axes.text(
         1 - (LEGEND_EDGE + 0.1) / (width - 2 * RIM),
         0.45,
-        "colour: place on the 2-D map",
+        "color: place on the 2-D map",
         fontsize=10,
         color=FAINT,
         va="center",

@@ -1,4 +1,4 @@
-"""Patches as grey pictures: the folder ``imgs/`` of the interactive session."""
+"""Patches as gray pictures: the folder ``imgs/`` of the interactive session."""
 
 import multiprocessing
 import os
@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from lib.artifacts import row_record, whole_folder, write_row_record
+from lib.artifacts import atomic_folder, fingerprint_path, write_fingerprint
 from lib.system.machine import has_process_pools, usable_cores
 
 SIGMA = 1.0  # of the Gaussian, for the eye alone [pixels]
@@ -24,8 +24,8 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 
 
-def grey_levels(patches):
-    """Smooth every patch a little, and stretch it to the full range of grey.
+def gray_levels(patches):
+    """Smooth every patch a little, and stretch it to the full range of gray.
 
     A slice of a tomogram is mostly noise to the eye; smoothed by one pixel it shows
     the particle.
@@ -38,10 +38,10 @@ def grey_levels(patches):
     -------
     ndarray of uint8, shape (N, H, W)
         The darkest and brightest half percent are clipped. A patch without
-        contrast is mid-grey; so is, about, a voxel that is no number.
+        contrast is mid-gray; so is, about, a voxel that is no number.
     """
     n, _, height, width = patches.shape
-    grey = np.empty((n, height * width), dtype=np.uint8)
+    gray = np.empty((n, height * width), dtype=np.uint8)
     for start in range(0, n, CHUNK):
         part = _without_gaps(patches[start : start + CHUNK, 0].astype(np.float32))
         part = gaussian_filter(part, (0, SIGMA, SIGMA)).reshape(len(part), -1)
@@ -50,8 +50,8 @@ def grey_levels(patches):
         low, high = sorted_in[:, [darkest]], sorted_in[:, [-1 - darkest]]
         contrast = high - low
         part = np.where(contrast > 0, (part - low) / contrast.clip(1e-30), 0.5)
-        grey[start : start + CHUNK] = np.rint(255 * part.clip(0, 1))
-    return grey.reshape(n, height, width)
+        gray[start : start + CHUNK] = np.rint(255 * part.clip(0, 1))
+    return gray.reshape(n, height, width)
 
 
 def _without_gaps(patches):
@@ -61,24 +61,24 @@ def _without_gaps(patches):
     return np.where(finite, patches, np.median(patches[finite]) if finite.any() else 0)
 
 
-def encode_png(grey):
-    """Return a grey picture as PNG, fast: stored, not compressed.
+def encode_png(gray):
+    """Return a gray picture as PNG, fast: stored, not compressed.
 
     Noise compresses by nothing, and a file fills whole blocks of the disk anyway.
 
     Parameters
     ----------
-    grey : ndarray of uint8, shape (H, W)
+    gray : ndarray of uint8, shape (H, W)
 
     Returns
     -------
     bytes
         PNG (ISO 15948), 8 bits a pixel, no filter.
     """
-    height, width = grey.shape
+    height, width = gray.shape
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     lines = np.zeros((height, width + 1), dtype=np.uint8)  # first byte: no filter
-    lines[:, 1:] = grey
+    lines[:, 1:] = gray
     body = zlib.compress(lines.tobytes(), 0)
     return PNG_SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", body) + PNG_END
 
@@ -89,7 +89,7 @@ def _chunk(kind, content):
 
 
 @contextmanager
-def writing_patch_pictures(folder, grey, *, fingerprint, workers=None):
+def writing_patch_pictures(folder, gray, *, fingerprint, workers=None):
     """Write ``<row>.png`` of every row while the block runs.
 
     Making tens of thousands of files is mostly waiting for the file system, so other
@@ -100,24 +100,24 @@ def writing_patch_pictures(folder, grey, *, fingerprint, workers=None):
     ----------
     folder : path-like
         Replaced, with all that an earlier run left in it.
-    grey : ndarray of uint8, shape (N, H, W)
-        See `grey_levels`.
+    gray : ndarray of uint8, shape (N, H, W)
+        See `gray_levels`.
     fingerprint : str
         Of the table the rows belong to; noted in the folder.
     workers : int, optional
         Processes; 0 writes in this one. The default is all cores but one, where
         there are enough rows.
     """
-    with whole_folder(folder) as partial, _writers(len(grey), workers) as pool:
+    with atomic_folder(folder) as partial, _writers(len(gray), workers) as pool:
         jobs = [
-            pool.submit(_write_rows, partial, start, grey[start : start + CHUNK])
-            for start in range(0, len(grey), CHUNK)
+            pool.submit(_write_rows, partial, start, gray[start : start + CHUNK])
+            for start in range(0, len(gray), CHUNK)
         ]
         yield
         for job in jobs:
             job.result()
-        record = partial / row_record(folder).name
-        write_row_record(record, fingerprint=fingerprint, rows=len(grey))
+        record = partial / fingerprint_path(folder).name
+        write_fingerprint(record, fingerprint=fingerprint, rows=len(gray))
 
 
 @contextmanager
@@ -139,8 +139,8 @@ def _writers(n, workers):
         pool.shutdown(cancel_futures=True)
 
 
-def _write_rows(folder, start, grey):
-    for row, picture in enumerate(grey, start):
+def _write_rows(folder, start, gray):
+    for row, picture in enumerate(gray, start):
         # bare system calls: half the time of a file object, for files this small
         handle = os.open(folder / f"{row}.png", CREATE, 0o666)
         try:

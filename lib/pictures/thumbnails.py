@@ -48,7 +48,7 @@ def push_apart(spots, size, steps=200):
     Parameters
     ----------
     spots : ndarray, shape (K, 2)
-        Centres.
+        Centers.
     size : tuple of float
         Width and height of a box.
     steps : int
@@ -98,24 +98,24 @@ class Sheet:
         return cls(round(width), round(height))
 
     def fill(self, color, *, left, top, size):
-        """Fill a rectangle of (width, height) with one colour [pixels]."""
+        """Fill a rectangle of (width, height) with one color [pixels]."""
         width, height = size
         self.pixels[top : top + height, left : left + width, :3] = color
         self.pixels[top : top + height, left : left + width, 3] = 255
 
-    def paste(self, grey, *, left, top, edge, color=None, frame=3):
+    def paste(self, gray, *, left, top, edge, color=None, frame=3):
         """Paste a patch, resampled, with a frame inside its edge.
 
         Parameters
         ----------
-        grey : ndarray of uint8, shape (H, W)
+        gray : ndarray of uint8, shape (H, W)
         left, top, edge, frame : int
             [pixels]; what lies beyond the sheet is cut off.
         color : sequence of int, optional
             RGB of the frame; none without.
         """
         inner = edge - 2 * frame if color is not None else edge
-        picture = Image.fromarray(grey).resize((inner, inner), Image.Resampling.LANCZOS)
+        picture = Image.fromarray(gray).resize((inner, inner), Image.Resampling.LANCZOS)
         tile = np.full((edge, edge, 4), 255, dtype=np.uint8)
         if color is not None:
             tile[..., :3] = color

@@ -1,7 +1,7 @@
 """The cloud of the interactive session: its 3-D layout, sample and clusters.
 
 Phoenix lays its points out while a browser waits, with an approximate search
-for neighbours, and clusters them anew with HDBSCAN, from a fresh random sample
+for neighbors, and clusters them anew with HDBSCAN, from a fresh random sample
 each time. Here the layout starts before anybody asks, the sample is the same
 each time, and the clusters are the labels of the table, so that "Cluster 07"
 of the page is number 7 of every other picture and file of the run.
@@ -15,7 +15,7 @@ from concurrent.futures import Future
 import numpy as np
 
 SHOWN_AT_FIRST = 10_000
-EXACT_NEIGHBOURS = 20_000
+EXACT_NEIGHBORS = 20_000
 EPOCHS, EPOCHS_BEYOND = 200, 100
 SEED = 0
 
@@ -142,7 +142,7 @@ def label_numbers(label):
 def lay_out(embeddings, *, n_neighbors, min_dist, n_components):
     """Map embeddings to 2-D or 3-D with UMAP; the same embeddings to the same places.
 
-    Up to 20,000 points the neighbours are searched exactly, by matrix product,
+    Up to 20,000 points the neighbors are searched exactly, by matrix product,
     which is quicker than to build an approximate index; beyond, an index is built
     and half as many steps are made. It starts from the principal components, which
     keeps the far order and skips a slow eigenproblem.
@@ -157,7 +157,7 @@ def lay_out(embeddings, *, n_neighbors, min_dist, n_components):
     Returns
     -------
     ndarray of float64, shape (N, n_components)
-        Centred on the origin.
+        Centered on the origin.
     """
     count = len(embeddings)
     if count <= max(n_components + 1, 10):
@@ -169,7 +169,7 @@ def lay_out(embeddings, *, n_neighbors, min_dist, n_components):
         from umap import UMAP
 
         known, epochs = (None, None, None), EPOCHS_BEYOND
-        if count <= EXACT_NEIGHBOURS:
+        if count <= EXACT_NEIGHBORS:
             known, epochs = (*nearest(embeddings, n_neighbors), None), EPOCHS
         positions = UMAP(
             n_components=n_components,
@@ -186,8 +186,8 @@ def lay_out(embeddings, *, n_neighbors, min_dist, n_components):
 
 def _principal(embeddings, n_components):
     """Return the first principal components, zeros where there are fewer."""
-    centred = embeddings - embeddings.mean(axis=0)
-    left, size, _ = np.linalg.svd(centred.astype(np.float64), full_matrices=False)
+    centered = embeddings - embeddings.mean(axis=0)
+    left, size, _ = np.linalg.svd(centered.astype(np.float64), full_matrices=False)
     positions = np.zeros((len(embeddings), n_components))
     found = (left * size)[:, :n_components]
     positions[:, : found.shape[1]] = found
@@ -195,13 +195,13 @@ def _principal(embeddings, n_components):
 
 
 def nearest(points, count, block=1024):
-    """Return the nearest neighbours of each point, itself first, and their distances.
+    """Return the nearest neighbors of each point, itself first, and their distances.
 
     Parameters
     ----------
     points : ndarray of float32, shape (N, D)
     count : int
-        Neighbours of each, at most N.
+        Neighbors of each, at most N.
 
     Returns
     -------

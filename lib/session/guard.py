@@ -13,7 +13,7 @@ from urllib.parse import parse_qs
 from graphql import GraphQLError, OperationType, parse, value_from_ast_untyped
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse
 
-from lib.errors import Refusal
+from lib.errors import UserError
 from lib.session.cloud import Superseded
 from lib.session.door import header
 from lib.session.export import find_export
@@ -163,7 +163,7 @@ class Guard:
         key = fields[0].alias.value if fields[0].alias else name
         try:
             saved = self.export(picked_rows(asked))
-        except (Refusal, OSError) as error:
+        except (UserError, OSError) as error:
             return JSONResponse({"data": None, "errors": [{"message": str(error)}]})
         return JSONResponse({"data": {key: {"fileName": saved}}})
 

@@ -9,7 +9,7 @@ from functools import partial
 
 import numpy as np
 
-from lib.artifacts import ExperimentDir, InteractiveTable, check_row_record
+from lib.artifacts import ExperimentDir, InteractiveTable, check_fingerprint
 from lib.session.door import Door
 from lib.session.export import home_of, write_export
 from lib.session.server import bind, serve, stop_at_signals
@@ -36,7 +36,7 @@ def open_table(path):
     here = {"fingerprint": table.fingerprint, "rows": len(table)}
     run = ExperimentDir(home_of(path))
     origin = table.provenance.get("picked_from", here)
-    check_row_record(run.picture_record, **origin, of=path)
+    check_fingerprint(run.picture_record, **origin, of=path)
     return table
 
 
@@ -148,7 +148,7 @@ def _announce(sock, query, say):
   from home   ssh -N -L {port}:{bracketed}:{port} {_login()}
               and then open http://localhost:{port}/{query}
   there       click the embedding "patches"; click a cluster on the left, or draw a
-              lasso; "Export", then "Download". Colours: Color By -> dimension -> label
+              lasso; "Export", then "Download". Colors: Color By -> dimension -> label
   stop        Ctrl-C
 """
     )

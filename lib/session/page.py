@@ -23,7 +23,7 @@ from lib.system.caches import keep_numba_cache
 
 PHOENIX_VERSION = "13.2.0"
 LEAST_SAMPLE = 300
-NEIGHBOURS = 30
+NEIGHBORS = 30
 LEAST_DISTANCE = 0.1
 LOCAL_LINK = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?/\S*")
 
@@ -102,7 +102,7 @@ def picture_links(image, pictures):
 
 def first_settings(shown):
     """Return the settings of the cloud that the page asks for when it opens."""
-    return {"count": shown, "n_neighbors": NEIGHBOURS, "min_dist": LEAST_DISTANCE}
+    return {"count": shown, "n_neighbors": NEIGHBORS, "min_dist": LEAST_DISTANCE}
 
 
 def cloud_settings(variables):
@@ -113,11 +113,11 @@ def cloud_settings(variables):
     ValueError
         When they are none that can be laid out.
     """
-    count, neighbours = int(variables["nSamples"]), int(variables["nNeighbors"])
+    count, neighbors = int(variables["nSamples"]), int(variables["nNeighbors"])
     distance = float(variables["minDist"])
-    if count < 1 or not 2 <= neighbours <= 1000 or not 0 <= distance < 1:
-        raise ValueError(f"no cloud of {count} points, {neighbours}, {distance}")
-    return {"count": count, "n_neighbors": neighbours, "min_dist": distance}
+    if count < 1 or not 2 <= neighbors <= 1000 or not 0 <= distance < 1:
+        raise ValueError(f"no cloud of {count} points, {neighbors}, {distance}")
+    return {"count": count, "n_neighbors": neighbors, "min_dist": distance}
 
 
 def page_frame(table, links):

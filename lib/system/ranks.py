@@ -61,7 +61,7 @@ class Ranks:
 ALONE = Ranks()
 
 
-def start_ranks(timeout=None):
+def init_distributed(timeout=None):
     """Join the processes that torchrun started, if it did.
 
     Parameters
@@ -121,7 +121,7 @@ def _meet(launch):
     return dist.PrefixStore("default", store)
 
 
-def stop_ranks(ranks):
+def end_distributed(ranks):
     """Leave the process group."""
     if ranks.world > 1:
         import torch.distributed as dist

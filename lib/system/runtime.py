@@ -90,7 +90,7 @@ def enough_memory(device, advice):
         raise ResourceError(f"{device} has too little memory {advice}") from error
 
 
-def heed_signals(ranks):
+def install_signal_handlers(ranks):
     """Let SIGTERM interrupt like Ctrl-C; with several ranks only the main one heeds.
 
     The others go on serving its collectives until it has written what it has.
@@ -106,7 +106,7 @@ def _terminate(number, _frame):
 
 
 @contextmanager
-def undisturbed():
+def signals_deferred():
     """Let no further signal cut off what is done in the block."""
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -15,7 +15,7 @@ SAVE_SECONDS = 20  # short epochs share a checkpoint; an interrupt writes the ne
 
 
 @dataclass
-class State:
+class TrainingState:
     """Where a run stands.
 
     Attributes
@@ -40,7 +40,7 @@ class State:
     best: dict | None = None
 
 
-class Record:
+class CheckpointWriter:
     """Keeps the state of a run and brings it to disk.
 
     Parameters
@@ -54,7 +54,7 @@ class Record:
 
     def __init__(self, experiment, memory, *, ranks):
         self.experiment, self.memory, self.ranks = experiment, memory, ranks
-        self.state = State()
+        self.state = TrainingState()
         self.saved_at = time.monotonic()
 
     @property
@@ -78,7 +78,7 @@ class Record:
                 f"{path} was trained with --seed {content.get('seed')}, not "
                 f"{self.memory['seed']}; resume with the same"
             )
-        self.state = State(
+        self.state = TrainingState(
             content["epoch"],
             content["history"],
             content["best_loss"],

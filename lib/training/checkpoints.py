@@ -1,6 +1,6 @@
 """Checkpoints: plain types that open without executing anything.
 
-A checkpoint remembers its run (options, normalisation, seed, health), so that
+A checkpoint remembers its run (options, normalization, seed, health), so that
 inference needs no option again; an option given again must agree.
 """
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from lib.artifacts import SCHEMA_VERSION, whole_file
+from lib.artifacts import SCHEMA_VERSION, atomic_write
 from lib.errors import ArtifactError, OptionError
 
 # Where the command line names it otherwise.
@@ -29,7 +29,7 @@ def save_checkpoint(path, content):
     # Through memory: torch.save hides a full disk behind errors of its own.
     packed = io.BytesIO()
     torch.save({"schema": SCHEMA_VERSION, **content}, packed)
-    with whole_file(path) as stream:
+    with atomic_write(path) as stream:
         stream.write(packed.getbuffer())
 
 
@@ -70,7 +70,7 @@ def load_checkpoint(path):
     -------
     dict
         With ``state_dict`` (names without ``module.``), ``epoch`` and, in ours,
-        ``options``, ``normalisation``, ``seed``, ``health``.
+        ``options``, ``normalization``, ``seed``, ``health``.
     """
     content = read_torch_file(path)
     if "state_dict" not in content:
@@ -80,6 +80,8 @@ def load_checkpoint(path):
         )
     if int(content.get("schema", SCHEMA_VERSION)) > SCHEMA_VERSION:
         raise ArtifactError(f"{path} was written by a later version; update")
+    if "normalisation" in content:  # before version 0.4
+        content["normalization"] = content.pop("normalisation")
     content["state_dict"] = {
         re.sub(r"^module\.", "", name): value
         for name, value in content["state_dict"].items()

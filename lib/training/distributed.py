@@ -48,7 +48,7 @@ class RankBatchNorm(nn.Module):
         self.num_batches_tracked.zero_()
 
     def forward(self, x):
-        """Normalise (N, C) or (N, C, H, W)."""
+        """Normalize (N, C) or (N, C, H, W)."""
         if not self.training:
             return nn.functional.batch_norm(
                 x,
@@ -81,7 +81,7 @@ class RankBatchNorm(nn.Module):
         self.running_var.lerp_(variance, share)
 
 
-def synchronise_batch_norm(model, device):
+def synchronize_batch_norm(model, device):
     """Return the model with batch norm over all ranks, in place where possible."""
     if device.type == "cuda":
         return nn.SyncBatchNorm.convert_sync_batchnorm(model)

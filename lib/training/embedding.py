@@ -9,7 +9,7 @@ from lib.system.ranks import ALONE
 from lib.system.runtime import autocast
 from lib.training.distributed import RankBatchNorm
 from lib.training.loader import ahead, host_source, patch_source
-from lib.training.transforms import centre_crop
+from lib.training.transforms import center_crop
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm, RankBatchNorm)
 
@@ -25,7 +25,7 @@ def recalibrate(model, views, *, device, precision, batch_size=256):
     ----------
     model : SimSiam
     views : Tensor, shape (N, V, box, box)
-        Normalised patches on the device.
+        Normalized patches on the device.
     """
     norms = [m for m in model.modules() if isinstance(m, BATCH_NORMS)]
     momenta = [norm.momentum for norm in norms]
@@ -42,7 +42,7 @@ def recalibrate(model, views, *, device, precision, batch_size=256):
 
 @torch.no_grad()
 def encode(model, views, *, device, precision):
-    """Return projection and prediction (N, dim) of normalised views, as float32."""
+    """Return projection and prediction (N, dim) of normalized views, as float32."""
     model.eval()
     with autocast(device, precision):
         proj, pred = model.encode(views)
@@ -50,7 +50,7 @@ def encode(model, views, *, device, precision):
 
 
 class PlainViews:
-    """Normalised, unaugmented views of a store.
+    """Normalized, unaugmented views of a store.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ class PlainViews:
         """Return views (B, V, box, box) of candidates at a place; 0 is embedded."""
         rows = np.asarray(rows)
         patches = self.source(rows, np.full_like(rows, place))
-        return centre_crop(patches, box=self.box, mean=self.mean, std=self.std)
+        return center_crop(patches, box=self.box, mean=self.mean, std=self.std)
 
 
 def embed_store(

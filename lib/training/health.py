@@ -27,7 +27,7 @@ class Health:
     effective_rank : float
         Dimensions really used.
     agreement : float
-        Share of candidates whose nearest neighbour among the second views is their
+        Share of candidates whose nearest neighbor among the second views is their
         own.
     chance : float
         What that share would be by chance.

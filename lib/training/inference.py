@@ -18,7 +18,7 @@ from lib.training.checkpoints import (
 )
 from lib.training.embedding import embed_store
 from lib.training.models import arch_of, build_model
-from lib.training.transforms import centre_crop
+from lib.training.transforms import center_crop
 
 ROWS_AT_ONCE = 1024
 
@@ -56,7 +56,7 @@ class TrainedRun:
                 f"{path} was trained in mode {trained_mode}; embed with its script, or "
                 f"name a checkpoint of {mode} with --load_model"
             )
-        self.normalisation = content.get("normalisation")
+        self.normalization = content.get("normalization")
         self.health = content.get("health", {})
         self.data = content.get("data", {})
         self.recipe = {
@@ -75,16 +75,16 @@ class TrainedRun:
         self.model = build_model(self.arch, mode=mode, dim=dim)
         restore_weights(self.model, weights, path)
 
-    def normalisation_for(self, store):
+    def normalization_for(self, store):
         """Return mean and std of training; of these patches in a peer's checkpoint."""
-        if self.normalisation is None:
+        if self.normalization is None:
             warn(
-                f"{self.path} remembers no normalisation (not made here): taken from "
+                f"{self.path} remembers no normalization (not made here): taken from "
                 "the patches to embed, as MiLoPYP does"
             )
-            mean, std = store.normalisation()
+            mean, std = store.normalization()
             return {"mean": mean, "std": std}
-        return self.normalisation
+        return self.normalization
 
 
 def _patch_options(mode, given, remembered, path):
@@ -110,7 +110,7 @@ def embed(run, store, path, *, batch_size, device, precision, ranks, exp_id):
     EmbeddingTable or None
         None on ranks that do not write.
     """
-    normalisation = run.normalisation_for(store)
+    normalization = run.normalization_for(store)
     with enough_memory(device, f"for --batch_size {batch_size}; give a smaller one"):
         proj, pred = embed_store(
             run.model,
@@ -119,7 +119,7 @@ def embed(run, store, path, *, batch_size, device, precision, ranks, exp_id):
             device=device,
             precision=precision,
             ranks=ranks,
-            **normalisation,
+            **normalization,
         )
     if not ranks.is_main:
         return None
@@ -133,7 +133,7 @@ def embed(run, store, path, *, batch_size, device, precision, ranks, exp_id):
         # The patches of a large data set go through the disk, not through memory.
         scratch = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 - closed below
     with scratch:
-        views = _normalised_patches(store, scratch, **normalisation)
+        views = _normalized_patches(store, scratch, **normalization)
         table = EmbeddingTable(
             name=store.names,
             coords=store.coords.astype(np.int64),
@@ -147,7 +147,7 @@ def embed(run, store, path, *, batch_size, device, precision, ranks, exp_id):
     return table
 
 
-def _normalised_patches(store, scratch, *, mean, std):
+def _normalized_patches(store, scratch, *, mean, std):
     """Return the views (V, N, 1, box, box) as float32 in a mapped scratch file."""
     import torch
 
@@ -158,7 +158,7 @@ def _normalised_patches(store, scratch, *, mean, std):
     for start in range(0, len(store), ROWS_AT_ONCE):
         rows = np.arange(start, min(start + ROWS_AT_ONCE, len(store)))
         patches = torch.from_numpy(store.gather(rows, 0 * rows))
-        cropped = centre_crop(patches, box=box, mean=mean, std=std)
+        cropped = center_crop(patches, box=box, mean=mean, std=std)
         views[:, rows, 0] = cropped.transpose(0, 1).numpy()
     return views
 

@@ -12,7 +12,7 @@ from lib.training.transforms import augment, draw
 RESIDENT_SHARE = 0.3  # of the free GPU memory that patches may take
 
 
-class PairFeed:
+class PairLoader:
     """Positive pairs of a patch store: view 1 of the candidate, view 2 beside it.
 
     All draws come from (seed, epoch) and are made for the global batch, so that an
@@ -25,7 +25,7 @@ class PairFeed:
     batch_size : int
         Candidates a step, over all ranks.
     mean, std : list of float, length V
-        Normalisation.
+        Normalization.
     seed : int
     device : torch.device
     ranks : lib.system.ranks.Ranks

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from lib import __version__
-from lib.artifacts import whole_file
+from lib.artifacts import atomic_write
 
 LIBRARIES = ("torch", "numpy", "scipy", "mrcfile", "scikit-learn", "umap-learn")
 COLUMNS = (
@@ -32,7 +32,7 @@ def write_options(path, options, facts):
     facts : dict
         What the run found out: device, start of the trunk, number of candidates.
     """
-    with whole_file(path, "w") as stream:
+    with atomic_write(path, "w") as stream:
         for line in _session():
             print(line, file=stream)
         print(f"version: {__version__}", file=stream)
@@ -56,7 +56,7 @@ def note_resumption(path, epoch):
     """
     path = Path(path)
     before = path.read_text(encoding="utf-8") if path.is_file() else ""
-    with whole_file(path, "w") as stream:
+    with atomic_write(path, "w") as stream:
         stream.write(before)
         print(f"\n==> resumed after epoch {epoch}", file=stream)
         for line in _session():
@@ -80,7 +80,7 @@ def write_log(path, history):
     history : list of dict
         With the keys of `COLUMNS`.
     """
-    with whole_file(path, "w") as stream:
+    with atomic_write(path, "w") as stream:
         for entry in history:
             print(
                 " | ".join(f"{key} {entry[key]:{form}}" for key, form in COLUMNS),

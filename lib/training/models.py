@@ -159,7 +159,7 @@ def arch_of(state_dict, mode):
 
 
 def init_small(model, std=0.001):
-    """Initialise the linear layers as MiLoPYP does: std 0.001, bias 0.001."""
+    """Initialize the linear layers as MiLoPYP does: std 0.001, bias 0.001."""
     for module in model.modules():
         if isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=std)
@@ -251,8 +251,8 @@ def effective_rank(embeddings):
     float
         1 to D.
     """
-    centred = embeddings.double() - embeddings.double().mean(0)
-    return spectrum_rank(centred.T @ centred)
+    centered = embeddings.double() - embeddings.double().mean(0)
+    return spectrum_rank(centered.T @ centered)
 
 
 def spectrum_rank(covariance):
@@ -266,7 +266,7 @@ def spectrum_rank(covariance):
 def output_std(embeddings):
     """Return the collapse monitor of SimSiam (Chen & He 2021, fig. 2).
 
-    Mean over dimensions of the std of the normalised embeddings (N, D); healthy is
+    Mean over dimensions of the std of the normalized embeddings (N, D); healthy is
     1 / sqrt(D), towards 0 is collapse.
     """
     return float(F.normalize(embeddings.float(), dim=1).std(0).mean())

@@ -7,13 +7,13 @@ from tqdm import tqdm
 
 from lib.errors import ResourceError, TrainingError, warn
 from lib.system.ranks import ALONE
-from lib.system.runtime import autocast, undisturbed
-from lib.training.checkpoint_writer import Record
+from lib.system.runtime import autocast, signals_deferred
+from lib.training.checkpoint_writer import CheckpointWriter
 from lib.training.checkpoints import restore_weights
-from lib.training.distributed import shared_over_ranks, synchronise_batch_norm
+from lib.training.distributed import shared_over_ranks, synchronize_batch_norm
 from lib.training.embedding import PlainViews, recalibrate
 from lib.training.health import check_health, collapsed, sample_rows
-from lib.training.loader import PairFeed
+from lib.training.loader import PairLoader
 from lib.training.losses import training_loss
 from lib.training.metrics import Monitor
 from lib.training.schedule import learning_rate
@@ -33,7 +33,7 @@ class Trainer:
     schedule : Schedule
     experiment : lib.artifacts.ExperimentDir
     memory : dict
-        What the checkpoint remembers of the run: ``options``, ``normalisation``
+        What the checkpoint remembers of the run: ``options``, ``normalization``
         with ``mean`` and ``std``, ``seed``.
     device : torch.device
     precision : {"fp32", "bf16"}
@@ -60,7 +60,7 @@ class Trainer:
         self.recipe, self.schedule = recipe, schedule
         self.store, self.device, self.precision = store, device, precision
         self.ranks, self.seed = ranks, memory["seed"]
-        self.record = Record(experiment, memory, ranks=ranks)
+        self.record = CheckpointWriter(experiment, memory, ranks=ranks)
         self.verdict = None
         self.lap_at = time.monotonic()
         model = model.to(device, memory_format=torch.channels_last)
@@ -70,22 +70,22 @@ class Trainer:
         on_cpu = device.type == "cpu" and not compiled
         model.recompute = on_cpu and self.step_bytes > KEEP_ALL_BELOW
         if ranks.world > 1:
-            model = synchronise_batch_norm(model, device)
+            model = synchronize_batch_norm(model, device)
         self.model = model
         self.network = _wrapped(model, device, ranks, compiled)
         self.optimizer = _optimizer(model, recipe, schedule.lr)
-        normalisation = memory["normalisation"]
-        self.feed = PairFeed(
+        normalization = memory["normalization"]
+        self.feed = PairLoader(
             store,
             recipe.augmentations[store.options.mode],
             batch_size=schedule.batch_size,
             seed=self.seed,
             device=device,
             ranks=ranks,
-            **normalisation,
+            **normalization,
         )
         self.views = PlainViews(
-            store, device=device, source=self.feed.source, **normalisation
+            store, device=device, source=self.feed.source, **normalization
         )
 
     @property
@@ -141,7 +141,7 @@ class Trainer:
                 f"{self.schedule.batch_size}; give a smaller one, or a smaller --bbox"
             ) from error
         finally:
-            with undisturbed():
+            with signals_deferred():
                 self.record.write()
             bar.close()
         return self.verdict or self._health()

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 ERASE_AREA = (0.01, 0.02)  # of the patch
-ERASE_AWAY = 0.25  # of the edge: no erasing nearer to the centre
+ERASE_AWAY = 0.25  # of the edge: no erasing nearer to the center
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Augmentation:
     brightness, contrast : float
         Factor within 1 +- this.
     erase : float
-        Probability that a small rectangle away from the centre is blanked.
+        Probability that a small rectangle away from the center is blanked.
     """
 
     rotation: float = 0.0
@@ -38,13 +38,13 @@ class Augmentation:
 
 
 @dataclass(frozen=True)
-class Draw:
+class Transform:
     """What was drawn for each of B samples.
 
     Attributes
     ----------
     matrix : Tensor, shape (B, 2, 3)
-        From the output's (x, y, 1) to the stored patch's (x, y) [px from the centre
+        From the output's (x, y, 1) to the stored patch's (x, y) [px from the center
         of the box].
     brightness, contrast : Tensor, shape (B,)
     erase : Tensor, shape (B, 4)
@@ -58,14 +58,14 @@ class Draw:
 
     def part(self, index):
         """Return the draws of some samples."""
-        return Draw(*(getattr(self, f.name)[index] for f in fields(self)))
+        return Transform(*(getattr(self, f.name)[index] for f in fields(self)))
 
     def to(self, device):
         """Return the draws on a device."""
         moved = (
             getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)
         )
-        return Draw(*moved)
+        return Transform(*moved)
 
 
 def draw(augmentation, count, box, generator):
@@ -82,7 +82,7 @@ def draw(augmentation, count, box, generator):
 
     Returns
     -------
-    Draw
+    Transform
         On the CPU.
     """
 
@@ -105,7 +105,7 @@ def draw(augmentation, count, box, generator):
     matrix = torch.cat(
         [(scale[:, None] * turn).view(count, 2, 2), shift.T[:, :, None]], dim=2
     )
-    return Draw(
+    return Transform(
         matrix,
         brightness=uniform(1 - augmentation.brightness, 1 + augmentation.brightness),
         contrast=uniform(1 - augmentation.contrast, 1 + augmentation.contrast),
@@ -114,18 +114,18 @@ def draw(augmentation, count, box, generator):
 
 
 def augment(patches, drawn, *, box, mean, std):
-    """Resample, vary and normalise a batch.
+    """Resample, vary and normalize a batch.
 
     Parameters
     ----------
     patches : Tensor of uint8, shape (B, V, S, S)
         Stored patches; S is `box` and the context around it.
-    drawn : Draw
+    drawn : Transform
         On the device of `patches`.
     box : int
         Edge of the result [px].
     mean, std : Tensor, shape (V,)
-        Normalisation of each view, of pixels scaled to 0..1.
+        Normalization of each view, of pixels scaled to 0..1.
 
     Returns
     -------
@@ -142,8 +142,8 @@ def augment(patches, drawn, *, box, mean, std):
     return (values - mean[:, None, None]) / std[:, None, None]
 
 
-def centre_crop(patches, *, box, mean, std):
-    """Normalise the plain boxes of a batch; shapes as in `augment`."""
+def center_crop(patches, *, box, mean, std):
+    """Normalize the plain boxes of a batch; shapes as in `augment`."""
     context = (patches.shape[-1] - box) // 2
     inner = slice(context, context + box)
     values = patches[..., inner, inner].float() / 255
@@ -163,8 +163,8 @@ def _sampling_grid(matrix, box, size):
 def _jitter(values, drawn):
     """Vary brightness, then contrast about the mean of each patch; stay in 0..1."""
     values = (values * drawn.brightness[:, None, None, None]).clamp(0, 1)
-    centre = values.mean(dim=(2, 3), keepdim=True)
-    return ((values - centre) * drawn.contrast[:, None, None, None] + centre).clamp(
+    center = values.mean(dim=(2, 3), keepdim=True)
+    return ((values - center) * drawn.contrast[:, None, None, None] + center).clamp(
         0, 1
     )
 
@@ -185,6 +185,6 @@ def _draw_erase(probability, count, box, uniform):
     size = torch.stack([(area * aspect).sqrt(), (area / aspect).sqrt()])
     angle = uniform(0, 2 * torch.pi)
     away = uniform(ERASE_AWAY, 0.5) * box
-    centre = box / 2 + away * torch.stack([angle.cos(), angle.sin()])
-    corners = torch.cat([centre - size / 2, centre + size / 2]).round()
+    center = box / 2 + away * torch.stack([angle.cos(), angle.sin()])
+    corners = torch.cat([center - size / 2, center + size / 2]).round()
     return torch.where(uniform(0, 1) < probability, corners, 0).T
