@@ -1,11 +1,10 @@
-"""The refusals a user can meet, and how a script says them.
+"""Errors that a user can cause, and how a script reports them.
 
-Everything that can be wrong with a file, an option or an earlier artifact is
-raised as a `UserError` at the boundary, in the user's words: which file or option,
-what was found, what was expected, what to do. What the system says of a file of the
-user's becomes one in `user_files`. Anything else is a bug of ours and keeps its
-traceback; only what no program can bring about, such as a full disk, is told as a
-refusal wherever it is met.
+Whatever can be wrong with a file, an option or an earlier artifact is raised as a
+`UserError` where it enters the program. The message names the file or option, what
+was found, what was expected and what to do. `user_files` turns an error of the
+operating system about a user's file into one. Any other exception is a bug of this
+program and keeps its traceback, except for faults of the disk, such as no space left.
 """
 
 import codecs
@@ -24,7 +23,7 @@ EXIT_USER_ERROR = 2
 
 
 class UserError(Exception):
-    """Something the user gave, or has, cannot be used as it is."""
+    """An option, a file or the machine cannot be used as it is."""
 
 
 class OptionError(UserError):
@@ -44,22 +43,22 @@ class ArtifactError(UserError):
 
 
 class ResourceError(UserError):
-    """Disk, memory, a port or a lock is not to be had."""
+    """Disk space, memory, a port or a lock is not available."""
 
 
 class TrainingError(UserError):
-    """Training cannot go on, or not from this checkpoint."""
+    """Training cannot continue, or not from this checkpoint."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked the run to stop, and it did so in order.
+    """A signal stopped the run, which saved its state first.
 
     Parameters
     ----------
     message : str
-        What is kept, and how to go on.
+        What was saved, and how to continue.
     number : int
-        Of the signal.
+        Number of the signal.
     """
 
     def __init__(self, message="", number=signal.SIGINT):
@@ -68,24 +67,24 @@ class Interrupted(KeyboardInterrupt):
 
 
 def warn(message):
-    """Tell the user, in one line on standard error, what they should look at."""
+    """Print a warning of one line to standard error."""
     print(f"warning: {message}", file=sys.stderr, flush=True)
 
 
-warn_once = functools.cache(warn)  # for what several stages come across
+warn_once = functools.cache(warn)  # several stages may find the same thing
 
 
 @contextmanager
 def user_files(path=None):
-    """Turn what the system says of a file of the user's into a refusal.
+    """Turn an OSError about a file of the user into a `ResourceError`.
 
-    Only around what opens, makes, moves or removes such a file or folder, not around
-    what is computed meanwhile: there the same error would be a bug of ours.
+    Use it only around calls that open, create, move or delete a file or folder. In
+    any other code the same exception would be a bug.
 
     Parameters
     ----------
     path : path-like, optional
-        Named in the refusal; what the system names by default.
+        Named in the message; by default the path in the exception.
 
     Raises
     ------
@@ -94,13 +93,13 @@ def user_files(path=None):
     try:
         yield
     except OSError as error:
-        raise ResourceError(_told(error, path)) from error
+        raise ResourceError(_describe(error, path)) from error
 
 
 def run_script(main):
-    """Run a script's ``main``; refusals become one message and exit code 2.
+    """Run a script's ``main``; a `UserError` becomes one line and exit code 2.
 
-    One that a signal stopped exits as shells expect: with 128 and its number.
+    After a signal the exit code is 128 plus its number, as shells expect.
 
     Parameters
     ----------
@@ -110,63 +109,63 @@ def run_script(main):
     script = Path(sys.argv[0]).name
     make_streams_safe()
     try:
-        _check_folder()
+        _check_current_folder()
         main()
-    except UserError as refusal:
-        _say(f"{script}: error: {refusal}")
+    except UserError as error:
+        _print_line(f"{script}: error: {error}")
         sys.exit(EXIT_USER_ERROR)
     except OSError as error:
-        if errno_of(error) not in _OF_THE_DISK:
+        if errno_of(error) not in _DISK_ERRORS:
             raise
-        _say(f"{script}: error: {_told(error)}")
+        _print_line(f"{script}: error: {_describe(error)}")
         sys.exit(EXIT_USER_ERROR)
     except ImportError as error:
         if _package(error) in ("lib", "opts", "__main__"):  # a bug of ours
             raise
-        _say(f"{script}: error: {_not_imported(error)}")
+        _print_line(f"{script}: error: {_describe_import_error(error)}")
         sys.exit(EXIT_USER_ERROR)
     except UnicodeEncodeError as error:
-        if not _is_of_the_locale(error):
+        if not _is_caused_by_locale(error):
             raise
-        _say(f"{script}: error: {_not_encoded(error)}")
+        _print_line(f"{script}: error: {_describe_encoding_error(error)}")
         sys.exit(EXIT_USER_ERROR)
     except KeyboardInterrupt as stop:
         if str(stop):
-            _say(f"{script}: {stop}")
+            _print_line(f"{script}: {stop}")
         sys.exit(128 + getattr(stop, "number", signal.SIGINT))
 
 
-_MIXING = ("PYTHONPATH", "LD_LIBRARY_PATH", "PYTHONHOME")
-# Whatever a program does, it cannot bring these about.
-_OF_THE_DISK = {
+_PATH_VARIABLES = ("PYTHONPATH", "LD_LIBRARY_PATH", "PYTHONHOME")
+# No bug of a program can cause these.
+_DISK_ERRORS = {
     errno.ENOSPC: "make room there, or name a larger disk",
     errno.EDQUOT: "make room there, or name another disk",
     errno.EFBIG: "the file system or a limit of this account forbids such a size",
-    errno.EROFS: "name a place that can be written",
+    errno.EROFS: "name a folder that can be written",
     errno.EIO: "the disk, or the way to it, is faulty",
-    errno.ESTALE: "the file server has lost it; try again",
+    errno.ESTALE: "the file server no longer knows this file; try again",
 }
-_OF_A_PLACE = {
-    errno.EACCES: "give yourself the right, or name another place",
-    errno.EPERM: "give yourself the right, or name another place",
-    errno.ENOENT: "it was moved or removed meanwhile, or never there",
-    errno.EEXIST: "a file is where a folder should be; move it, or name another place",
-    errno.ENOTDIR: "a file is where a folder should be; move it, or name another place",
+_PATH_ERRORS = {
+    errno.EACCES: "change its permissions, or name another folder",
+    errno.EPERM: "change its permissions, or name another folder",
+    errno.ENOENT: "it does not exist, or was moved or deleted meanwhile",
+    errno.EEXIST: "a file is where a folder should be; move it or name another",
+    errno.ENOTDIR: "a file is where a folder should be; move it or name another",
 }
 
 
-def _check_folder():
-    """Refuse to start in a folder that is gone: libraries would die of it later."""
+def _check_current_folder():
+    """Raise if the current folder was deleted; libraries would fail later."""
     try:
         Path.cwd()
     except OSError as error:
         raise ResourceError(
-            f"the folder this was started in is gone ({error.strerror}): cd to another"
+            f"the current folder was deleted ({error.strerror}): cd to another one"
         ) from error
 
 
 def _package(error):
-    """Return the package that does not load, or in which a module does not."""
+    """Return the package that cannot be imported, or whose module cannot."""
     trace = error.__traceback__
     while trace.tb_next is not None:
         trace = trace.tb_next
@@ -174,25 +173,25 @@ def _package(error):
     return name.split(".")[0]
 
 
-def _not_imported(error):
-    """Return one line on a package that does not load, as in a mixed environment."""
-    mixing = [name for name in _MIXING if os.environ.get(name)]
-    way_out = f"unset {' and '.join(mixing)}, or " if mixing else ""
+def _describe_import_error(error):
+    """Describe in one line a package that cannot be imported."""
+    variables = [name for name in _PATH_VARIABLES if os.environ.get(name)]
+    remedy = f"unset {' and '.join(variables)}, or " if variables else ""
     reason = (str(error).strip() or "no reason given").splitlines()[0]
     return (
-        f"the package {_package(error)} cannot be imported ({reason}); {way_out}run "
+        f"the package {_package(error)} cannot be imported ({reason}); {remedy}run "
         "make env, and make doctor to see more"
     )
 
 
-def _is_of_the_locale(error):
-    """Return whether a letter is missing in what this locale writes file names in."""
+def _is_caused_by_locale(error):
+    """Return whether the locale's encoding of file names lacks a character."""
     names = codecs.lookup(sys.getfilesystemencoding()).name
     return names != "utf-8" and codecs.lookup(error.encoding).name == names
 
 
-def _not_encoded(error):
-    """Return one line on a file name that this locale has no letters for."""
+def _describe_encoding_error(error):
+    """Describe in one line a file name that this locale cannot encode."""
     return (
         f"the file name {error.object!r} cannot be written in this locale "
         f"({error.encoding}): export PYTHONUTF8=1, or LC_ALL=C.UTF-8"
@@ -200,21 +199,21 @@ def _not_encoded(error):
 
 
 def errno_of(error):
-    """Return the number of an error; NumPy tells a full disk in words alone."""
+    """Return the errno; NumPy reports a full disk without one."""
     if error.errno is None and error.args:
         short = re.match(r"\d+ requested and \d+ written", str(error.args[0]))
         return errno.ENOSPC if short else None
     return error.errno
 
 
-def _told(error, path=None):
-    """Return one line of a system's error: the place, the fault, what to do."""
-    place, number = path or error.filename, errno_of(error)
-    advice = {**_OF_THE_DISK, **_OF_A_PLACE}.get(number)
+def _describe(error, path=None):
+    """Describe an OSError in one line: path, fault, what to do."""
+    path, number = path or error.filename, errno_of(error)
+    advice = {**_DISK_ERRORS, **_PATH_ERRORS}.get(number)
     fault = error.strerror or (os.strerror(number) if number else str(error))
-    said = f"{place}: {fault}" if place else fault
-    return f"{said}; {advice}" if advice else said
+    text = f"{path}: {fault}" if path else fault
+    return f"{text}; {advice}" if advice else text
 
 
-def _say(line):
+def _print_line(line):
     print(line, file=sys.stderr, flush=True)
