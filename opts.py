@@ -1,96 +1,127 @@
 """The options of all scripts, by group; the help of each is advice.
 
 Only this module knows the command line. It imports nothing heavy, so that
-``--help`` answers at once.
+``--help`` answers at once. What a run keeps is described in `lib.run.options`.
 """
 
 import argparse
-import math
 import re
+import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 from lib import __version__
+from lib.run.config import read_config
+from lib.run.fields import Real, Whole, options_of
+from lib.run.options import (
+    MOST,
+    ORDER_NAMES,
+    ModelOptions,
+    PatchSettings,
+    RunOptions,
+    TrainingOptions,
+    named,
+)
 
 PROJECT = Path(__file__).resolve().parent
-MOST = 1_000_000  # of what has no natural end, such as epochs
 MODES = ("simsiam2d3d", "simsiam3d")
-ORDERS = ("xzy", "zxy", "xyz", "yxz", "auto")
 ARCHITECTURES = {
     "simsiam2d3d": ("simsiam2d3d_18", "simsiam2d3d_34", "simsiam2d3d_50"),
     "simsiam3d": ("simsiam2d_18", "simsiam2d_34", "simsiam2d_50"),
 }
-# What decides the patches, by its name in the library.
-PATCH_OPTIONS = {
-    "box": "bbox",
-    "sigmas": "dog",
-    "gauss": "gauss",
-    "order": "order",
-    "compress": "compress",
-    "bright": "bright",
-    "dog_diameter": "dog_diameter",
-    "dog_boundary": "dog_boundary",
-    "dog_std_multiplier": "dog_std_multiplier",
-    "tilt_range": "tilt_range",
-    "flip_tilt_angles": "flip_tilt_angles",
-    "keep_gold": "keep_gold",
-}
-RUN_OPTIONS = (
-    "arch",
-    "head_conv",
-    "pretrained_model",
-    "recipe",
-    "num_epochs",
-    "batch_size",
-    "lr",
-    "val_intervals",
-    "save_all",
-    "precision",
-    "seed",
-    "voxel_size",
-)
+FIRST = ("bbox", "dog")  # of the candidates, what depends on the particle
+SWITCHES = ("compress", "bright", "flip_tilt_angles", "keep_gold")
+SWITCHES += ("cosine", "warm", "save_all")
+PORT = Whole(1, 65535)
+WARM = 0.05  # share of the epochs, of --warm
+RUN = "exp/simsiam2d3d/test_sample"  # of the documented commands
 
 
 def train_options(arguments=None):
     """Parse the command line of ``simsiam_main.py``."""
-    parser = _parser("Train the embedding of the patches in a list of tomograms.")
-    _add_mode(parser)
-    _add_experiment(parser)
-    _add_runtime(parser)
-    _add_data(parser, "--train_img_txt", "--training_img_txt")
-    _add_candidates(parser)
+    parser = _Parser(
+        "Train the embedding of the patches in a list of tomograms.",
+        "MODE --train_img_txt LIST [--exp_id NAME] [--bbox 36] [--dog 3,5] ...",
+        "simsiam2d3d --num_epochs 300 --exp_id test_sample --bbox 36 \\\n"
+        "  --dataset simsiam2d3d --arch simsiam2d3d_18 --lr 1e-3 \\\n"
+        "  --train_img_txt sample_train_explore_img.txt --batch_size 256 \\\n"
+        "  --val_intervals 20 --save_all --gauss 0.8 --dog 3,5",
+    )
+    first = parser.add_argument_group("first")
+    _add_mode(first, MODES)
+    _add_list(first, "--train_img_txt", "--training_img_txt")
+    _add_exp_id(first)
+    _add_fields(first, PatchSettings, FIRST)
+    patches = parser.add_argument_group("candidates and patches")
+    _add_fields(patches, PatchSettings, but=FIRST)
     _add_model(parser)
     _add_training(parser)
-    options = _finish(parser, parser.parse_args(arguments))
+    _add_experiment(parser)
+    _add_data(parser)
+    _add_machine(parser)
+    parser.add_help_last()
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    typed = _typed(parser, arguments)
+    words = []
+    if "config" in typed:
+        words = _config_words(parser, typed["config"], typed["task"])
+    options = _finish(parser, parser.parse_args([*words, *arguments]))
+    if options.img_txt is None:
+        parser.error("the following arguments are required: --train_img_txt")
     options.arch = options.arch or ARCHITECTURES[options.task][0]
-    options.typed = _typed(parser, arguments, options)
+    _check_start(parser, options, typed)
+    options.typed = {*typed, *_typed(parser, [options.task, *words])}
+    return options
+
+
+def _check_start(parser, options, typed):
+    """Reject options that contradict each other about what the run starts from."""
     if options.resume and options.overwrite:
         parser.error("--resume goes on with a run, --overwrite replaces it: give one")
-    if options.resume and options.load_model is not None:
-        parser.error("--resume goes on from model_last.pth; leave --load_model out")
-    if options.load_model is not None and "pretrained_model" in options.typed:
+    if options.resume:
+        if "load_model" in typed:
+            parser.error("--resume goes on from model_last.pth; leave --load_model out")
+        options.load_model = None  # of --config: what the run started from
+    pretrained = "pretrained_model" in typed or options.pretrained_model != "none"
+    if options.load_model is not None and pretrained:
         parser.error(
             "--load_model and --pretrained_model both name the weights to start from: "
             "give one"
         )
-    return options
 
 
 def embed_options(mode, arguments=None):
     """Parse the command line of ``simsiam_test_hm_2d3d.py`` or ``_3d.py``."""
-    parser = _parser("Embed every candidate of a list of tomograms.")
-    _add_mode(parser, only=mode)
-    _add_experiment(parser)
-    _add_runtime(parser)
-    _add_data(parser, "--test_img_txt", "--test_img_txt")
-    _add_candidates(parser, inherited=True)
-    _add_model(parser, inherited=True)
-    _add_force(parser)
-    parser.add_argument(
+    arch = ARCHITECTURES[mode][0]
+    parser = _Parser(
+        "Embed every candidate of a list of tomograms.",
+        f"{mode} --test_img_txt LIST --load_model MODEL [--exp_id NAME] ...",
+        f"{mode} --exp_id test_sample --bbox 36 --dataset {mode} \\\n"
+        f"  --arch {arch} --test_img_txt sample_train_explore_img.txt \\\n"
+        f"  --load_model exp/{mode}/test_sample/model_300.pth --gauss 0.8 --dog 3,5",
+    )
+    first = parser.add_argument_group("first")
+    _add_mode(first, (mode,))
+    _add_list(first, "--test_img_txt", required=True)
+    first.add_argument("--load_model", type=_path, help="checkpoint to embed with")
+    _add_exp_id(first)
+    first.add_argument(
         "--batch_size",
-        type=_whole(1, MOST),
+        type=_number(Whole(1, MOST)),
         default=256,
         help="patches at once; more only uses more memory (default: %(default)s)",
     )
+    inherited = parser.add_argument_group(
+        "candidates, patches and network",
+        "read from the checkpoint; when given again they must agree",
+    )
+    _add_fields(inherited, PatchSettings, inherited=True)
+    _add_fields(inherited, ModelOptions, ("arch",), inherited=True)
+    _add_experiment(parser)
+    _add_data(parser)
+    _add_force(parser.add_argument_group("checks"))
+    _add_machine(parser)
+    parser.add_help_last()
     options = parser.parse_args(arguments)
     if options.load_model is None:
         parser.error(
@@ -102,7 +133,12 @@ def embed_options(mode, arguments=None):
 
 def plot_options(arguments=None):
     """Parse the command line of ``plot_2d.py``."""
-    parser = _parser("Cluster the embedding, map it to 2-D and draw the maps.")
+    parser = _Parser(
+        "Cluster the embedding, map it to 2-D and draw the maps.",
+        "--input all_output_info.npz [--n_cluster 48] ...",
+        f"--input {RUN}/all_output_info.npz --n_cluster 48 \\\n"
+        f"  --num_neighbor 40 --mode umap --path {RUN}/ --min_dist_vis 1.3e-3",
+    )
     add = parser.add_argument
     add("--input", required=True, type=_path, help="all_output_info.npz of inference")
     add("--path", type=_path, help="folder of all output (default: that of --input)")
@@ -115,45 +151,46 @@ def plot_options(arguments=None):
     )
     add(
         "--n_cluster",
-        type=_whole(1, MOST),
+        type=_number(Whole(1, MOST)),
         default=48,
         help="clusters to over-cluster into: several for each molecule you expect, "
         "people join them later (default: %(default)s)",
     )
     add(
         "--num_neighbor",
-        type=_whole(2, MOST),
+        type=_number(Whole(2, MOST)),
         default=40,
         help="neighbors a point is placed by; smaller shows finer groups, larger "
         "the whole; t-SNE's perplexity is a third of it (default: %(default)s)",
     )
     add(
         "--min_dist_umap",
-        type=_real(0, 1),
+        type=_number(Real(0, 1)),
         default=0.5,
         help="least distance of points in UMAP, 0 to 1; smaller packs groups "
         "tighter (default: %(default)s)",
     )
     add(
         "--min_dist_vis",
-        type=_real(0, 2),
+        type=_number(Real(0, 2)),
         default=1.3e-3,
         help="least squared distance of two thumbnails on the unit map; larger "
         "shows fewer (default: %(default)s)",
     )
     add(
         "--host",
-        type=_whole(1, 65535),
+        type=_number(PORT),
         default=7000,
         help="port of the image links in the table, for those who serve imgs/ "
         "themselves; the interactive session needs none (default: %(default)s)",
     )
-    _add_seed(parser)
+    _add_fields(parser, RunOptions, ("seed",))
     _add_workers(
         parser,
-        help="processes that write the patches in imgs/; 0 for none but this one "
+        "processes that write the patches in imgs/; 0 for none but this one "
         "(default: all usable cores but one, at most 8, and 0 below 2000 patches)",
     )
+    parser.add_help_last()
     options = parser.parse_args(arguments)
     options.path = options.path or options.input.parent
     return options
@@ -161,7 +198,13 @@ def plot_options(arguments=None):
 
 def heatmap_options(arguments=None):
     """Parse the command line of ``visualize_3dhm.py``."""
-    parser = _parser("Paint the colors of the map back into the tomograms.")
+    parser = _Parser(
+        "Paint the colors of the map back into the tomograms.",
+        "--input all_output_info.npz [--rec_dir FOLDER] ...",
+        f"--input {RUN}/all_output_info.npz \\\n"
+        f"  --color {RUN}/all_colors.npy \\\n"
+        f"  --dir_simsiam {RUN}/ --rec_dir sample_data/",
+    )
     add = parser.add_argument
     add("--input", required=True, type=_path, help="all_output_info.npz of inference")
     add("--color", type=_path, help="all_colors.npy (default: beside --input)")
@@ -182,23 +225,24 @@ def heatmap_options(arguments=None):
     )
     add(
         "--order",
-        choices=ORDERS,
+        choices=(*ORDER_NAMES, "auto"),
         help="axes of the tomogram files (default: as the run read them, else xzy)",
     )
     add(
         "--blend",
-        type=_real(0, 1),
+        type=_number(Real(0, 1)),
         default=0.6,
         help="weight w of the gray tomogram in w x gray + (1 - w) x colors of the "
         "picture (default: %(default)s)",
     )
     add(
         "--radius",
-        type=_whole(1, 1000),
+        type=_number(Whole(1, 1000)),
         default=12,
         help="radius of a disc in voxels: about that of the particle "
         "(default: %(default)s)",
     )
+    parser.add_help_last()
     options = parser.parse_args(arguments)
     if options.rec_dir is not None and options.image_txt is not None:
         parser.error(
@@ -215,12 +259,16 @@ def heatmap_options(arguments=None):
 
 def session_options(arguments=None):
     """Parse the command line of ``phoenix_visualization.py``."""
-    parser = _parser("Open the interactive session; it stays until Ctrl-C.")
+    parser = _Parser(
+        "Open the interactive session; it stays until Ctrl-C.",
+        "--input interactive_info_parquet.gzip ...",
+        f"--input {RUN}/interactive_info_parquet.gzip",
+    )
     add = parser.add_argument
     add("--input", required=True, type=_path, help="interactive_info_parquet.gzip")
     add(
         "--port",
-        type=_whole(1, 65535),
+        type=_number(PORT),
         help="port of the page (default: first free from 6006 on)",
     )
     add(
@@ -236,12 +284,17 @@ def session_options(arguments=None):
         help="session: the session serves imgs/ itself; url: keep the links of the "
         "table, served by a web server of your own (default: %(default)s)",
     )
+    parser.add_help_last()
     return parser.parse_args(arguments)
 
 
 def coordinate_options(arguments=None):
     """Parse the command line of ``interactive_to_training_coords.py``."""
-    parser = _parser("Turn picked candidates into training coordinates.")
+    parser = _Parser(
+        "Turn picked candidates into training coordinates.",
+        "--input EXPORT [EXPORT ...] --output FILE ...",
+        "--input path_to_dir_of_parquets --output training_coordinates.txt",
+    )
     add = parser.add_argument
     add(
         "--input",
@@ -276,7 +329,7 @@ def coordinate_options(arguments=None):
     )
     add(
         "--order",
-        choices=ORDERS[:-1],
+        choices=ORDER_NAMES,
         help="axes of the tomogram files, for star, star5, imod and ndjson (default: "
         "as the run read them)",
     )
@@ -289,7 +342,7 @@ def coordinate_options(arguments=None):
     )
     add(
         "--voxel_size",
-        type=_real(0, 10_000, above=True),
+        type=_number(Real(0, 10_000, above=True)),
         help="Angstrom, for star5 (default: what the run knows)",
     )
     add(
@@ -300,32 +353,52 @@ def coordinate_options(arguments=None):
     )
     add(
         "--bin",
-        type=_real(0, 1000, above=True),
+        type=_number(Real(0, 1000, above=True)),
         default=1.0,
         help="how many times the tomogram is binned against the tilt series of "
         "RELION (default: %(default)s)",
     )
+    parser.add_help_last()
     return parser.parse_args(arguments)
 
 
-def _add_mode(parser, only=None):
-    parser.add_argument(
+def _add_mode(group, modes):
+    group.add_argument(
         "task",
-        choices=(only,) if only else MODES,
+        metavar="MODE",
+        choices=modes,
         help="simsiam2d3d: tomograms and aligned tilt series, twice the signal; "
         "simsiam3d: tomograms alone",
     )
 
 
+def _add_list(group, *names, required=False):
+    group.add_argument(
+        *names,
+        dest="img_txt",
+        metavar="LIST",
+        required=required,
+        type=_place,
+        help="image list, by name in data/ or by path",
+    )
+
+
+def _add_exp_id(group):
+    group.add_argument(
+        "--exp_id",
+        metavar="NAME",
+        default="default",
+        help="name of the run (default: %(default)s)",
+    )
+
+
 def _add_experiment(parser):
-    group = parser.add_argument_group("experiment")
-    add = group.add_argument
+    add = parser.add_argument_group("experiment").add_argument
     add(
         "--dataset",
         choices=MODES,
         help="the mode again, and the folder under exp/ (default: the mode)",
     )
-    add("--exp_id", default="default", help="name of the run (default: %(default)s)")
     add(
         "--exp_dir",
         type=_path,
@@ -334,271 +407,65 @@ def _add_experiment(parser):
     )
 
 
-def _add_runtime(parser):
+def _add_machine(parser):
     group = parser.add_argument_group("machine")
-    add = group.add_argument
-    add(
+    group.add_argument(
         "--gpus",
         type=_as_typed(_gpus),
         default="0",
         help="GPU to use; -1 for the CPU; with torchrun each process takes its own "
         "(default: %(default)s)",
     )
-    add(
-        "--precision",
-        choices=("auto", "fp32", "bf16"),
-        default="auto",
-        help="auto: train in bf16 where the GPU, or the processor (AMX), multiplies in "
-        "it, embed in fp32 (default: %(default)s)",
-    )
-    _add_seed(group)
-    _add_workers(group)
-
-
-def _add_seed(group):
-    group.add_argument(
-        "--seed",
-        type=_whole(0, 2**32 - 1),
-        default=42,
-        help="the one seed of everything random (default: %(default)s)",
+    _add_fields(group, TrainingOptions, ("precision",))
+    _add_fields(group, RunOptions, ("seed",))
+    _add_workers(
+        group,
+        "processes that prepare tomograms; 0 for none but this one (default: as many "
+        "as the cores and half of the free memory hold, of the machine or of what your "
+        "job or container may use of it)",
     )
 
 
-def _add_workers(group, help=None):
-    group.add_argument(
-        "--num_workers",
-        type=_whole(0, 1024),
-        default=None,
-        help=help
-        or "processes that prepare tomograms; 0 for none but this one (default: as "
-        "many as the cores and half of the free memory hold, of the machine or of what "
-        "your job or container may use of it)",
-    )
+def _add_workers(group, help):
+    group.add_argument("--num_workers", type=_number(Whole(0, 1024)), help=help)
 
 
-def _add_data(parser, *names):
+def _add_data(parser):
     group = parser.add_argument_group("data")
-    add = group.add_argument
-    add(
-        *dict.fromkeys(names),
-        dest="img_txt",
-        required=True,
-        type=_place,
-        help="image list, by name in data/ or by path",
-    )
-    add(
+    group.add_argument(
         "--cache_dir",
         type=_path,
         help="folder of the prepared patches: a fast local disk if you have one "
         "(default: .patches in --exp_dir)",
     )
-    add(
+    group.add_argument(
         "--no_cache",
         action="store_true",
         help="prepare anew and keep nothing after the run",
     )
-    add(
-        "--voxel_size",
-        type=_real(0, 10_000, above=True),
-        help="Angstrom, of all tomograms of the list, instead of what their headers "
-        "say; the run notes it for its exports (default: by the headers, or as noted "
-        "in training)",
-    )
+    _add_fields(group, RunOptions, ("voxel_size",))
 
 
-def _add_candidates(parser, inherited=False):
-    """Add what decides candidates and patches; inference has it from training."""
-    group = parser.add_argument_group(
-        "candidates and patches",
-        "read from the checkpoint; when given again they must agree"
-        if inherited
-        else None,
-    )
-
-    def add(name, default=None, help="", **kwargs):
-        if inherited:
-            default = None
-        elif default is not None:
-            help = f"{help} (default: {default})"
-        group.add_argument(name, default=default, help=help, **kwargs)
-
-    add(
-        "--bbox",
-        36,
-        "edge of a patch in voxels, even; 1.5 to 2 times the particle",
-        type=_whole(8, 1024, even=True),
-    )
-    add(
-        "--dog",
-        "3,5",
-        "sigmas of the Gaussians in voxels, ascending; a blob of radius r answers "
-        "best around r / 1.7. Four or more, such as 2,3,4.5,7,10: small, large and "
-        "hollow particles side by side, one candidate at the center of each; lower "
-        "--dog_std_multiplier then, to -0.2",
-        type=_as_typed(parse_sigmas),
-    )
-    add(
-        "--gauss",
-        0.8,
-        "sigma in voxels of the Gaussian that denoises tomogram and tilt images; "
-        "above 1.5 small particles fade",
-        type=_real(0, 50),
-    )
-    add(
-        "--order",
-        None,
-        "axes of the tomogram file: xzy as IMOD's tilt and AreTomo write it by "
-        "themselves, zxy after trimvol -rx, from AreTomo with -FlipVol, and from Warp "
-        "and RELION; auto goes by the shapes. What you type is believed, but for tilt "
-        "images that prove it wrong"
-        + ("" if inherited else " (default: xzy, where z is then the shortest axis)"),
-        choices=ORDERS,
-    )
-    add(
-        "--compress",
-        False if not inherited else None,
-        "merge slice pairs along z (for thick or finely sampled tomograms)",
-        action=argparse.BooleanOptionalAction,
-    )
-    add(
-        "--bright",
-        False if not inherited else None,
-        "particles are bright, not dark",
-        action=argparse.BooleanOptionalAction,
-    )
-    add(
-        "--dog_diameter",
-        14,
-        "candidates keep this distance: diameter in voxels",
-        type=_whole(1, 10_000),
-    )
-    add(
-        "--dog_boundary",
-        30,
-        "margin in x and y that has no candidates, voxels",
-        type=_whole(0, 10_000),
-    )
-    add(
-        "--dog_std_multiplier",
-        0.5,
-        "threshold above the mean response, in std; larger keeps fewer candidates",
-        type=_real(-(10**9), 10**9),
-    )
-    add(
-        "--tilt_range",
-        None,
-        "2d3d: tilts within +- this many degrees make the tilt view (default: 40, and "
-        "20 with --recipe simsiam)",
-        type=_real(0, 90),
-    )
-    add(
-        "--flip_tilt_angles",
-        False if not inherited else None,
-        "2d3d: the angle file has the opposite sign (Warp), or the tomogram is a "
-        "mirror image (AreTomo's -FlipVol 1), which looks the same in projection",
-        action=argparse.BooleanOptionalAction,
-    )
-    add(
-        "--keep_gold",
-        False if not inherited else None,
-        "leave gold beads among the candidates; otherwise they are recognized, "
-        "counted and left out",
-        action=argparse.BooleanOptionalAction,
-    )
-
-
-def _add_model(parser, inherited=False):
+def _add_model(parser):
     group = parser.add_argument_group("model")
-    add = group.add_argument
-    add(
-        "--arch",
-        help="backbone: simsiam2d3d_18 or simsiam2d_18 (34 and 50 too: slower, "
-        "rarely better on patches this small); "
-        + ("read from the checkpoint" if inherited else "by default 18 layers"),
-    )
-    if inherited:
-        add("--load_model", type=_path, help="checkpoint to embed with")
-        return
-    add(
+    _add_fields(group, ModelOptions)
+    group.add_argument(
         "--load_model",
         type=_path,
         help="checkpoint whose weights a new run starts from",
-    )
-    add(
-        "--head_conv",
-        type=_whole(2, 4096),
-        default=128,
-        help="length of the embedding (default: %(default)s)",
-    )
-    add(
-        "--pretrained_model",
-        default="none",
-        help="what the trunk starts from: none for random weights, imagenet "
-        "(downloaded by torchvision; never measured here), or the path of a ResNet "
-        "checkpoint (default: %(default)s)",
     )
 
 
 def _add_training(parser):
     group = parser.add_argument_group("training")
+    _add_fields(group, TrainingOptions, but=("precision",))
     add = group.add_argument
     add(
-        "--recipe",
-        choices=("contrastive", "simsiam", "default", "milopyp"),
-        default="contrastive",
-        help="contrastive (alias default): NT-Xent loss with a tenth of SimSiam's, "
-        "AdamW, cosine schedule. simsiam (alias milopyp): SimSiam's loss alone, SGD "
-        "with steps, small initial weights, and MiLoPYP's own transforms, tilt range "
-        "and pairs, to compare with (default: %(default)s)",
+        "--config",
+        type=_path,
+        metavar="FILE",
+        help="opts.yaml of a run, to repeat it; what is typed stands above the file",
     )
-    add(
-        "--num_epochs",
-        type=_whole(1, MOST),
-        default=100,
-        help="passes over all candidates; 100 to 300, below 20 the map says little "
-        "(default: %(default)s)",
-    )
-    add(
-        "--batch_size",
-        # Batches are equal within one candidate: three candidates in batches of two
-        # are two and one, and batch norm cannot do with one.
-        type=_whole(3, MOST),
-        default=256,
-        help="candidates a step, over all GPUs; below 64 batch norm gets noisy "
-        "(default: %(default)s)",
-    )
-    add(
-        "--lr",
-        type=_real(0, 1000, above=True),
-        default=1e-3,
-        help="learning rate, taken as it is: not scaled by the batch size "
-        "(default: %(default)s)",
-    )
-    add(
-        "--lr_step",
-        type=_as_typed(parse_epochs),
-        help="epochs at which the rate falls to a tenth, such as 200,400,600 "
-        "(default: by the recipe)",
-    )
-    add(
-        "--cosine",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="let the rate fall along a cosine (default: by the recipe)",
-    )
-    add(
-        "--warm",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="raise the rate linearly over the first epochs (default: by the recipe)",
-    )
-    add(
-        "--val_intervals",
-        type=_whole(1, MOST),
-        default=20,
-        help="epochs between two kept models and health checks (default: %(default)s)",
-    )
-    add("--save_all", action="store_true", help="keep model_N.pth at each interval")
     add(
         "--resume",
         action="store_true",
@@ -621,7 +488,6 @@ def _add_training(parser):
         action="store_true",
         help="2d3d: only check that tomograms and tilt series agree",
     )
-
     add(
         "--compile",
         action="store_true",
@@ -639,27 +505,124 @@ def _add_force(group):
     )
 
 
-def _parser(description):
-    parser = argparse.ArgumentParser(
-        description=description,
-        allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument(
-        "--version",
-        action="version",
-        version=f"%(prog)s {__version__}",
-        help="show the version and exit",
-    )
-    return parser
+def _add_fields(group, cls, only=None, *, but=(), inherited=False):
+    """Add the options of a dataclass, with the defaults and limits of its fields.
+
+    Parameters
+    ----------
+    group : argparse group
+    cls : type
+        Dataclass whose fields are made by `lib.run.fields.option`.
+    only, but : sequence of str, optional
+        Options to add, or to leave out.
+    inherited : bool
+        Leave out the defaults: what is not given is read from a checkpoint.
+    """
+    for name, field in options_of(cls).items():
+        if name in but or (only is not None and name not in only):
+            continue
+        about = field.metadata["about"]
+        default = None if inherited or about.otherwise else field.default
+        if isinstance(default, tuple):  # opts.txt shows a list as it is typed
+            default = ",".join(f"{value:g}" for value in default)
+        stated = about.otherwise or default
+        kind = {"type": LISTS.get(field.name)}
+        if name in SWITCHES:
+            kind = {"action": argparse.BooleanOptionalAction}
+        elif isinstance(about.limits, tuple):
+            kind = {"choices": about.limits}
+        elif about.limits is not None:
+            kind = {"type": _number(about.limits)}
+        told = "" if inherited or not stated else f" (default: {stated})"
+        group.add_argument(f"--{name}", default=default, help=about.help + told, **kind)
 
 
-def _typed(parser, arguments, options):
-    """Return the names of the options that stand on the command line."""
+class _Parser(argparse.ArgumentParser):
+    """A parser whose help starts with what one needs, and ends with an example.
+
+    Parameters
+    ----------
+    description : str
+    needed : str
+        Of the command, for the usage.
+    example : str
+        Documented command.
+    """
+
+    def __init__(self, description, needed, example):
+        super().__init__(
+            usage=f"%(prog)s {needed}",
+            description=description,
+            epilog=f"documented command:\n  python {Path(sys.argv[0]).name} {example}",
+            allow_abbrev=False,
+            add_help=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        self.source = ""
+
+    def add_help_last(self):
+        """Add what every script has, as the last group."""
+        group = self.add_argument_group("about")
+        group.add_argument("-h", "--help", action="help", help="show this and exit")
+        group.add_argument(
+            "--version",
+            action="version",
+            version=f"%(prog)s {__version__}",
+            help="show the version and exit",
+        )
+
+    @contextmanager
+    def reading(self, path):
+        """Name the file of options in every error."""
+        self.source = f"--config {path}: "
+        yield
+        self.source = ""
+
+    def error(self, message):
+        """Exit with the message, and with the file it is about."""
+        super().error(f"{self.source}{message}")
+
+
+def _typed(parser, arguments):
+    """Return the options that stand on the command line, with their values."""
     untouched = object()
-    blank = argparse.Namespace(**dict.fromkeys(vars(options), untouched))
+    names = vars(parser.parse_args(arguments))
+    blank = argparse.Namespace(**dict.fromkeys(names, untouched))
     given = vars(parser.parse_args(arguments, blank))
-    return {name for name, value in given.items() if value is not untouched}
+    return {name: value for name, value in given.items() if value is not untouched}
+
+
+def _config_words(parser, path, mode):
+    """Return the options in a file as words of the command line, once they are good."""
+    words = []
+    known = {
+        word.removeprefix("--"): action
+        for word, action in parser._option_string_actions.items()
+        if action.dest not in ("help", "version")
+    }
+    with parser.reading(path):
+        values = read_config(path)
+        if (noted := values.pop("mode", mode)) != mode:
+            parser.error(f"mode {noted} in the file, {mode} given")
+        for key, value in values.items():
+            if key not in known:
+                parser.error(f"{key} is not an option of this script")
+            if isinstance(value, bool) != (known[key].nargs == 0):
+                expected = "a value" if isinstance(value, bool) else "true or false"
+                parser.error(f"argument --{key}: {value!r} given, expected {expected}")
+            if not isinstance(value, bool):
+                words.append(f"--{key}={value}")
+            elif value or key in SWITCHES:
+                words.append(f"--{key}" if value else f"--no-{key}")
+        _finish(parser, parser.parse_args([mode, *words]))
+    return words
+
+
+def config_of(options):
+    """Return the options of a training as ``opts.yaml`` keeps them."""
+    listed = options.img_txt.resolve() if options.img_txt.exists() else options.img_txt
+    values = {"mode": options.task, "train_img_txt": listed, **vars(options)}
+    return {k: values[k] for k in values if k not in ("task", "img_txt", "typed")}
 
 
 def _finish(parser, options):
@@ -701,35 +664,14 @@ def _place(text):
     return path
 
 
-def _whole(low, high, *, even=False):
-    """Return a converter for argparse: a whole number from `low` to `high`."""
-    expected = f"{'an even' if even else 'a whole'} number from {low:,} to {high:,}"
+def _number(limits):
+    """Return a converter for argparse: a number within `limits`."""
 
     def convert(text):
         try:
-            value = int(text)
+            return limits.parse(text)
         except ValueError:
-            value = None
-        if value is None or not low <= value <= high or (even and value % 2):
-            raise _unfit(text, expected)
-        return value
-
-    return convert
-
-
-def _real(low, high, *, above=False):
-    """Return a converter for argparse: a number from `low`, or above it, to `high`."""
-    start = f"above {low:,}, at most" if above else f"from {low:,} to"
-    expected = f"a number {start} {high:,}"
-
-    def convert(text):
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not low <= value <= high or (above and value == low):  # nan is neither
-            raise _unfit(text, expected)
-        return value
+            raise _unfit(text, limits) from None
 
     return convert
 
@@ -755,11 +697,11 @@ def _as_typed(parse):
 
 
 def _gpus(text):
-    return [_whole(-1, 1023)(part) for part in text.split(",")]
+    return [_number(Whole(-1, 1023))(part) for part in text.split(",")]
 
 
 def _size(text):
-    sizes = [_whole(1, 999_999)(part) for part in text.split(",")]
+    sizes = [_number(Whole(1, 999_999))(part) for part in text.split(",")]
     if len(sizes) != 3:
         raise _unfit(text, "x,y,z such as 960,928,300")
     return sizes
@@ -771,41 +713,48 @@ def _clusters(text):
             raise _unfit(text, "clusters and ranges of them, such as 3,7-9")
 
 
-def patch_options(options):
-    """Return what decides candidates and patches, as keywords of the library.
-
-    Values that were not given are left out.
-    """
-    sigmas = None if options.dog is None else parse_sigmas(options.dog)
-    named = {name: getattr(options, option) for name, option in PATCH_OPTIONS.items()}
-    named["sigmas"] = sigmas
-    return {key: value for key, value in named.items() if value is not None}
-
-
 def run_options(options):
-    """Return how a run is trained, as the keys that its checkpoint remembers.
+    """Return what a run is trained with, as its record keeps it.
 
     Returns
     -------
     chosen : dict
-        Every option, with defaults.
+        Every option, with defaults, by field of `lib.run.options.RunOptions`.
     typed : dict
-        Those that stand on the command line.
+        Those that stand on the command line, or in the file of --config.
     """
-    named = {name: getattr(options, name) for name in RUN_OPTIONS}
-    chosen = {**named, **recipe_changes(options), **patch_options(options)}
-    spelled = {**PATCH_OPTIONS, "steps": "lr_step"}
-    typed = {
-        key: value
-        for key, value in chosen.items()
-        if spelled.get(key, key) in options.typed
-    }
+    chosen = _given(options)
+    typed = {key: chosen[key] for key in chosen if named(key) in options.typed}
     return chosen, typed
+
+
+def patch_options(options):
+    """Return what an inference was given of candidates and patches, by field."""
+    given = _given(options)
+    names = {field.name for field in options_of(PatchSettings).values()}
+    return {key: given[key] for key in given if key in names}
+
+
+def _given(options):
+    """Return the values of the command line, by their fields in `RunOptions`."""
+    groups = (RunOptions, PatchSettings, ModelOptions, TrainingOptions)
+    found = {name: f.name for cls in groups for name, f in options_of(cls).items()}
+    values = {
+        field: getattr(options, name)
+        for name, field in found.items()
+        if getattr(options, name, None) is not None
+    }
+    for field, parse in (("sigmas", parse_sigmas), ("steps", parse_epochs)):
+        if field in values:
+            values[field] = parse(values[field])
+    if "warm" in values:
+        values["warm"] *= WARM
+    return values
 
 
 def parse_sigmas(text):
     """Return the sigmas of ``--dog``: at least two numbers, positive, ascending."""
-    sigmas = tuple(_real(0.1, 200)(part) for part in text.split(","))
+    sigmas = tuple(_number(Real(0.1, 200))(part) for part in text.split(","))
     if len(sigmas) < 2:
         raise _unfit(
             text,
@@ -819,11 +768,7 @@ def parse_sigmas(text):
 
 def parse_epochs(text):
     """Return the epochs of ``--lr_step``."""
-    return tuple(_whole(1, MOST)(part) for part in text.split(","))
+    return tuple(_number(Whole(1, MOST))(part) for part in text.split(","))
 
 
-def recipe_changes(options):
-    """Return what the user wants otherwise than the recipe, as keywords."""
-    steps = None if options.lr_step is None else parse_epochs(options.lr_step)
-    warm = None if options.warm is None else 0.05 * options.warm
-    return {"cosine": options.cosine, "steps": steps, "warm": warm}
+LISTS = {"sigmas": _as_typed(parse_sigmas), "steps": _as_typed(parse_epochs)}

@@ -5,7 +5,7 @@ import sys
 from dataclasses import asdict
 
 from lib.errors import Interrupted, OptionError, run_script
-from opts import PROJECT, run_options, train_options
+from opts import PROJECT, config_of, run_options, train_options
 
 ROOM = 200_000_000  # bytes; of a few checkpoints
 
@@ -290,7 +290,7 @@ def start_folder(experiment, trainer, options, ranks):
         "disjoint_tilts": trainer.store.options.disjoint_tilts,
     }
     typed = {key: value for key, value in vars(options).items() if key != "typed"}
-    write_options(experiment.options, typed, found)
+    write_options(experiment, typed, found, config=config_of(options))
 
 
 def train(trainer, experiment, ranks):

@@ -11,6 +11,8 @@ import pytest
 
 import lib
 import opts
+from lib.run.fields import options_of
+from lib.run.options import ModelOptions, PatchSettings, RunOptions, TrainingOptions
 
 ROOT = Path(__file__).parents[1]
 PARSERS = {
@@ -24,6 +26,7 @@ PARSERS = {
     "phoenix_visualization.py": opts.session_options,
     "interactive_to_training_coords.py": opts.coordinate_options,
 }
+KEPT = (RunOptions, PatchSettings, ModelOptions, TrainingOptions)
 PARSING = {"train_options", "embed_options", "plot_options", "heatmap_options"}
 PARSING |= {"session_options", "coordinate_options"}
 RUN = "exp/simsiam2d3d/test_sample"
@@ -193,13 +196,13 @@ def read_by(script):
             continue
         if node.module == "opts":
             helpers = {alias.name for alias in node.names} - PARSING | {"_finish"}
-            helpers |= {"recipe_changes"} if "run_options" in helpers else set()
+            helpers |= {"_check_start"}
             text = (ROOT / "opts.py").read_text(encoding="utf-8")
             found |= options_read("options", ast.parse(text), helpers)
-            if "run_options" in helpers:  # reads what its tables name
-                found |= {*opts.RUN_OPTIONS, *opts.PATCH_OPTIONS.values()}
+            if "run_options" in helpers:  # reads what the fields name, and the file
+                found |= {"config"}.union(*map(options_of, KEPT))
             if "patch_options" in helpers:
-                found |= set(opts.PATCH_OPTIONS.values())
+                found |= {"arch", *options_of(PatchSettings)}
         elif f"{node.module}.py" in PARSERS:
             found |= read_by(f"{node.module}.py")
     return found
@@ -215,7 +218,7 @@ def test_no_option_that_nothing_reads(script, parser_of):
 @pytest.mark.parametrize(
     ("command", "said"),
     [
-        ("simsiam_main.py", "task"),
+        ("simsiam_main.py", "required: MODE"),
         ("simsiam_main.py simsiam4d --train_img_txt l", "simsiam4d"),
         ("simsiam_main.py simsiam3d", "--train_img_txt"),
         (
@@ -297,8 +300,8 @@ def test_what_is_not_given_at_inference_is_left_to_the_checkpoint():
 
 def test_steps_of_the_rate_are_epochs():
     training = "simsiam_main.py simsiam3d --train_img_txt l --lr_step"
-    assert opts.recipe_changes(parse(f"{training} 200,400"))["steps"] == (200, 400)
-    assert opts.recipe_changes(parse(f"{training} 200"))["steps"] == (200,)
+    assert opts.run_options(parse(f"{training} 200,400"))[1]["steps"] == (200, 400)
+    assert opts.run_options(parse(f"{training} 200"))[1]["steps"] == (200,)
 
 
 @pytest.mark.parametrize("script", PARSERS)

@@ -79,6 +79,7 @@ def _written_after_training(experiment):
     return (
         experiment.log,
         experiment.options,
+        experiment.config,
         experiment.embeddings,
         experiment.colors,
         experiment.color_record,

@@ -23,6 +23,11 @@ class ExperimentDir:
         return self.root / "opts.txt"
 
     @property
+    def config(self):
+        """The options in a form that repeats the run (written by training)."""
+        return self.root / "opts.yaml"
+
+    @property
     def log(self):
         """One line an epoch (written by training)."""
         return self.root / "log.txt"

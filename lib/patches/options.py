@@ -6,54 +6,15 @@ from dataclasses import dataclass
 from lib.candidates.dog import widest_diameter
 from lib.errors import OptionError, warn_once
 from lib.patches.views import ODD_EVEN_TILTS, SAME_TILTS, VIEWS_BY_MODE
+from lib.run.options import PatchSettings
 
 
 @dataclass(frozen=True)
-class PatchOptions:
-    """Options of candidates and patches; equal options give equal patches.
-
-    Attributes
-    ----------
-    mode : str
-        Key of `lib.patches.views.VIEWS_BY_MODE`.
-    box : int
-        Edge of a patch, even [voxels].
-    sigmas : tuple of float
-        Of the DoG pyramid [voxels].
-    gauss : float
-        Denoising Gaussian [voxels].
-    order : str
-        Axes of the tomogram files, see `lib.inputs.tomogram`.
-    compress, bright, flip_tilt_angles : bool
-    dog_diameter, dog_boundary : int
-        See `lib.candidates.dog.find_candidates`.
-    dog_std_multiplier : float
-    tilt_range : float
-        [degrees].
-    keep_gold : bool
-        See `lib.candidates.masking.find_masked`.
-    disjoint_tilts : bool
-        Whether the two views of a pair are of different tilts; see
-        `lib.patches.views.PositivePairs`.
-    """
-
-    mode: str
-    box: int
-    sigmas: tuple
-    gauss: float
-    order: str = "xzy"
-    compress: bool = False
-    bright: bool = False
-    dog_diameter: int = 14
-    dog_boundary: int = 30
-    dog_std_multiplier: float = 0.5
-    tilt_range: float = 20.0
-    flip_tilt_angles: bool = False
-    keep_gold: bool = False
-    disjoint_tilts: bool = False
+class PatchOptions(PatchSettings):
+    """Options of candidates and patches; equal options give equal patches."""
 
     def __post_init__(self):
-        object.__setattr__(self, "sigmas", tuple(self.sigmas))
+        super().__post_init__()
         ascending = all(
             a < b for a, b in zip((0, *self.sigmas), self.sigmas, strict=False)
         )

@@ -12,9 +12,7 @@ import torch
 
 from lib.artifacts import SCHEMA_VERSION, atomic_write
 from lib.errors import ArtifactError, OptionError
-
-# Where the command line names it otherwise.
-AS_OPTION = {"box": "bbox", "sigmas": "dog", "steps": "lr_step"}
+from lib.run.options import named
 
 
 def save_checkpoint(path, content):
@@ -127,8 +125,7 @@ def agree(given, remembered, path, advice="name another --load_model"):
         The remembered value of each option, else the given one.
     """
     differing = [
-        f"--{AS_OPTION.get(key, key)} {_plain(value)} given, "
-        f"{_plain(remembered[key])} in training"
+        f"--{named(key)} {_plain(value)} given, {_plain(remembered[key])} in training"
         for key, value in given.items()
         if value is not None and key in remembered and remembered[key] != value
     ]

@@ -88,11 +88,10 @@ class TrainedRun:
 
 
 def _patch_options(mode, given, remembered, path):
-    defaults = {"box": 36, "sigmas": (3.0, 5.0), "gauss": 0.8}
     names = [name for name in PatchOptions.__dataclass_fields__ if name != "mode"]
     agreed = agree({name: given.get(name) for name in names}, remembered, path)
     known = {name: value for name, value in agreed.items() if value is not None}
-    return PatchOptions(mode=mode, **{**defaults, **known})
+    return PatchOptions(mode=mode, **known)
 
 
 def embed(run, store, path, *, batch_size, device, precision, ranks, exp_id):

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lib import __version__
 from lib.artifacts import atomic_write
+from lib.run.config import write_config
 
 LIBRARIES = ("torch", "numpy", "scipy", "mrcfile", "scikit-learn", "umap-learn")
 COLUMNS = (
@@ -22,17 +23,21 @@ COLUMNS = (
 )
 
 
-def write_options(path, options, facts):
-    """Write versions, command line and every option.
+def write_options(experiment, options, facts, config):
+    """Write versions, command line and every option, and the file that repeats them.
 
     Parameters
     ----------
-    path : path-like
+    experiment : lib.artifacts.ExperimentDir
     options : dict
     facts : dict
         What the run found out: device, start of the trunk, number of candidates.
+    config : dict
+        The options by name on the command line.
     """
-    with atomic_write(path, "w") as stream:
+    with atomic_write(experiment.config, "w") as stream:
+        write_config(stream, config)
+    with atomic_write(experiment.options, "w") as stream:
         for line in _session():
             print(line, file=stream)
         print(f"version: {__version__}", file=stream)

@@ -1,0 +1,275 @@
+"""The options of a run: the command line is made from them, the record keeps them.
+
+A value of None is not known: not given, or not noted by the program that wrote a file.
+"""
+
+from dataclasses import dataclass, field, fields
+
+from lib.run.fields import Real, Whole, option, options_of
+
+MOST = 1_000_000  # of what has no natural end, such as epochs
+ORDER_NAMES = ("xzy", "zxy", "xyz", "yxz")
+
+
+@dataclass(frozen=True)
+class PatchSettings:
+    """What decides the candidates and their patches.
+
+    Attributes
+    ----------
+    mode : str
+    box : int
+        Edge of a patch, even [voxels].
+    sigmas : tuple of float
+        Of the difference of Gaussians [voxels].
+    gauss : float
+        Denoising Gaussian [voxels].
+    order : str
+        Axes of the tomogram files, see `lib.inputs.axis_order`.
+    compress, bright, flip_tilt_angles : bool
+    dog_diameter, dog_boundary : int
+        [voxels].
+    dog_std_multiplier : float
+    tilt_range : float
+        [degrees].
+    keep_gold : bool
+    disjoint_tilts : bool
+        Whether the two views of a pair are of different tilts.
+    """
+
+    mode: str | None = None
+    box: int = option(
+        36,
+        "edge of a patch in voxels, even; 1.5 to 2 times the particle",
+        name="bbox",
+        limits=Whole(8, 1024, even=True),
+    )
+    sigmas: tuple = option(
+        (3.0, 5.0),
+        "sigmas of the Gaussians in voxels, ascending; a blob of radius r answers "
+        "best around r / 1.7. Four or more, such as 2,3,4.5,7,10: small, large and "
+        "hollow particles side by side, one candidate at the center of each; lower "
+        "--dog_std_multiplier then, to -0.2",
+        name="dog",
+    )
+    gauss: float = option(
+        0.8,
+        "sigma in voxels of the Gaussian that denoises tomogram and tilt images; "
+        "above 1.5 small particles fade",
+        limits=Real(0, 50),
+    )
+    order: str = option(
+        "xzy",
+        "axes of the tomogram file: xzy as IMOD's tilt and AreTomo write it by "
+        "themselves, zxy after trimvol -rx, from AreTomo with -FlipVol, and from Warp "
+        "and RELION; auto goes by the shapes. What you type is believed, but for tilt "
+        "images that prove it wrong",
+        limits=(*ORDER_NAMES, "auto"),
+        otherwise="xzy, where z is then the shortest axis",
+    )
+    compress: bool = option(
+        False, "merge slice pairs along z (for thick or finely sampled tomograms)"
+    )
+    bright: bool = option(False, "particles are bright, not dark")
+    dog_diameter: int = option(
+        14,
+        "candidates keep this distance: diameter in voxels",
+        limits=Whole(1, 10_000),
+    )
+    dog_boundary: int = option(
+        30,
+        "margin in x and y that has no candidates, voxels",
+        limits=Whole(0, 10_000),
+    )
+    dog_std_multiplier: float = option(
+        0.5,
+        "threshold above the mean response, in std; larger keeps fewer candidates",
+        limits=Real(-(10**9), 10**9),
+    )
+    tilt_range: float = option(
+        20.0,
+        "2d3d: tilts within +- this many degrees make the tilt view",
+        limits=Real(0, 90),
+        otherwise="40, and 20 with --recipe simsiam",
+    )
+    flip_tilt_angles: bool = option(
+        False,
+        "2d3d: the angle file has the opposite sign (Warp), or the tomogram is a "
+        "mirror image (AreTomo's -FlipVol 1), which looks the same in projection",
+    )
+    keep_gold: bool = option(
+        False,
+        "leave gold beads among the candidates; otherwise they are recognized, "
+        "counted and left out",
+    )
+    disjoint_tilts: bool = False
+
+    def __post_init__(self):
+        if self.sigmas is not None:
+            object.__setattr__(self, "sigmas", tuple(self.sigmas))
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """The network, and what it starts from.
+
+    Attributes
+    ----------
+    arch : str
+    head_conv : int
+        Length of the embedding.
+    pretrained_model : str
+        Weights that the trunk starts from.
+    """
+
+    arch: str | None = option(
+        None,
+        "backbone: simsiam2d3d_18 or simsiam2d_18 (34 and 50 too: slower, rarely "
+        "better on patches this small)",
+        otherwise="18 layers",
+    )
+    head_conv: int = option(128, "length of the embedding", limits=Whole(2, 4096))
+    pretrained_model: str = option(
+        "none",
+        "what the trunk starts from: none for random weights, imagenet (downloaded by "
+        "torchvision; never measured here), or the path of a ResNet checkpoint",
+    )
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """How the network is trained.
+
+    Attributes
+    ----------
+    recipe : str
+        See `lib.training.recipes`.
+    num_epochs : int
+    batch_size : int
+    lr : float
+    steps : tuple of int or None
+        Epochs at which the learning rate falls; None by the recipe, as the next two.
+    cosine : bool or None
+    warm : float or None
+        Share of the epochs over which the learning rate rises.
+    val_intervals : int
+        Epochs between two kept models.
+    save_all : bool
+    precision : {"auto", "fp32", "bf16"}
+    """
+
+    recipe: str = option(
+        "contrastive",
+        "contrastive (alias default): NT-Xent loss with a tenth of SimSiam's, AdamW, "
+        "cosine schedule. simsiam (alias milopyp): SimSiam's loss alone, SGD with "
+        "steps, small initial weights, and MiLoPYP's own transforms, tilt range and "
+        "pairs, to compare with",
+        limits=("contrastive", "simsiam", "default", "milopyp"),
+    )
+    num_epochs: int = option(
+        100,
+        "passes over all candidates; 100 to 300, below 20 the map says little",
+        limits=Whole(1, MOST),
+    )
+    # Batches are equal within one candidate: three candidates in batches of two are
+    # two and one, and batch norm cannot do with one.
+    batch_size: int = option(
+        256,
+        "candidates a step, over all GPUs; below 64 batch norm gets noisy",
+        limits=Whole(3, MOST),
+    )
+    lr: float = option(
+        1e-3,
+        "learning rate, taken as it is: not scaled by the batch size",
+        limits=Real(0, 1000, above=True),
+    )
+    steps: tuple | None = option(
+        None,
+        "epochs at which the rate falls to a tenth, such as 200,400,600",
+        name="lr_step",
+        otherwise="by the recipe",
+    )
+    cosine: bool | None = option(
+        None, "let the rate fall along a cosine", otherwise="by the recipe"
+    )
+    warm: float | None = option(
+        None,
+        "raise the rate linearly over the first epochs",
+        otherwise="by the recipe",
+    )
+    val_intervals: int = option(
+        20, "epochs between two kept models and health checks", limits=Whole(1, MOST)
+    )
+    save_all: bool = option(False, "keep model_N.pth at each interval")
+    precision: str = option(
+        "auto",
+        "auto: train in bf16 where the GPU, or the processor (AMX), multiplies in it, "
+        "embed in fp32",
+        limits=("auto", "fp32", "bf16"),
+    )
+
+    def __post_init__(self):
+        if self.steps is not None:
+            object.__setattr__(self, "steps", tuple(self.steps))
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The options of a run that its record keeps.
+
+    Attributes
+    ----------
+    seed : int
+    voxel_size : float or None
+        Of all tomograms, instead of what their headers say [Angstrom].
+    patches : PatchSettings
+    model : ModelOptions
+    training : TrainingOptions
+    """
+
+    seed: int = option(
+        42, "the one seed of everything random", limits=Whole(0, 2**32 - 1)
+    )
+    voxel_size: float | None = option(
+        None,
+        "Angstrom, of all tomograms of the list, instead of what their headers say; "
+        "the run notes it for its exports",
+        limits=Real(0, 10_000, above=True),
+        otherwise="by the headers, or as noted in training",
+    )
+    patches: PatchSettings = field(default_factory=PatchSettings)
+    model: ModelOptions = field(default_factory=ModelOptions)
+    training: TrainingOptions = field(default_factory=TrainingOptions)
+
+    @classmethod
+    def of(cls, values):
+        """Return the options in a flat dict, by field; what it lacks is None."""
+        parts = {
+            "patches": PatchSettings,
+            "model": ModelOptions,
+            "training": TrainingOptions,
+        }
+        return cls(
+            seed=values.get("seed"),
+            voxel_size=values.get("voxel_size"),
+            **{
+                name: part(**{f.name: values.get(f.name) for f in fields(part)})
+                for name, part in parts.items()
+            },
+        )
+
+    def known(self):
+        """Return the values that are known, by field, as one flat dict."""
+        values = {"seed": self.seed, "voxel_size": self.voxel_size}
+        for part in (self.patches, self.model, self.training):
+            values |= {f.name: getattr(part, f.name) for f in fields(part)}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def named(field_name):
+    """Return the option of the command line that sets a field of `RunOptions`."""
+    for part in (RunOptions, PatchSettings, ModelOptions, TrainingOptions):
+        for name, found in options_of(part).items():
+            if found.name == field_name:
+                return name
+    return field_name
