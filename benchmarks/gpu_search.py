@@ -7,7 +7,7 @@ import numpy as np
 from benchmarks.gpu_floors import BOX, seconds
 from benchmarks.gpu_stage import Row
 
-BY_SIZE = (2, 3, 4.5, 7, 10)
+MULTISCALE = (2, 3, 4.5, 7, 10)
 PEAK_A_VOXEL = 60  # bytes that the search holds on the GPU at its peak
 FULL, QUARTER, TINY = (256, 512, 512), (128, 256, 512), (28, 96, 96)  # (Z, Y, X)
 ABOUT_A_SECOND = 1.25
@@ -19,7 +19,7 @@ def candidates(device, smoke):
     volume = noise_volume(shape)
     # The GPU's way on the CPU too: "cpu:0" is not "cpu" to the search.
     where = "cpu:0" if device.type == "cpu" else device
-    for sigmas, more in (((3, 5), {}), (BY_SIZE, {"std_multiplier": -0.2})):
+    for sigmas, more in (((3, 5), {}), (MULTISCALE, {"std_multiplier": -0.2})):
         sigmas = sigmas[:4] if smoke else sigmas
         yield from _searched(volume, sigmas, more, where, device, 1 if smoke else 3)
 
@@ -60,7 +60,7 @@ def _searched(volume, sigmas, more, where, device, repeats):
 
 def noise_volume(shape):
     """Return smooth noise as uint8, (Z, Y, X)."""
-    from lib.candidates.filtering import gaussian_volume
+    from lib.candidates.scale_space import gaussian_volume
 
     noise = np.random.default_rng(0).standard_normal(shape, np.float32)
     noise = gaussian_volume(noise, 0.8)
@@ -80,7 +80,7 @@ def fitting_shape(device):
 def _gaussians(volume, sigmas, where):
     import torch
 
-    from lib.candidates.filtering import gaussian_volume_torch
+    from lib.candidates.scale_space import gaussian_volume_torch
 
     def filters():
         data = torch.from_numpy(volume).to(where).float()

@@ -17,7 +17,7 @@ def candidates(device, small):
     from scipy.ndimage import gaussian_filter
 
     from lib.candidates.dog import find_candidates
-    from lib.candidates.filtering import gaussian_volume, gaussian_volume_torch
+    from lib.candidates.scale_space import gaussian_volume, gaussian_volume_torch
 
     shape = (64, 128, 128) if small else (256, 512, 512)
     rng = np.random.default_rng(0)

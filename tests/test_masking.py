@@ -24,7 +24,7 @@ PARTICLES = [
     (x, y, z) for x in (62, 78, 94, 108) for y in (14, 36, 58) for z in (14, 27)
 ]
 BEADS = [(70, 25, 20), (86, 47, 20), (101, 25, 21), (70, 47, 19)]
-BY_SIZE = (1.2, 2.5, 4, 6)
+MULTISCALE = (1.2, 2.5, 4, 6)
 
 
 def distance_from(x, y, z, shape=SHAPE):
@@ -135,12 +135,12 @@ def test_nearly_all_may_be_fill(clean, monkeypatch):
 
 def test_fill_is_masked_for_every_size_of_particle(clean, filled_side):
     raw = np.where(filled_side, np.float32(MEAN - 8 * STD), clean)
-    _, _, coords = search(raw, sigmas=BY_SIZE, std_multiplier=0)
+    _, _, coords = search(raw, sigmas=MULTISCALE, std_multiplier=0)
     assert recall(coords) == 1
     assert coords[:, 0].min() >= FILLED + 4
 
 
-@pytest.mark.parametrize("sigmas", [(2, 4), BY_SIZE])
+@pytest.mark.parametrize("sigmas", [(2, 4), MULTISCALE])
 def test_maxima_of_masked_parts_are_no_candidates(clean, sigmas):
     half = np.arange(SHAPE[2]) < 86
     masked = find_masked(np.where(half, np.float32(0), clean), threads=1)
@@ -207,7 +207,7 @@ def test_gold_is_counted_and_left_out(clean, bright):
 
 
 def test_gold_between_levels_of_every_size(clean):
-    masked, _, coords = search(with_gold(clean), sigmas=BY_SIZE, std_multiplier=0)
+    masked, _, coords = search(with_gold(clean), sigmas=MULTISCALE, std_multiplier=0)
     assert masked.gold == len(BEADS)
     assert cKDTree(BEADS).query(coords)[0].min() > 6
 

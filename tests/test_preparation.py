@@ -125,7 +125,7 @@ def test_one_process_filters_on_all_cores(data_set, tmp_path, monkeypatch, worke
 
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     monkeypatch.setattr("lib.patches.preparation.cores", lambda: 6)
-    for module in ("filtering", "dog"):
+    for module in ("scale_space", "dog"):
         monkeypatch.setattr(f"lib.candidates.{module}.ThreadPoolExecutor", note)
     options = small_options()
     prepare_store(rows_of(data_set), options, cache=tmp_path, workers=workers)

@@ -1,7 +1,7 @@
 """Candidate positions: blobs of a difference-of-Gaussians (DoG) pyramid.
 
 Huang et al. 2024, methods: in-slice maxima of each level, maximum over the
-levels, a threshold, and greedy suppression in three dimensions.
+levels, a threshold, and greedy non-maximum suppression in three dimensions.
 """
 
 import math
@@ -11,9 +11,17 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import maximum_filter
 
-from lib.candidates.filtering import gaussian_volume, gaussian_volume_torch
-from lib.candidates.multiscale import BLOB_RADIUS, BY_SIZE, SHELL_RADIUS, find_by_size
-from lib.candidates.suppression import suppress
+from lib.candidates.multiscale import (
+    BLOB_RADIUS,
+    MULTISCALE_FROM,
+    SHELL_RADIUS,
+    find_candidates_multiscale,
+)
+from lib.candidates.scale_space import (
+    gaussian_volume,
+    gaussian_volume_torch,
+    non_maximum_suppression,
+)
 from lib.errors import InputError
 from lib.system.machine import usable_threads
 
@@ -69,7 +77,7 @@ def expected_count(shape, *, diameter, boundary, box):
 
 
 def widest_diameter(sigmas):
-    """Return the diameter of the largest particle that a pyramid answers to [voxels].
+    """Return the diameter of the largest particle that a pyramid detects [voxels].
 
     At the center of a ball of radius r, G(s) - G(t) is greatest where the two
     Gaussians have equal mass in the next shell of the ball: at
@@ -80,7 +88,7 @@ def widest_diameter(sigmas):
     sigmas : sequence of float
         As of `find_candidates`.
     """
-    if len(sigmas) >= BY_SIZE:
+    if len(sigmas) >= MULTISCALE_FROM:
         return 2 * max(BLOB_RADIUS * sigmas[-2], SHELL_RADIUS * sigmas[-3])
     narrow, wide = sigmas[-2:]
     return 2 * math.sqrt(6 * math.log(wide / narrow) / (narrow**-2 - wide**-2))
@@ -107,8 +115,8 @@ def find_candidates(
         Preprocessed tomogram.
     sigmas : sequence of float
         Ascending; level i of the pyramid is G(sigmas[i+1]) - G(sigmas[i]), which
-        is positive where the tomogram is dark. With four or more every size of
-        particle has a level of its own, see `lib.candidates.multiscale`.
+        is positive where the tomogram is dark. Four or more select the search of
+        `lib.candidates.multiscale`, with a level for each size.
     box : int
         Edge of the patches to be cut [voxels].
     diameter : float
@@ -136,8 +144,8 @@ def find_candidates(
         When the margins leave nothing of the tomogram.
     """
     inner = _inner(volume.shape, boundary=boundary, box=box)
-    if len(sigmas) >= BY_SIZE:
-        positions, scores = find_by_size(
+    if len(sigmas) >= MULTISCALE_FROM:
+        positions, scores = find_candidates_multiscale(
             volume,
             sigmas,
             inner,
@@ -161,9 +169,9 @@ def find_candidates(
     if len(index):
         threshold = score.mean() + std_multiplier * score.std()
         index, score = index[score >= threshold], score[score >= threshold]
-    order = np.lexsort((index, -score))  # by strength; ties by place
+    order = np.lexsort((index, -score))  # by strength; ties by position
     index, score = index[order], score[order]
-    kept = suppress(index, volume.shape, diameter / 2)
+    kept = non_maximum_suppression(index, volume.shape, diameter / 2)
     z, y, x = np.unravel_index(index[kept], volume.shape)
     return Candidates(np.stack([x, y, z], axis=1).astype(np.int32), score[kept])
 
@@ -226,7 +234,7 @@ def _maxima_torch(volume, sigmas, inner, bright, device):
 
 
 def _strongest_level(found):
-    """Merge the maxima of all levels; a place keeps its strongest response."""
+    """Merge the maxima of all levels; a position keeps its strongest."""
     index = np.concatenate([flat for flat, _ in found])
     score = np.concatenate([values for _, values in found])
     order = np.lexsort((-score, index))

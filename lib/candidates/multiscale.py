@@ -1,40 +1,49 @@
-"""Candidates of mixed sizes: blobs and hollow shells, a level for each size.
+"""Candidates of mixed sizes: blobs and hollow shells, one level of scale space each.
 
-The documented pyramid (in-slice maxima, one threshold, the strongest first) finds
-large particles by their grain and hollow ones by their rim, several times each and
-never at the center. Here maxima are of 3x3x3 voxels, each level has its own
-threshold and radius, and the coarse go first. Hollow particles have levels of their
-own: the positive part of the finest level shows where the dark matter is, and the
-second difference of its Gaussians, 2 G(s[i+1]) - G(s[i]) - G(s[i+2]), is greatest at
-the center of a shell of radius 2.6 s[i]. Beside something solid it has maxima too, but
-there all matter lies to one side.
+The plain search (in-slice maxima, one threshold, the strongest first) finds large
+particles by their grain and hollow ones by their rim, several times each and never at
+the center. Here maxima are of 3x3x3 voxels, each level has its own threshold and
+radius, and coarse levels have precedence. Hollow particles have levels of their own:
+the positive part of the finest level, smoothed, is the density, and the second
+difference of its Gaussians, 2 G(s[i+1]) - G(s[i]) - G(s[i+2]), is greatest at the
+center of a shell of radius 2.6 s[i]. It has maxima beside solid particles too, but
+there the density lies to one side.
 
-The finest blobs are bits of larger things as often as things: along a rod, at the arms
-of a cross, on a rim their maxima lie where the noise puts them. They settle first: each
-climbs to where most dark matter is, a few voxels away at most, and those that meet are
-one. Two that one ridge of matter joins may be the ends of one thing: its middle becomes
-a candidate too. Measured in benchmarks/RESULTS.md.
+The finest blobs are parts of larger particles as often as particles: along a rod, at
+the arms of a cross, on a rim noise decides where their maxima lie. Each climbs to the
+nearest maximum of the density, a few voxels away at most, and those that meet are one.
+Two on one ridge of the density may be the ends of one particle: its midpoint becomes a
+candidate too. Measured in benchmarks/RESULTS.md.
+
+Positions within a level are flat indices into the volume.
 """
 
 from dataclasses import dataclass
+from itertools import starmap
 
 import numpy as np
 from scipy.spatial import cKDTree
 
-from lib.candidates.density import add_middles, eccentricity, settle
-from lib.candidates.scale_space import on_cpu, on_gpu, responses
-from lib.candidates.suppression import suppress
+from lib.candidates.scale_space import (
+    multiscale_levels,
+    non_maximum_suppression,
+    on_cpu,
+    on_gpu,
+)
 
-BY_SIZE = 4  # sigmas from which on the levels are kept apart
+MULTISCALE_FROM = 4  # number of sigmas that selects this search
 BETWEEN_LEVELS = 5.5  # candidates of two levels keep this distance [voxels] ...
 STRONGER = 4.0  # ... and this one when the finer is the stronger
-BLOB_RADIUS = 1.6  # of what a level answers to, in its smaller sigma
+BLOB_RADIUS = 1.6  # of the particles that a level detects, in its smaller sigma
 SHELL_RADIUS = 2.6
-SHELL_APART = 1.5  # of two shells, likewise
-SHELL_STD = 1.6  # shells stand out by this many std more than blobs
+SHELL_DISTANCE = 1.5  # of two shells, likewise
+SHELL_STD = 1.6  # the threshold of shells is this many std higher
 SURE = 2.0  # a shell this many std above the mean ...
-SHELL_CLAIM = 2.3  # ... claims all within this many sigmas: its rim
-CENTERED = 0.35  # a shell has the matter around it no further aside [sigmas]
+SHELL_CLAIM = 2.3  # ... excludes all others within this many sigmas: its rim
+CENTERED = 0.35  # greatest offset of the centroid of the density of a shell [sigmas]
+CLIMB = 4.0  # how far a blob of the finest level may climb [voxels]
+END_DISTANCE = (8.0, 15.0)  # least and greatest, of the two ends of a particle [voxels]
+RIDGE = 0.8  # least density along a ridge, relative to its lower end
 
 
 @dataclass(frozen=True)
@@ -44,7 +53,7 @@ class Level:
     Attributes
     ----------
     radius : float
-        Of the particles it answers to [voxels].
+        Of the particles that it detects [voxels].
     positions : ndarray of int, shape (M, 3)
         (x, y, z) [voxels].
     scores : ndarray, shape (M,)
@@ -60,7 +69,7 @@ class Level:
     claims: np.ndarray
 
 
-def find_by_size(
+def find_candidates_multiscale(
     volume,
     sigmas,
     inner,
@@ -78,8 +87,8 @@ def find_by_size(
     ----------
     volume : ndarray of uint8, shape (Z, Y, X)
     sigmas : sequence of float
-        Ascending, `BY_SIZE` or more. The finest only shows where dark matter is;
-        blobs of radius 1.6 and shells of radius 2.6 times the others are found.
+        Ascending, `MULTISCALE_FROM` or more. The finest only gives the density; blobs
+        of radius 1.6 and shells of radius 2.6 times the others are found.
     inner : tuple of slice
         Part of the volume (z, y, x) that may hold candidates.
     diameter : float
@@ -102,8 +111,7 @@ def find_by_size(
     """
     smooth, maxima = on_cpu(threads) if str(device) == "cpu" else on_gpu(device)
 
-    def search(response):
-        kind, sigma, next_sigma, level, matter = response
+    def search(kind, sigma, next_sigma, level, density):
         index, strength = maxima(level, inner)
         if masked is not None:
             free = ~masked.holds_flat(index)
@@ -113,28 +121,29 @@ def find_by_size(
         scores = (strength - strength.mean()) / max(strength.std(), 1e-9)
         threshold = std_multiplier + (SHELL_STD if kind == "shell" else 0)
         index, scores = index[scores >= threshold], scores[scores >= threshold]
-        if matter is not None and str(device) != "cpu":
-            matter = matter.cpu().numpy()
+        if density is not None and str(device) != "cpu":
+            density = density.cpu().numpy()
         if kind == "shell":
-            centered = eccentricity(index, matter, next_sigma) <= CENTERED
+            centered = centroid_offset(index, density, next_sigma) <= CENTERED
             index, scores = index[centered], scores[centered]
-        elif matter is not None:
-            index = settle(index, matter, inner)
-        order = np.lexsort((index, -scores))  # by strength; ties by place
+        elif density is not None:
+            index = climb_to_maximum(index, density, inner)
+        order = np.lexsort((index, -scores))  # by strength; ties by position
         index, scores = index[order], scores[order]
-        apart = max(diameter / 2, sigma * (SHELL_APART if kind == "shell" else 1))
-        kept = suppress(index, volume.shape, apart)
+        apart = max(diameter / 2, sigma * (SHELL_DISTANCE if kind == "shell" else 1))
+        kept = non_maximum_suppression(index, volume.shape, apart)
         index, scores = index[kept], scores[kept]
-        if kind == "blob" and matter is not None:
-            index, scores = add_middles(
-                index, scores, matter, apart=BETWEEN_LEVELS, free=STRONGER
+        if kind == "blob" and density is not None:
+            index, scores = add_midpoints(
+                index, scores, density, apart=BETWEEN_LEVELS, free=STRONGER
             )
         return _level(kind, sigma, index, scores, volume.shape)
 
-    # A loop would keep each response while the next is made.
-    levels = map(search, responses(volume, sigmas, -1 if bright else 1, smooth))
-    positions, scores = merge([level for level in levels if level is not None])
-    if masked is not None:  # settling and middles may have led there
+    sign = -1 if bright else 1
+    # starmap holds one level at a time; a loop would keep it while the next is made.
+    found = starmap(search, multiscale_levels(volume, sigmas, sign, smooth))
+    positions, scores = merge_levels([level for level in found if level is not None])
+    if masked is not None:  # climbing and midpoints may have led there
         free = ~masked.holds(positions)
         positions, scores = positions[free], scores[free]
     return positions, scores
@@ -149,8 +158,8 @@ def _level(kind, sigma, index, scores, shape):
     return Level(radius, positions, scores, claims)
 
 
-def merge(levels):
-    """Join the levels, coarse first; what a coarser candidate claims is left out.
+def merge_levels(levels):
+    """Merge the levels, coarse first; what a coarser candidate claims is left out.
 
     Parameters
     ----------
@@ -159,7 +168,7 @@ def merge(levels):
     Returns
     -------
     positions, scores
-        As of `find_by_size`.
+        As of `find_candidates_multiscale`.
     """
     positions = np.empty((0, 3), int)
     scores, claims = np.empty(0), np.empty(0)
@@ -188,3 +197,110 @@ def _claimed(level, positions, scores, claims):
     )
     claimed[finer[holds & (distance <= claims[coarser])]] = True
     return claimed
+
+
+def centroid_offset(index, density, sigma):
+    """Return the distance of each position to the centroid of the density around it.
+
+    The centroid under a Gaussian window is sigma^2 grad log G(sigma) away.
+
+    Parameters
+    ----------
+    index : ndarray of int, shape (M,)
+    density : ndarray, shape (Z, Y, X)
+    sigma : float
+        Of the Gaussian by which `density` is smooth, which is the window [voxels].
+
+    Returns
+    -------
+    ndarray, shape (M,)
+        [sigmas]
+    """
+    z, y, x = np.unravel_index(index, density.shape)
+    gradient = [
+        density[z + dz, y + dy, x + dx] - density[z - dz, y - dy, x - dx]
+        for dz, dy, dx in np.eye(3, dtype=int)
+    ]
+    norm = np.linalg.norm(gradient, axis=0)
+    return sigma * norm / 2 / np.maximum(density[z, y, x], 1e-9)
+
+
+def climb_to_maximum(index, density, inner):
+    """Climb from voxel to voxel to the greatest density within `CLIMB` of the start.
+
+    Parameters
+    ----------
+    index : ndarray of int, shape (M,)
+    density : ndarray, shape (Z, Y, X)
+    inner : tuple of slice
+        Part of the volume (z, y, x) that is not left.
+
+    Returns
+    -------
+    ndarray of int, shape (M,)
+        Where each arrives; several may meet.
+    """
+    steps = np.indices((3, 3, 3)).reshape(3, -1) - 1
+    low = np.array([part.start for part in inner])[:, None, None]
+    high = np.array([part.stop - 1 for part in inner])[:, None, None]
+    start = np.stack(np.unravel_index(index, density.shape)).astype(np.int32)
+    position = start.copy()
+    moving = np.arange(len(index))
+    while len(moving):
+        around = np.clip(
+            position[:, moving, None] + steps[:, None].astype(np.int32), low, high
+        )
+        far = np.square(around - start[:, moving, None]).sum(axis=0) > CLIMB**2
+        best = np.where(far, -np.inf, density[tuple(around)]).argmax(axis=1)
+        there = around[:, np.arange(len(moving)), best]
+        climbs = density[tuple(there)] > density[tuple(position[:, moving])]
+        moving, there = moving[climbs], there[:, climbs]
+        position[:, moving] = there
+    return np.ravel_multi_index(tuple(position), density.shape)
+
+
+def add_midpoints(index, scores, density, *, apart, free):
+    """Add the midpoints of pairs that lie on one ridge of the density.
+
+    Parameters
+    ----------
+    index : ndarray of int, shape (M,)
+    scores : ndarray, shape (M,)
+    density : ndarray, shape (Z, Y, X)
+    apart : float
+        Least distance of two midpoints [voxels].
+    free : float
+        Least distance of a midpoint to a candidate [voxels].
+
+    Returns
+    -------
+    index : ndarray of int, shape (M + N,)
+    scores : ndarray, shape (M + N,)
+        A midpoint has that of its weaker end.
+    """
+    points = np.stack(np.unravel_index(index, density.shape), axis=1)
+    tree = cKDTree(points)
+    shortest, longest = END_DISTANCE
+    pairs = tree.query_pairs(longest, output_type="ndarray")
+    starts, ends = points[pairs[:, 0]], points[pairs[:, 1]]
+
+    def along(share):
+        return np.rint(starts + (ends - starts) * share).astype(int)
+
+    lowest = np.min([density[tuple(along(i / 8).T)] for i in range(2, 7)], axis=0)
+    lower_end = np.minimum(density[tuple(starts.T)], density[tuple(ends.T)])
+    nearest, _ = tree.query(along(0.5))
+    on_ridge = (
+        (np.linalg.norm(ends - starts, axis=1) >= shortest)
+        & (lowest >= RIDGE * lower_end)
+        & (nearest > free)
+    )
+    midpoints = np.ravel_multi_index(tuple(along(0.5)[on_ridge].T), density.shape)
+    strength = scores[pairs[on_ridge]].min(axis=1)
+    order = np.lexsort((midpoints, -strength))
+    midpoints, strength = midpoints[order], strength[order]
+    kept = non_maximum_suppression(midpoints, density.shape, apart)
+    return (
+        np.concatenate([index, midpoints[kept]]),
+        np.concatenate([scores, strength[kept]]),
+    )

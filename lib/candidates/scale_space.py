@@ -1,38 +1,140 @@
-"""What a volume answers to Gaussians of several sizes, and where it answers most."""
+"""Scale space: Gaussians of a volume, the levels between them, and their maxima.
+
+On all cores, or on a GPU.
+"""
 
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
-from scipy.ndimage import maximum_filter
+from scipy.ndimage import gaussian_filter1d, maximum_filter
 
-from lib.candidates.filtering import gaussian_volume, gaussian_volume_torch
 from lib.system.machine import usable_threads
 
+TRUNCATE = 4.0  # scipy's default: kernels end at four standard deviations
 SLAB = 16  # sections in which a thread looks for maxima at once
 
 
-def responses(volume, sigmas, sign, smooth):
-    """Yield (kind, its two smallest sigmas, level, matter); four volumes at a time.
+def gaussian_volume(volume, sigma, out=None, *, threads=None):
+    """Filter a volume with an isotropic Gaussian, mirrored at the borders.
 
-    Matter shows whether a shell is centered, and the finest blobs climb in it; it is
-    as smooth as between their own sigma and the next; None where it is not needed.
+    Parameters
+    ----------
+    volume : ndarray, shape (Z, Y, X)
+    sigma : float
+        Standard deviation [voxels]; 0 only copies.
+    out : ndarray of float32, shape (Z, Y, X), optional
+        May be `volume` itself, so that no second copy is needed.
+    threads : int, optional
+        By default those of `lib.system.machine.usable_threads`.
+
+    Returns
+    -------
+    ndarray of float32, shape (Z, Y, X)
+    """
+    if out is None:
+        out = np.empty(volume.shape, np.float32)
+    if sigma <= 0:
+        out[...] = volume
+        return out
+    threads = threads or usable_threads()
+
+    def in_slices(slab):
+        for axis, source in ((2, volume), (1, out)):
+            gaussian_filter1d(source[slab], sigma, axis, output=out[slab])
+
+    def along_z(slab):
+        gaussian_filter1d(out[:, slab], sigma, 0, output=out[:, slab])
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(in_slices, _slabs(volume.shape[0], threads)))
+        list(pool.map(along_z, _slabs(volume.shape[1], threads)))
+    return out
+
+
+def gaussian_volume_torch(volume, sigma):
+    """Filter a volume on its device, equal to `gaussian_volume` up to rounding.
+
+    Parameters
+    ----------
+    volume : torch.Tensor of float32, shape (Z, Y, X)
+    sigma : float
+        Standard deviation [voxels].
+
+    Returns
+    -------
+    torch.Tensor of float32, shape (Z, Y, X)
+    """
+    import torch
+
+    radius = int(TRUNCATE * sigma + 0.5)
+    taps = torch.arange(-radius, radius + 1, dtype=torch.float64)
+    kernel = torch.exp(-0.5 * (taps / sigma) ** 2)
+    weights = (kernel / kernel.sum()).tolist()
+    # A sum of shifted volumes: a convolution of a hundred thousand lines is no case
+    # that GPU libraries are made for.
+    for axis in (2, 1, 0):
+        size = volume.shape[axis]
+        padded = volume.index_select(axis, _mirror(size, radius, volume.device))
+        volume = padded.narrow(axis, radius, size) * weights[radius]
+        for step in range(1, radius + 1):
+            for start in (radius - step, radius + step):
+                shifted = padded.narrow(axis, start, size)
+                volume.add_(shifted, alpha=weights[start])
+    return volume
+
+
+def _mirror(size, radius, device):
+    """Return indices that mirror a line at its borders (d c b a | a b c d)."""
+    import torch
+
+    index = torch.arange(-radius, size + radius, device=device) % (2 * size)
+    return torch.where(index < size, index, 2 * size - 1 - index)
+
+
+def _slabs(size, threads):
+    step = max(1, -(-size // (4 * threads)))
+    return [slice(start, min(start + step, size)) for start in range(0, size, step)]
+
+
+def multiscale_levels(volume, sigmas, sign, smooth):
+    """Yield the levels of a multi-scale search; four volumes at a time.
+
+    Parameters
+    ----------
+    volume : ndarray of uint8, shape (Z, Y, X)
+    sigmas : sequence of float
+        Ascending [voxels].
+    sign : {1, -1}
+        -1 for bright particles.
+    smooth : callable
+        Of `on_cpu` or `on_gpu`.
+
+    Yields
+    ------
+    kind : {"blob", "shell"}
+    sigma, next_sigma : float
+        The two smallest sigmas of the level [voxels].
+    level : ndarray of float32, shape (Z, Y, X)
+    density : ndarray of float32, shape (Z, Y, X), or None
+        The positive part of the finest level, smoothed. It shows whether a shell is
+        centered, and the finest blobs climb in it; None for other blobs.
     """
     narrow, wide = smooth(volume, sigmas[0]), smooth(volume, sigmas[1])
-    dark = _difference(wide, narrow, sign)
-    dark *= dark > 0
-    matter = smooth(dark, (sigmas[1] * sigmas[2]) ** 0.5)
+    finest = _difference(wide, narrow, sign)
+    finest *= finest > 0
+    density = smooth(finest, (sigmas[1] * sigmas[2]) ** 0.5)
     for sigma, next_sigma in zip(sigmas[1:], sigmas[2:], strict=False):
         narrow, wide = wide, None
         wide = smooth(volume, next_sigma)
-        yield "blob", sigma, next_sigma, _difference(wide, narrow, sign), matter
-        matter = None
+        yield "blob", sigma, next_sigma, _difference(wide, narrow, sign), density
+        density = None
     del narrow, wide
-    inside, middle = smooth(dark, sigmas[1]), smooth(dark, sigmas[2])
+    inside, middle = smooth(finest, sigmas[1]), smooth(finest, sigmas[2])
     for sigma, next_sigma, outer_sigma in zip(
         sigmas[1:], sigmas[2:], sigmas[3:], strict=False
     ):
-        outside = smooth(dark, outer_sigma)
+        outside = smooth(finest, outer_sigma)
         inside += outside
         inside *= 0.5
         yield "shell", sigma, next_sigma, _difference(middle, inside, 1), middle
@@ -40,7 +142,7 @@ def responses(volume, sigmas, sign, smooth):
 
 
 def _difference(wide, narrow, sign):
-    """Return sign x (wide - narrow), in the place of `narrow`."""
+    """Return sign x (wide - narrow), written over `narrow`."""
     narrow -= wide
     narrow *= -sign
     return narrow
@@ -83,3 +185,37 @@ def on_gpu(device):
         return flat.cpu().numpy(), level[z, y, x].cpu().numpy()
 
     return smooth, maxima
+
+
+def non_maximum_suppression(index, shape, radius):
+    """Greedily keep the strongest of the points that lie within `radius`.
+
+    Parameters
+    ----------
+    index : ndarray of int, shape (M,)
+        Flat positions in the volume, strongest first.
+    shape : tuple of int
+        (Z, Y, X) of the volume.
+    radius : float
+        [voxels].
+
+    Returns
+    -------
+    list of int
+        Which of `index` are kept, ascending.
+    """
+    reach = int(radius)
+    padded = tuple(size + 2 * reach for size in shape)
+    points = np.unravel_index(index, shape)
+    centers = np.ravel_multi_index([axis + reach for axis in points], padded).tolist()
+    span = np.arange(-reach, reach + 1)
+    z, y, x = np.meshgrid(span, span, span, indexing="ij")
+    inside = z**2 + y**2 + x**2 <= radius**2
+    ball = ((z * padded[1] + y) * padded[2] + x)[inside]
+    taken = np.zeros(int(np.prod(padded)), bool)
+    kept = []
+    for number, center in enumerate(centers):
+        if not taken[center]:
+            kept.append(number)
+            taken[ball + center] = True
+    return kept

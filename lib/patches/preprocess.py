@@ -6,7 +6,7 @@ Huang et al. 2024, methods; the clip limits are the public implementation's.
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from lib.candidates.filtering import gaussian_volume
+from lib.candidates.scale_space import gaussian_volume
 
 TOMOGRAM_CLIP = (-3.0, 3.0)
 TILT_CLIP = (-2.5, 2.0)

@@ -5,12 +5,12 @@ import shutil
 import numpy as np
 
 from lib.candidates.dog import expected_count
-from lib.candidates.multiscale import BY_SIZE
+from lib.candidates.multiscale import MULTISCALE_FROM
 from lib.errors import ResourceError, user_files
 from lib.inputs.tomogram import ORDERS, inspect_mrc, resolve_order
 
 # Copies of a tomogram as float32 at the peak of its preparation.
-FLOAT_COPIES, FLOAT_COPIES_BY_SIZE = 3, 5
+FLOAT_COPIES, FLOAT_COPIES_MULTISCALE = 3, 5
 
 
 def announce(missing, options, cache, total, quiet=False):
@@ -22,7 +22,11 @@ def announce(missing, options, cache, total, quiet=False):
         Memory that one process needs [bytes].
     """
     expected, memory = 0, 0
-    copies = FLOAT_COPIES_BY_SIZE if len(options.sigmas) >= BY_SIZE else FLOAT_COPIES
+    copies = (
+        FLOAT_COPIES_MULTISCALE
+        if len(options.sigmas) >= MULTISCALE_FROM
+        else FLOAT_COPIES
+    )
     for row, _ in missing:
         shape, tilts = _shapes(row, options)
         expected += expected_count(

@@ -3,8 +3,11 @@ import pytest
 from scipy.ndimage import gaussian_filter, maximum_filter
 
 from lib.candidates.dog import find_candidates, margins, widest_diameter
-from lib.candidates.filtering import gaussian_volume, gaussian_volume_torch
-from lib.candidates.suppression import suppress
+from lib.candidates.scale_space import (
+    gaussian_volume,
+    gaussian_volume_torch,
+    non_maximum_suppression,
+)
 from lib.errors import InputError
 
 SMALL = {"box": 8, "boundary": 6}
@@ -126,7 +129,7 @@ def test_suppression_reaches_across_the_border_of_the_index():
     shape = (4, 10, 10)
     row_end = np.ravel_multi_index((1, 1, 9), shape)
     next_row = np.ravel_multi_index((1, 2, 0), shape)  # neighbor in memory only
-    assert suppress(np.array([row_end, next_row]), shape, 3) == [0, 1]
+    assert non_maximum_suppression(np.array([row_end, next_row]), shape, 3) == [0, 1]
 
 
 def test_margins_leave_room_for_the_patch_and_double_in_wide_tomograms():
