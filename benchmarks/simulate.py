@@ -24,7 +24,7 @@ from scipy.spatial.transform import Rotation
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks.microscope import expose
+from benchmarks.image_formation import expose
 from lib.errors import InputError, run_script
 from sample_data import simulation
 

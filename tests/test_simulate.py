@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.microscope import expose, transfer
+from benchmarks.image_formation import expose, transfer
 from benchmarks.simulate import (
     CROWDERS,
     LABELED,
