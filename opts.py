@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lib import __version__
+from lib.modes import MODES
 from lib.run.config import read_config
 from lib.run.fields import Real, Whole, options_of
 from lib.run.options import (
@@ -24,11 +25,6 @@ from lib.run.options import (
 )
 
 PROJECT = Path(__file__).resolve().parent
-MODES = ("simsiam2d3d", "simsiam3d")
-ARCHITECTURES = {
-    "simsiam2d3d": ("simsiam2d3d_18", "simsiam2d3d_34", "simsiam2d3d_50"),
-    "simsiam3d": ("simsiam2d_18", "simsiam2d_34", "simsiam2d_50"),
-}
 FIRST = ("bbox", "dog")  # of the candidates, what depends on the particle
 SWITCHES = ("compress", "bright", "flip_tilt_angles", "keep_gold")
 SWITCHES += ("cosine", "warm", "save_all")
@@ -48,7 +44,7 @@ def train_options(arguments=None):
         "  --val_intervals 20 --save_all --gauss 0.8 --dog 3,5",
     )
     first = parser.add_argument_group("first")
-    _add_mode(first, MODES)
+    _add_mode(first, tuple(MODES))
     _add_list(first, "--train_img_txt", "--training_img_txt")
     _add_exp_id(first)
     _add_fields(first, PatchSettings, FIRST)
@@ -68,7 +64,7 @@ def train_options(arguments=None):
     options = _finish(parser, parser.parse_args([*words, *arguments]))
     if options.img_txt is None:
         parser.error("the following arguments are required: --train_img_txt")
-    options.arch = options.arch or ARCHITECTURES[options.task][0]
+    options.arch = options.arch or MODES[options.task].architectures[0]
     _check_start(parser, options, typed)
     options.typed = {*typed, *_typed(parser, [options.task, *words])}
     return options
@@ -92,7 +88,7 @@ def _check_start(parser, options, typed):
 
 def embed_options(mode, arguments=None):
     """Parse the command line of ``simsiam_test_hm_2d3d.py`` or ``_3d.py``."""
-    arch = ARCHITECTURES[mode][0]
+    arch = MODES[mode].architectures[0]
     parser = _Parser(
         "Embed every candidate of a list of tomograms.",
         f"{mode} --test_img_txt LIST --load_model MODEL [--exp_id NAME] ...",
@@ -396,7 +392,7 @@ def _add_experiment(parser):
     add = parser.add_argument_group("experiment").add_argument
     add(
         "--dataset",
-        choices=MODES,
+        choices=tuple(MODES),
         help="the mode again, and the folder under exp/ (default: the mode)",
     )
     add(
@@ -632,7 +628,7 @@ def _finish(parser, options):
             f"--dataset {options.dataset} contradicts the mode {options.task}; "
             "both name the same thing"
         )
-    choices = ARCHITECTURES[options.task]
+    choices = MODES[options.task].architectures
     if options.arch is not None and options.arch not in choices:
         parser.error(
             f"--arch {options.arch} does not fit {options.task}; "

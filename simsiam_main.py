@@ -5,6 +5,7 @@ import sys
 from dataclasses import asdict
 
 from lib.errors import Interrupted, OptionError, run_script
+from lib.modes import MODES
 from opts import PROJECT, config_of, run_options, train_options
 
 ROOM = 200_000_000  # bytes; of a few checkpoints
@@ -33,7 +34,7 @@ def main():
     rows = read_image_list(
         find_image_list(options.img_txt, PROJECT),
         project=PROJECT,
-        needs_tilts=options.task == "simsiam2d3d",
+        needs_tilts=patching.needs_tilts,
         voxel_size=run.get("voxel_size"),
     )
     check_orders(rows, patching.order, told="order" in run)
@@ -120,13 +121,15 @@ def check(rows, patching, options):
     from lib.geometry.check import check_geometry
     from lib.geometry.contrast_check import check_contrast
 
-    if options.task != "simsiam2d3d" and not options.check_geometry:
+    if not patching.needs_tilts and not options.check_geometry:
         check_contrast(rows, bright=patching.bright)
         return
-    if options.task != "simsiam2d3d":
+    if not patching.needs_tilts:
+        tilted = [name for name, mode in MODES.items() if mode.needs_tilts]
         raise OptionError(
             "--check_geometry compares tomograms with tilt series, which only "
-            "simsiam2d3d uses; give that mode and a list with tilt_path and angle_path"
+            f"{', '.join(tilted)} uses; give that mode and a list with tilt_path and "
+            "angle_path"
         )
     check_geometry(
         rows,

@@ -1,7 +1,17 @@
 """Embed every candidate with a trained 2d3d model: all_output_info.npz."""
 
 from lib.errors import run_script
-from simsiam_test_hm_3d import main
+from opts import PROJECT, embed_options, patch_options
+
+
+def main():
+    """Embed the candidates of an image list with a trained model."""
+    options = embed_options("simsiam2d3d")
+
+    from lib.training.embed_list import embed_image_list
+
+    embed_image_list(options, patch_options(options), project=PROJECT)
+
 
 if __name__ == "__main__":
-    run_script(lambda: main("simsiam2d3d"))
+    run_script(main)

@@ -1,100 +1,17 @@
 """Embed every candidate with a trained 3d model: all_output_info.npz."""
 
-from lib.errors import run_script, warn
+from lib.errors import run_script
 from opts import PROJECT, embed_options, patch_options
 
 
-def main(mode):
-    """Embed the candidates of an image list with a trained model.
+def main():
+    """Embed the candidates of an image list with a trained model."""
+    options = embed_options("simsiam3d")
 
-    Parameters
-    ----------
-    mode : {"simsiam2d3d", "simsiam3d"}
-    """
-    options = embed_options(mode)
+    from lib.training.embed_list import embed_image_list
 
-    from lib.artifacts import ExperimentDir
-    from lib.geometry.check import check_geometry
-    from lib.geometry.contrast_check import check_contrast
-    from lib.inputs.axis_order import check_orders
-    from lib.inputs.image_list import find_image_list, read_image_list
-    from lib.inputs.tomogram import inspect_mrc
-    from lib.patches.preparation import prepare_store, store_folder
-    from lib.system.preflight import check_surroundings
-    from lib.system.ranks import end_distributed, init_distributed
-    from lib.system.runtime import choose_device, seed_everything
-    from lib.training.inference import TrainedRun, embed
-    from lib.training.noted_data import warn_of_voxels
-
-    run = TrainedRun(
-        options.load_model,
-        mode=mode,
-        given=patch_options(options),
-        arch=options.arch,
-        voxel_size=options.voxel_size,
-    )
-    rows = read_image_list(
-        find_image_list(options.img_txt, PROJECT),
-        project=PROJECT,
-        needs_tilts=mode == "simsiam2d3d",
-        voxel_size=run.voxel_size,
-    )
-    check_orders(rows, run.patching.order, told=run.order_was_told)
-    ranks = init_distributed()
-    experiment = ExperimentDir.of(options.exp_dir, options.dataset, options.exp_id)
-    check_surroundings(
-        {experiment.root: "--exp_dir or --exp_id"},
-        cache=options.cache_dir or options.exp_dir,
-        maps=True,
-        quiet=not ranks.is_main,
-    )
-    if ranks.is_main and not run.voxel_size:
-        sizes = {row.name: inspect_mrc(row.rec_path).voxel_size for row in rows}
-        warn_of_voxels({"data": run.data}, sizes)
-    if ranks.is_main and mode == "simsiam2d3d":
-        check_geometry(
-            rows,
-            order=run.patching.order,
-            flip_tilt_angles=run.patching.flip_tilt_angles,
-            bright=run.patching.bright,
-            force=options.force,
-        )
-    elif ranks.is_main:
-        check_contrast(rows, bright=run.patching.bright)
-    device = choose_device(options.gpus, ranks)
-    seed_everything(options.seed)
-    if ranks.is_main and run.health.get("verdict", "healthy") != "healthy":
-        warn(run.health["message"])
-    folder = store_folder(
-        options.exp_dir,
-        cache_dir=options.cache_dir,
-        no_cache=options.no_cache,
-        ranks=ranks,
-    )
-    with folder as cache:
-        store = prepare_store(
-            rows,
-            run.patching,
-            cache=cache,
-            workers=options.num_workers,
-            device=device,
-            ranks=ranks,
-        )
-        table = embed(
-            run,
-            store,
-            experiment.embeddings,
-            batch_size=options.batch_size,
-            device=device,
-            # Embedding is done once: bf16, which costs the third digit, by request.
-            precision="fp32" if options.precision == "auto" else options.precision,
-            ranks=ranks,
-            exp_id=options.exp_id,
-        )
-    if table is not None:
-        print(f"{len(table):,} candidates embedded: {experiment.embeddings}")
-    end_distributed(ranks)
+    embed_image_list(options, patch_options(options), project=PROJECT)
 
 
 if __name__ == "__main__":
-    run_script(lambda: main("simsiam3d"))
+    run_script(main)

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.gpu_stage import Row
+from lib.modes import MODES
 
 BOX = 36
-ARCH = {"simsiam2d3d": "simsiam2d3d_18", "simsiam3d": "simsiam2d_18"}
+ARCH = {name: mode.architectures[0] for name, mode in MODES.items()}
 NORMALIZATION = {
-    "simsiam2d3d": {"mean": [0.5, 0.5], "std": [0.2, 0.2]},
-    "simsiam3d": {"mean": [0.5], "std": [0.2]},
+    name: {"mean": [0.5] * len(mode.views), "std": [0.2] * len(mode.views)}
+    for name, mode in MODES.items()
 }
 SLOW_STEP = 0.2  # seconds; on such a card a run has fewer epochs
 GPU_SHARE = 0.7  # of the memory of a card that a training step may need

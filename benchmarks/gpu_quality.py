@@ -75,8 +75,6 @@ def _trained(mode, image_list, folder, form, device):
     from lib.training.schedule import Schedule
     from lib.training.trainer import Trainer
 
-    tilted = mode == "simsiam2d3d"
-    rows = read_image_list(image_list, project=PROJECT, needs_tilts=tilted)
     options = PatchOptions(
         mode,
         form["box"],
@@ -85,6 +83,7 @@ def _trained(mode, image_list, folder, form, device):
         dog_std_multiplier=1.0,
         **recipe().patching[mode],
     )
+    rows = read_image_list(image_list, project=PROJECT, needs_tilts=options.needs_tilts)
     store = prepare_store(
         rows, options, cache=folder / "cache", workers=0, device=device
     )

@@ -19,8 +19,7 @@ from benchmarks.gpu_floors import (
     whole_run,
 )
 from benchmarks.gpu_stage import Row
-
-MODES = ("simsiam2d3d", "simsiam3d")
+from lib.modes import MODES, SIMSIAM2D3D, SIMSIAM3D
 
 
 def train(device, smoke):
@@ -32,7 +31,7 @@ def train(device, smoke):
 def batches(device, smoke):
     """Yield the same with a small and a large batch."""
     for batch_size in (64,) if smoke else (64, 1024):
-        yield from whole_run("simsiam2d3d", batch_size, device, smoke, run_seconds=8)
+        yield from whole_run(SIMSIAM2D3D.name, batch_size, device, smoke, run_seconds=8)
 
 
 def embed(device, smoke):
@@ -40,7 +39,8 @@ def embed(device, smoke):
     from lib.training.embedding import embed_store, encode
 
     box, batch_size = (8, 8) if smoke else (BOX, 256)
-    for mode, precision in ((MODES[0], "fp32"), (MODES[1], "fp32"), (MODES[0], "bf16")):
+    both, single = SIMSIAM2D3D.name, SIMSIAM3D.name
+    for mode, precision in ((both, "fp32"), (single, "fp32"), (both, "bf16")):
         if precision == "bf16" and precision_name(device) != "bf16":
             yield Row(f"{mode}, bf16", "not run: no bf16 in hardware")
             continue
@@ -85,7 +85,7 @@ def loader(device, smoke):
     """Yield batches without a network, against the copy alone and the network."""
     from lib.training.loader import host_source, resident_source
 
-    mode, box = MODES[0], 8 if smoke else BOX
+    mode, box = SIMSIAM2D3D.name, 8 if smoke else BOX
     batch_size = fitting_batch(8 if smoke else 256, mode, device, box)
     steps = 2 if smoke else 20
     store = noise_store(mode, steps * batch_size, box)

@@ -6,9 +6,10 @@ import time
 from pathlib import Path
 
 from lib.artifacts import EmbeddingTable, ExperimentDir
+from lib.modes import MODES
 
 PROJECT = Path(__file__).resolve().parents[1]
-ARCH = {"simsiam2d3d": "simsiam2d3d_18", "simsiam3d": "simsiam2d_18"}
+ARCH = {name: mode.architectures[0] for name, mode in MODES.items()}
 INFERENCE = {
     "simsiam2d3d": "simsiam_test_hm_2d3d.py",
     "simsiam3d": "simsiam_test_hm_3d.py",
@@ -64,7 +65,8 @@ def train_and_embed(image_list, exp_dir, exp_id, mode, *, epochs, seed, gpus, ex
     image_list : pathlib.Path
     exp_dir : pathlib.Path
     exp_id : str
-    mode : {"simsiam2d3d", "simsiam3d"}
+    mode : str
+        Key of `lib.modes.MODES`.
     epochs, seed : int
     gpus : str
     extra : sequence of str

@@ -13,13 +13,14 @@ import torch
 from PIL import Image
 
 from lib.artifacts import EmbeddingTable, InteractiveTable
+from lib.modes import MODES
 from tests.scripts import PROJECT, call, start
 
 INFERENCE = {
     "simsiam2d3d": "simsiam_test_hm_2d3d.py",
     "simsiam3d": "simsiam_test_hm_3d.py",
 }
-ARCH = {"simsiam2d3d": "simsiam2d3d_18", "simsiam3d": "simsiam2d_18"}
+ARCH = {name: mode.architectures[0] for name, mode in MODES.items()}
 LIST = "sample_train_explore_img.txt"
 
 

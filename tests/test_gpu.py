@@ -15,6 +15,7 @@ from gpu_ranks import ARCH, full
 
 from lib.candidates.dog import find_candidates
 from lib.errors import ResourceError
+from lib.modes import MODES
 from lib.patches import preparation
 from lib.system.runtime import seed_everything
 from lib.training import loader as feed
@@ -32,7 +33,6 @@ from tests.data_sets import small_options
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("one_thread")]
 CPU, META = torch.device("cpu"), torch.device("meta")
 ON_GPU = TEST_DEVICE == "cuda"
-MODES = ("simsiam2d3d", "simsiam3d")
 
 
 def settled_model(store, device):

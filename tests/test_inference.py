@@ -8,6 +8,7 @@ import torch
 
 from lib.artifacts import EmbeddingTable
 from lib.errors import ArtifactError, OptionError
+from lib.modes import MODES
 from lib.system.ranks import ALONE
 from lib.training.checkpoints import load_checkpoint, save_checkpoint
 from lib.training.embedding import PlainViews, encode, recalibrate
@@ -24,10 +25,9 @@ def trained(store, folder, epochs=1):
     from dataclasses import asdict
 
     trainer = make_trainer(store, folder, epochs=epochs)
-    arch = {"simsiam2d3d": "simsiam2d3d_18", "simsiam3d": "simsiam2d_18"}
     trainer.record.memory["options"] = {
         **asdict(store.options),
-        "arch": arch[store.options.mode],
+        "arch": MODES[store.options.mode].architectures[0],
     }
     trainer.run()
     return folder / "model_last.pth"

@@ -203,8 +203,11 @@ def read_by(script):
                 found |= {"config"}.union(*map(options_of, KEPT))
             if "patch_options" in helpers:
                 found |= {"arch", *options_of(PatchSettings)}
-        elif f"{node.module}.py" in PARSERS:
-            found |= read_by(f"{node.module}.py")
+        elif node.module == "lib.training.embed_list":
+            path = ROOT / f"{node.module.replace('.', '/')}.py"
+            helpers = {alias.name for alias in node.names}
+            text = path.read_text(encoding="utf-8")
+            found |= options_read("options", ast.parse(text), helpers)
     return found
 
 

@@ -9,6 +9,7 @@ import torch
 from lib.artifacts import ExperimentDir
 from lib.errors import OptionError, ResourceError, TrainingError
 from lib.inputs.image_list import read_image_list
+from lib.modes import MODES
 from lib.patches.preparation import prepare_store
 from lib.system.ranks import Ranks
 from lib.system.runtime import seed_everything, signals_deferred
@@ -27,10 +28,9 @@ CPU = torch.device("cpu")
 def make_trainer(store, folder, epochs=3, seed=5, recipe=CONTRASTIVE, **schedule):
     seed_everything(seed)
     mode = store.options.mode
-    arch = {"simsiam2d3d": "simsiam2d3d_18", "simsiam3d": "simsiam2d_18"}[mode]
     mean, std = store.normalization()
     return Trainer(
-        build_model(arch, mode=mode, dim=16),
+        build_model(MODES[mode].architectures[0], mode=mode, dim=16),
         store,
         recipe,
         Schedule(epochs, batch_size=16, lr=1e-3, **schedule),

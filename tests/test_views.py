@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from lib.geometry.projection import project_to_tilts
+from lib.modes import MODES
 from lib.patches.views import (
     NEIGHBORS,
     ODD_EVEN_TILTS,
-    VIEWS_BY_MODE,
     TomogramData,
     cut_views,
 )
@@ -26,13 +26,13 @@ def scene_with_a_bead(position, z_sign=1, shape=(24, 64, 64), depth=None):
 
 
 @pytest.mark.parametrize("z_sign", [1, -1])
-@pytest.mark.parametrize("mode", VIEWS_BY_MODE)
+@pytest.mark.parametrize("mode", MODES)
 def test_bead_is_central_in_every_view(mode, z_sign):
     position = (30, 36, 16)
     scene = scene_with_a_bead(position, z_sign)
     patches, seen = cut_views(scene, np.array([position]), box=8, context=2, mode=mode)
     assert seen.all()
-    assert patches.shape == (1, 1 + len(NEIGHBORS), len(VIEWS_BY_MODE[mode]), 12, 12)
+    assert patches.shape == (1, 1 + len(NEIGHBORS), len(MODES[mode].views), 12, 12)
     for view in patches[0, 0]:
         assert np.unravel_index(view.argmax(), view.shape) == (6, 6)
         assert view.max() == 255
@@ -114,7 +114,7 @@ def test_three_slices_make_the_view_of_the_3d_mode_and_one_that_of_2d3d():
     assert np.count_nonzero(thin) == 1
 
 
-@pytest.mark.parametrize("mode", VIEWS_BY_MODE)
+@pytest.mark.parametrize("mode", MODES)
 def test_candidate_at_the_border_is_not_seen(mode):
     scene = scene_with_a_bead((30, 36, 12))
     positions = np.array([[30, 36, 12], [3, 36, 12]])

@@ -13,6 +13,7 @@ from lib.artifacts import (
     require_columns,
 )
 from lib.errors import ArtifactError
+from lib.modes import MODES
 
 # What two runs must have noted alike for picks in a tomogram of one name to be joined.
 SAME_IN_RUNS = ("rec_path", "shape", "voxel_size", "order")
@@ -156,6 +157,8 @@ def _read_one(path):
     known = read_provenance(table)
     facts = known.get("tomograms", {})
     options = known.get("options", {})
+    mode = MODES.get(options.get("mode"))
+    flipped = bool(mode and mode.needs_tilts and options.get("flip_tilt_angles"))
     labeled = "label" in table.column_names
     return Picks(
         name=np.array(table["name"].to_pylist(), dtype=str),
@@ -165,8 +168,7 @@ def _read_one(path):
             name: {
                 **{key: found.get(key) for key in SAME_IN_RUNS},
                 "rec_path": _real_path(found.get("rec_path")),
-                "flipped": options.get("mode") == "simsiam2d3d"
-                and bool(options.get("flip_tilt_angles")),
+                "flipped": flipped,
             }
             for name, found in facts.items()
         },

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from lib.candidates.dog import widest_diameter
 from lib.errors import OptionError, warn_once
-from lib.patches.views import ODD_EVEN_TILTS, SAME_TILTS, VIEWS_BY_MODE
+from lib.modes import MODES
+from lib.patches.views import ODD_EVEN_TILTS, SAME_TILTS
 from lib.run.options import PatchSettings
 
 
@@ -59,7 +60,12 @@ class PatchOptions(PatchSettings):
     @property
     def views(self):
         """Number of views of a candidate."""
-        return len(VIEWS_BY_MODE[self.mode])
+        return len(MODES[self.mode].views)
+
+    @property
+    def needs_tilts(self):
+        """Whether patches are cut from tilt series too."""
+        return MODES[self.mode].needs_tilts
 
     @property
     def pairing(self):

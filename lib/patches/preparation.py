@@ -214,7 +214,7 @@ def _write_patches(folder, scene, coords, options):
 def _key(row, options):
     """Return the name of a shard: a digest of its files and options."""
     paths = (row.rec_path,)
-    if options.mode == "simsiam2d3d":
+    if options.needs_tilts:
         paths += (row.tilt_path, row.angle_path)
     with user_files():
         stats = [(str(path.resolve()), path.stat()) for path in paths]

@@ -59,8 +59,7 @@ def announce(missing, options, cache, total, quiet=False):
 
 def _shapes(row, options):
     """Return (Z, Y, X) of a tomogram and (T, Y, X) of its tilts, by the headers."""
-    tilted = options.mode == "simsiam2d3d"
-    tilts = inspect_mrc(row.tilt_path).shape if tilted else None
+    tilts = inspect_mrc(row.tilt_path).shape if options.needs_tilts else None
     info = inspect_mrc(row.rec_path)
     axes = ORDERS[resolve_order(info, options.order, tilts)]
     return tuple(info.shape[axis] for axis in axes), tilts

@@ -23,8 +23,7 @@ def load_tomogram(row, options, *, threads=None):
     -------
     TomogramData, lib.inputs.tomogram.Volume
     """
-    tilted = options.mode == "simsiam2d3d"
-    tilt_shape = inspect_mrc(row.tilt_path).shape if tilted else None
+    tilt_shape = inspect_mrc(row.tilt_path).shape if options.needs_tilts else None
     raw, volume = read_tomogram(
         row.rec_path, options.order, compress=options.compress, tilt_shape=tilt_shape
     )
@@ -32,7 +31,7 @@ def load_tomogram(row, options, *, threads=None):
     data = preprocess_tomogram(raw, options.gauss, masked=masked, threads=threads)
     del raw
     depth = volume.array.shape[0]
-    if not tilted:
+    if not options.needs_tilts:
         return TomogramData(data, None, None, volume.z_sign, depth, masked), volume
     series = read_tilt_series(
         row.tilt_path,

@@ -1,4 +1,4 @@
-"""The two modes as data: the images through which a candidate is seen."""
+"""The views of a candidate: patches of the tilt images and of the tomogram."""
 
 from dataclasses import dataclass, replace
 
@@ -7,6 +7,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from lib.candidates.masked import Masked
 from lib.geometry.projection import project_to_tilts
+from lib.modes import MODES
 
 # View 2 of a positive pair is cut at one of these (x, y, z) steps from the candidate.
 NEIGHBORS = ((0, 0, 1), (0, 0, -1), (-1, 0, -1), (0, 1, -1))
@@ -153,10 +154,7 @@ def thick_slab_view(scene, positions, box, context):
     return _slab(scene, positions, box, context, thickness=3)
 
 
-VIEWS_BY_MODE = {
-    "simsiam2d3d": (tilt_view, slab_view),
-    "simsiam3d": (thick_slab_view,),
-}
+VIEWS = {"tilt": tilt_view, "slab": slab_view, "thick_slab": thick_slab_view}
 
 
 def cut_views(scene, positions, *, box, context, mode, pairing=SAME_TILTS):
@@ -170,7 +168,7 @@ def cut_views(scene, positions, *, box, context, mode, pairing=SAME_TILTS):
     box, context : int
         See `tilt_view`; the box is even.
     mode : str
-        Key of `VIEWS_BY_MODE`.
+        Key of `lib.modes.MODES`.
     pairing : PositivePairs
 
     Returns
@@ -181,7 +179,8 @@ def cut_views(scene, positions, *, box, context, mode, pairing=SAME_TILTS):
     seen : ndarray of bool, shape (N,)
         False for candidates of which any patch falls off its image.
     """
-    views, places = VIEWS_BY_MODE[mode], pairing.places
+    views = [VIEWS[name] for name in MODES[mode].views]
+    places = pairing.places
     edge = box + 2 * context
     patches = np.zeros((len(positions), len(places), len(views), edge, edge), np.uint8)
     seen = np.ones(len(positions), bool)

@@ -30,7 +30,8 @@ class TrainedRun:
     ----------
     path : path-like
         Checkpoint of ours or of MiLoPYP.
-    mode : {"simsiam2d3d", "simsiam3d"}
+    mode : str
+        Key of `lib.modes.MODES`.
     given : dict
         Patch options of the command line, only those that were given.
     arch : str or None

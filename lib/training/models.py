@@ -13,11 +13,10 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from lib.errors import ArtifactError, OptionError, ResourceError
+from lib.modes import MODES
 from lib.training.blocks import blocks_of, imagenet_weights
 
 STAGES = ((64, 1), (128, 2), (256, 2))  # width and stride of layer1, 2, 3
-
-ARCH_STEMS = {"simsiam2d3d": "simsiam2d3d", "simsiam3d": "simsiam2d"}  # of --arch
 
 # What the backward pass needs, in maps of the full resolution and first width.
 KEPT_MAPS = {18: 17, 34: 29, 50: 88}
@@ -35,7 +34,7 @@ class SimSiam(nn.Module):
     dim : int
         Length of the embedding.
     shortcut_norm : bool
-        Whether the shortcuts have a batch norm (MiLoPYP's 3-D network has none).
+        Whether the shortcuts have a batch norm.
 
     Attributes
     ----------
@@ -122,18 +121,19 @@ def build_model(arch, *, mode, dim=128):
     Parameters
     ----------
     arch : str
-        Ends in the depth: ``simsiam2d3d_18``, ``simsiam2d_18``, 34 or 50.
-    mode : {"simsiam2d3d", "simsiam3d"}
+        One of `lib.modes.Mode.architectures`.
+    mode : str
+        Key of `lib.modes.MODES`.
     dim : int
         Length of the embedding.
     """
-    stem = ARCH_STEMS[mode]
-    match = re.fullmatch(rf"{stem}_(18|34|50)", arch)
-    if match is None:
-        raise OptionError(f"--arch {arch} is not {stem}_18, {stem}_34 or {stem}_50")
-    tilted = mode == "simsiam2d3d"
+    mode = MODES[mode]
+    depth = mode.depth(arch)
+    if depth is None:
+        *others, last = mode.architectures
+        raise OptionError(f"--arch {arch} is not {', '.join(others)} or {last}")
     return SimSiam(
-        int(match[1]), views=2 if tilted else 1, dim=dim, shortcut_norm=tilted
+        depth, views=len(mode.views), dim=dim, shortcut_norm=mode.shortcut_norm
     )
 
 
@@ -143,7 +143,8 @@ def arch_of(state_dict, mode):
     Parameters
     ----------
     state_dict : dict of str to Tensor
-    mode : {"simsiam2d3d", "simsiam3d"}
+    mode : str
+        Key of `lib.modes.MODES`.
 
     Returns
     -------
@@ -155,7 +156,7 @@ def arch_of(state_dict, mode):
         depth = 50
     elif "layer1.2.conv1.weight" in state_dict:  # three blocks
         depth = 34
-    return f"{ARCH_STEMS[mode]}_{depth}"
+    return MODES[mode].architecture(depth)
 
 
 def init_small(model, std=0.001):

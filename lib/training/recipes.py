@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from lib.errors import OptionError
+from lib.modes import SIMSIAM2D3D, SIMSIAM3D
 from lib.training.transforms import Augmentation
 
 
@@ -31,9 +32,10 @@ class Recipe:
     warm : float
         Share of the epochs over which the learning rate rises linearly.
     augmentations : dict
-        Of each mode, for view 1 and view 2.
+        By the name of the mode, for view 1 and view 2.
     patching : dict
-        Of each mode, what the patches need otherwise than `PatchOptions` has it.
+        By the name of the mode, options of the patches whose default differs from
+        that of `PatchOptions`.
     """
 
     name: str
@@ -71,10 +73,10 @@ CONTRASTIVE = Recipe(
     cosine=True,
     steps=(),
     warm=0.05,
-    augmentations=dict.fromkeys(("simsiam2d3d", "simsiam3d"), (VARIED, VARIED)),
+    augmentations=dict.fromkeys((SIMSIAM2D3D.name, SIMSIAM3D.name), (VARIED, VARIED)),
     patching={
-        "simsiam2d3d": {"tilt_range": 40.0, "disjoint_tilts": True},
-        "simsiam3d": {},
+        SIMSIAM2D3D.name: {"tilt_range": 40.0, "disjoint_tilts": True},
+        SIMSIAM3D.name: {},
     },
 )
 # As the public implementation of MiLoPYP trains, for comparison.
@@ -88,16 +90,16 @@ SIMSIAM = Recipe(
     steps=(200, 400, 600),
     warm=0.0,
     augmentations={
-        "simsiam2d3d": (
+        SIMSIAM2D3D.name: (
             Augmentation(rotation=30, erase=0.5),
             Augmentation(erase=0.5),
         ),
-        "simsiam3d": (
+        SIMSIAM3D.name: (
             Augmentation(crop=(0.8, 1.0), brightness=0.5, contrast=0.2),
             Augmentation(crop=(0.9, 1.0), brightness=0.5, contrast=0.2),
         ),
     },
-    patching={"simsiam2d3d": {}, "simsiam3d": {}},
+    patching={SIMSIAM2D3D.name: {}, SIMSIAM3D.name: {}},
 )
 RECIPES = {recipe.name: recipe for recipe in (CONTRASTIVE, SIMSIAM)}
 ALIASES = {"default": "contrastive", "milopyp": "simsiam"}
