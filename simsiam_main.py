@@ -16,7 +16,6 @@ def main():
     options = train_options()
     from lib.artifacts import ExperimentDir
     from lib.artifacts.experiment import check_folder, experiment_lock
-    from lib.inputs.axis_order import check_orders
     from lib.inputs.image_list import find_image_list, read_image_list
     from lib.patches.preparation import prepare_store, store_folder
     from lib.system.preflight import check_surroundings
@@ -31,15 +30,16 @@ def main():
     if not (options.resume or options.dry_run or options.check_geometry):
         check_folder(experiment, overwrite=options.overwrite)
     run, recipe, patching, content = settings(options, experiment)
-    rows = read_image_list(
+    tomograms = read_image_list(
         find_image_list(options.img_txt, PROJECT),
         project=PROJECT,
         needs_tilts=patching.needs_tilts,
+        order=patching.order,
+        order_is_given="order" in run,
         voxel_size=run.get("voxel_size"),
     )
-    check_orders(rows, patching.order, told="order" in run)
     if options.check_geometry:
-        check(rows, patching, options)
+        check(tomograms, patching, options)
         return
     ranks = init_distributed()
     if options.compile and ranks.world > 1:
@@ -52,7 +52,7 @@ def main():
         quiet=not ranks.is_main,
     )
     if ranks.is_main:
-        check(rows, patching, options)
+        check(tomograms, patching, options)
     device = choose_device(options.gpus, ranks)
     seed_everything(run["seed"])
     folder = store_folder(
@@ -63,7 +63,7 @@ def main():
     )
     with experiment_lock(experiment, ranks), folder as cache:
         store = prepare_store(
-            rows,
+            tomograms,
             patching,
             cache=cache,
             workers=options.num_workers,
@@ -71,13 +71,13 @@ def main():
             ranks=ranks,
         )
         if options.dry_run:
-            show_candidates(store, rows, experiment, ranks)
+            show_candidates(store, tomograms, experiment, ranks)
         else:
             trainer = make_trainer(
                 store, run, recipe, content, experiment, options, device, ranks
             )
             start_folder(experiment, trainer, options, ranks)
-            show_candidates(store, rows, experiment, ranks)
+            show_candidates(store, tomograms, experiment, ranks)
             ranks.barrier()  # drawing takes a while
             train(trainer, experiment, ranks)
     end_distributed(ranks)
@@ -116,13 +116,13 @@ def settings(options, experiment):
     return run, recipe, patching, content
 
 
-def check(rows, patching, options):
+def check(tomograms, patching, options):
     """Hold the files against each other: geometry, and which way the contrast goes."""
     from lib.geometry.check import check_geometry
     from lib.geometry.contrast_check import check_contrast
 
     if not patching.needs_tilts and not options.check_geometry:
-        check_contrast(rows, bright=patching.bright)
+        check_contrast(tomograms, bright=patching.bright)
         return
     if not patching.needs_tilts:
         tilted = [name for name, mode in MODES.items() if mode.needs_tilts]
@@ -132,35 +132,33 @@ def check(rows, patching, options):
             "angle_path"
         )
     check_geometry(
-        rows,
-        order=patching.order,
+        tomograms,
         flip_tilt_angles=patching.flip_tilt_angles,
         bright=patching.bright,
         force=options.force,
     )
 
 
-def show_candidates(store, rows, experiment, ranks):
+def show_candidates(store, tomograms, experiment, ranks):
     """Say how many candidates there are, and draw them over their tomograms."""
     if not ranks.is_main:
         return
-    from lib.inputs.tomogram import open_tomogram
     from lib.pictures.candidate_picture import draw_candidates
 
     left_out = sum(shard.facts["left_out"] for shard in store.shards)
     print(
-        f"{len(store):,} candidates in {len(store.shards)} of {len(rows)} tomograms"
-        f"{f', {left_out} more too near an edge' if left_out else ''}; "
+        f"{len(store):,} candidates in {len(store.shards)} of {len(tomograms)} "
+        f"tomograms{f', {left_out} more too near an edge' if left_out else ''}; "
         f"{store.nbytes / 1e9:.2f} GB of patches"
     )
     tell_masked(store)
     patching = store.options
+    by_name = {tomogram.name: tomogram for tomogram in tomograms}
     for shard in store.shards:
         name = shard.facts["name"]
-        volume = open_tomogram(shard.facts["rec_path"], shard.facts["order"])
         draw_candidates(
             experiment.candidate_picture(name),
-            volume.array,
+            by_name[name].map_voxels(),
             shard.coords,
             name=name,
             box=patching.box,

@@ -49,27 +49,25 @@ def main():
 
 def listed_tomograms(image_txt):
     """Return the paths of an image list by name, or None without a list."""
-    from lib.inputs.image_list import find_image_list, read_image_list
+    from lib.inputs.image_list import find_image_list, find_listed_files
 
     if image_txt is None:
         return None
-    path = find_image_list(image_txt, PROJECT)
-    rows = read_image_list(path, project=PROJECT, needs_tilts=False)
-    return {row.name: row.rec_path for row in rows}
+    return find_listed_files(find_image_list(image_txt, PROJECT), project=PROJECT)
 
 
 def paint(painting, table, colors, experiment, options):
     """Paint one tomogram: both volumes, then the blended picture of slices."""
     from lib.overlay.heatmap import Discs, paint_tomogram
-    from lib.overlay.painted_tomogram import open_painting
+    from lib.overlay.painted_tomogram import is_paired
     from lib.pictures.overlay_picture import draw_blend
 
-    volume, paired = open_painting(painting, table)
+    paired = is_paired(table)
     positions = table.coords[painting.rows]
     gray_path = experiment.gray_volume(painting.name)
     color_path = experiment.heatmap_volume(painting.name)
     paint_tomogram(
-        volume.array,
+        painting.tomogram.map_voxels(),
         Discs.of(positions, colors[painting.rows], options.radius),
         gray_path=gray_path,
         color_path=color_path,
@@ -81,7 +79,7 @@ def paint(painting, table, colors, experiment, options):
         color_path,
         heights=positions[:, 2] * (2 if paired else 1),
         weight=options.blend,
-        voxel_size=volume.voxel_size,
+        voxel_size=painting.tomogram.voxel_size,
         title=painting.name,
     )
     print(f"look at {experiment.blended_picture(painting.name)}")

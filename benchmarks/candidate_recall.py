@@ -27,7 +27,7 @@ from benchmarks.quality_tables import machine
 from lib.candidates.dog import find_candidates
 from lib.candidates.masking import find_masked
 from lib.errors import OptionError, run_script
-from lib.inputs.tomogram import read_tomogram
+from lib.inputs.tomogram import Tomogram
 from lib.patches.preprocess import preprocess_tomogram
 
 WITHIN = 6.0  # of a particle's center is found well [voxels]
@@ -93,7 +93,7 @@ def _options():
 
 
 def _search(path, options):
-    raw, _ = read_tomogram(path, options.order)
+    raw = Tomogram.from_files(path, options.order).read_voxels()
     coords, _ = _search_volume(raw, options)
     return raw.shape, coords
 

@@ -5,7 +5,7 @@ from scipy.spatial import cKDTree
 
 from benchmarks.simulate import GOLD_RADIUS, VOXEL_SIZE
 from lib.errors import InputError, OptionError
-from lib.inputs.tomogram import read_tomogram
+from lib.inputs.tomogram import Tomogram
 
 NORMAL = np.array([1.0, 0.3, 0.2])  # (x, y, z) of the plane behind which all is fill
 SHARE = 0.4  # of the volume that is fill
@@ -25,7 +25,7 @@ def disturb(path, fault, order):
     fault : str
         See `TOLD`.
     order : str
-        Of the file, see `lib.inputs.tomogram`.
+        Of the file, see `lib.inputs.axis_order`.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def disturb(path, fault, order):
     """
     kind, _, level = fault.partition(":")
     if kind == "fill":
-        volume, _ = read_tomogram(path, order)
+        volume = Tomogram.from_files(path, order).read_voxels()
         return _fill(volume, level)
     if kind not in ("gold", "hot"):
         raise OptionError(f"--disturb {fault}: expected {TOLD}")
@@ -46,7 +46,7 @@ def disturb(path, fault, order):
             f"{other} does not exist; simulate it with benchmarks/simulate.py --{kind} "
             f"and the seed of {path.parent}"
         )
-    volume, _ = read_tomogram(other, order)
+    volume = Tomogram.from_files(other, order).read_voxels()
     if kind == "hot":
         return volume, lambda positions: np.full(len(positions), np.inf)
     beads = cKDTree(np.loadtxt(other.with_suffix(".beads.txt"), ndmin=2))

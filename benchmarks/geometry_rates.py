@@ -28,7 +28,7 @@ from lib.geometry.contrast_check import (
     describe_wrong_contrast,
 )
 from lib.geometry.hypotheses import TURNS
-from lib.inputs.image_list import ImageRow
+from lib.inputs.tomogram import Tomogram
 from sample_data import simulation
 from sample_data.make_synthetic import make_tomogram, tilt_angles
 
@@ -187,8 +187,9 @@ def check_files(tomogram, images, angles):
     with tempfile.TemporaryDirectory() as folder:
         folder = Path(folder)
         simulation.write_tomogram(folder, "t", tomogram, images, angles, "zxy", 10.0)
-        row = ImageRow("t", *(folder / f"t.{end}" for end in ("rec", "ali", "tlt")))
-        return examine(row, "zxy")
+        rec, ali, tlt = (folder / f"t.{end}" for end in ("rec", "ali", "tlt"))
+        tomogram = Tomogram.from_files(rec, "zxy", tilt_path=ali, angle_path=tlt)
+        return examine(tomogram)
 
 
 def mend(convention, tomogram, images, angles):

@@ -59,7 +59,9 @@ def data_set(tmp_path_factory):
 def stores(data_set, tmp_path_factory):
     """The patch store of each mode."""
     cache = tmp_path_factory.mktemp("cache")
-    rows = read_image_list(data_set, project=data_set.parent, needs_tilts=True)
+    rows = read_image_list(
+        data_set, project=data_set.parent, needs_tilts=True, order="zxy"
+    )
     return {
         mode: prepare_store(rows, small_options(mode), cache=cache, workers=0)
         for mode in ("simsiam2d3d", "simsiam3d")

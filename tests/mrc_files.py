@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from lib.errors import InputError
-from lib.inputs.tomogram import ORDERS, read_tomogram
+from lib.inputs.axis_order import ORDERS
+from lib.inputs.tomogram import Tomogram
 
 SHAPE = (4, 5, 6)  # (Z, Y, X) of the volumes here
 
@@ -40,12 +41,17 @@ def as_big_endian(path):
     path.write_bytes(swapped[:212] + bytes([0x11, 0x11, 0, 0]) + swapped[216:] + voxels)
 
 
+def read(path, order="zxy"):
+    """Return the voxels (Z, Y, X) of a file, as float32."""
+    return Tomogram.from_files(path, order).read_voxels()
+
+
 def int32(value):
     return int(value).to_bytes(4, "little", signed=True)
 
 
 def refusal(path, order="zxy"):
     with pytest.raises(InputError) as caught:
-        read_tomogram(path, order)
+        read(path, order)
     assert str(path) in str(caught.value)
     return str(caught.value)

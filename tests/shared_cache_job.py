@@ -47,7 +47,9 @@ def note_and_load(row, *arguments, **more):
 def prepare(listed, cache, workers):
     """Prepare an image list as the scripts do."""
     listed = pathlib.Path(listed)
-    rows = read_image_list(listed, project=listed.parent, needs_tilts=False)
+    rows = read_image_list(
+        listed, project=listed.parent, needs_tilts=False, order="zxy"
+    )
     options = PatchOptions("simsiam3d", **OPTIONS)
     return preparation.prepare_store(rows, options, cache=cache, workers=workers)
 

@@ -3,9 +3,9 @@ import pytest
 from mrc_files import make_volume, write_mrc
 
 from lib.errors import InputError
-from lib.inputs.axis_order import check_orders, is_mirrored, require_likely
-from lib.inputs.image_list import ImageRow
-from lib.inputs.tomogram import ORDERS, MrcInfo, resolve_order, z_sign
+from lib.inputs.axis_order import ORDERS, is_mirrored, resolve_order, z_sign
+from lib.inputs.image_list import read_image_list
+from lib.inputs.mrc_header import MrcInfo
 
 
 @pytest.mark.parametrize(
@@ -57,9 +57,9 @@ def test_auto_asks_when_two_orders_fit():
 
 def test_only_a_default_is_held_against_the_shortest_axis():
     with pytest.raises(InputError, match="z is the shortest.*use --order xzy, or give"):
-        require_likely(info_of(315, 100, 326), "zxy")
+        resolve_order(info_of(315, 100, 326), "zxy", is_given=False)
     with pytest.raises(InputError, match="use --order xyz or yxz, or give --order xzy"):
-        require_likely(info_of(315, 326, 100), "xzy")
+        resolve_order(info_of(315, 326, 100), "xzy", is_given=False)
     assert resolve_order(info_of(315, 100, 326), "zxy") == "zxy"
 
 
@@ -68,38 +68,53 @@ def test_an_order_that_the_tilt_images_prove_wrong_is_refused_whoever_gave_it():
         resolve_order(info_of(315, 100, 326), "zxy", (41, 315, 326))
 
 
-def row_of(folder, shape, tilt_shape=None, name="deep"):
-    """Return a row of an image list; the tomogram's file has the shape."""
-    rec, tilts = folder / f"{name}.rec", folder / f"{name}.ali"
-    write_mrc(rec, make_volume(np.int8, shape))
+def read_list(folder, *shapes, order, is_given, tilt_shape=None):
+    """Read a list of tomograms whose files have the shapes."""
+    lines = ["image_name rec_path tilt_path angle_path"]
+    for number, shape in enumerate(shapes, start=1):
+        write_mrc(folder / f"t{number}.rec", make_volume(np.int8, shape))
+        lines.append(f"t{number} t{number}.rec t.ali t.tlt")
     if tilt_shape:
-        write_mrc(tilts, make_volume(np.int8, tilt_shape))
-    return ImageRow(name, rec, tilts if tilt_shape else None)
+        write_mrc(folder / "t.ali", make_volume(np.int8, tilt_shape))
+        (folder / "t.tlt").write_text("-3\n0\n3\n")
+    (folder / "list.txt").write_text("\n".join(lines))
+    return read_image_list(
+        folder / "list.txt",
+        project=folder,
+        needs_tilts=tilt_shape is not None,
+        order=order,
+        order_is_given=is_given,
+    )
+
+
+DEEP = (12, 8, 10)
 
 
 def test_a_deep_tomogram_goes_through_with_one_warning_when_its_order_is_given(
     tmp_path, capsys
 ):
-    rows = [row_of(tmp_path, (12, 8, 10), name=name) for name in ("one", "two")]
-    check_orders(rows, "zxy", told=True)
+    read_list(tmp_path, DEEP, DEEP, order="zxy", is_given=True)
     (said,) = capsys.readouterr().err.splitlines()
-    assert "z is not the shortest axis of one, two" in said
-    with pytest.raises(InputError, match="one.rec.*use --order xzy, or give --order z"):
-        check_orders(rows, "zxy", told=False)
+    assert "z is not the shortest axis of t1, t2" in said
+    with pytest.raises(InputError, match="use --order xzy, or give --order z") as found:
+        read_list(tmp_path, DEEP, DEEP, order="zxy", is_given=False)
+    assert "t1.rec" in str(found.value)
+    assert "t2.rec" in str(found.value)
 
 
 def test_tilt_images_decide_for_a_deep_tomogram_but_not_in_silence(tmp_path, capsys):
-    rows = [row_of(tmp_path, (8, 12, 10), (3, 8, 10))]
-    check_orders(rows, "xzy", told=False)
+    files = {"tilt_shape": (3, 8, 10)}
+    read_list(tmp_path, (8, 12, 10), order="xzy", is_given=False, **files)
     assert "z is not the shortest axis" in capsys.readouterr().err
-    check_orders(rows, "auto", told=True)
+    (found,) = read_list(tmp_path, (8, 12, 10), order="auto", is_given=True, **files)
     assert "as xzy, z not the shortest" in capsys.readouterr().err
+    assert (found.order, found.shape) == ("xzy", (12, 8, 10))
     with pytest.raises(InputError, match="the tilt images are"):
-        check_orders(rows, "zxy", told=True)
+        read_list(tmp_path, (8, 12, 10), order="zxy", is_given=True, **files)
 
 
 def test_a_flat_tomogram_is_read_by_the_default_without_a_word(tmp_path, capsys):
-    check_orders([row_of(tmp_path, (12, 8, 10))], "xzy", told=False)
+    read_list(tmp_path, DEEP, order="xzy", is_given=False)
     assert capsys.readouterr().err == ""
 
 

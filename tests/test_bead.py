@@ -18,8 +18,7 @@ import starfile
 import interactive_to_training_coords
 from lib.artifacts import InteractiveTable
 from lib.errors import OptionError
-from lib.inputs.image_list import ImageRow
-from lib.inputs.tomogram import ORDERS
+from lib.inputs.tomogram import ORDERS, Tomogram
 from lib.patches.options import PatchOptions
 from lib.patches.preparation import prepare_store
 
@@ -61,7 +60,7 @@ def pick(folder, order, *, depth=40, compress=False, **options):
         compress=compress,
         dog_boundary=6,
     )
-    rows = [ImageRow("bead", folder / "bead.rec")]
+    rows = [Tomogram.from_files(folder / "bead.rec", order)]
     (shard,) = prepare_store(rows, patching, cache=folder, workers=0).shards
     InteractiveTable(
         name=np.array(["bead"]),

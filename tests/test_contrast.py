@@ -8,11 +8,10 @@ from lib.errors import GeometryError
 from lib.geometry.check import AGREES, check_geometry
 from lib.geometry.contrast import measure_contrast
 from lib.geometry.contrast_check import check_contrast
-from lib.inputs.image_list import ImageRow
-from lib.inputs.tomogram import read_tomogram
+from lib.inputs.tomogram import Tomogram
 from sample_data.make_synthetic import make_tomogram
 from sample_data.simulation import write_tomogram
-from tests.test_geometry_check import FILES
+from tests.test_geometry_check import SAMPLE
 
 SHAPE = (64, 128, 128)
 
@@ -29,8 +28,8 @@ def write(tmp_path, made):
     def to_disk(tomogram=1, images=1, name="t"):
         volume, tilts = tomogram * made.tomogram, images * made.tilts
         write_tomogram(tmp_path, name, volume, tilts, made.angles, "xzy", 10.0)
-        files = (tmp_path / f"{name}.{end}" for end in ("rec", "ali", "tlt"))
-        return ImageRow(name, *files)
+        rec, ali, tlt = (tmp_path / f"{name}.{end}" for end in ("rec", "ali", "tlt"))
+        return Tomogram.from_files(rec, tilt_path=ali, angle_path=tlt)
 
     return to_disk
 
@@ -40,7 +39,7 @@ def noise(shape=SHAPE, seed=0):
 
 
 def test_sample_is_dark():
-    tomogram, _ = read_tomogram(FILES[0], "xzy")
+    tomogram = SAMPLE.read_voxels()
     assert measure_contrast(tomogram).protein == "dark"
     assert measure_contrast(-tomogram).protein == "bright"
 
@@ -83,7 +82,7 @@ def test_fill_does_not_turn_the_verdict(made):
 
 
 def test_right_contrast_is_passed_in_silence(write, capsys):
-    (found,) = check_geometry([write()], order="xzy")
+    (found,) = check_geometry([write()])
     said = capsys.readouterr()
     assert (found.verdict, found.opposite, said.err) == (AGREES, False, "")
     assert "dark" in said.out.splitlines()[1]
@@ -93,41 +92,41 @@ def test_right_contrast_is_passed_in_silence(write, capsys):
 def test_inverted_tomogram_needs_bright(write, capsys):
     row = write(tomogram=-1)
     with pytest.raises(GeometryError, match=r"opposite contrast.*use --bright \("):
-        check_geometry([row], order="xzy")
+        check_geometry([row])
     assert "agrees, but for the contrast" in capsys.readouterr().out
-    (found,) = check_geometry([row], order="xzy", bright=True)
+    (found,) = check_geometry([row], bright=True)
     assert (found.verdict, capsys.readouterr().err) == (AGREES, "")
-    check_geometry([row], order="xzy", force=True)
+    check_geometry([row], force=True)
     assert "warning: geometry: t: tomogram and tilt" in capsys.readouterr().err
 
 
 def test_inverted_images_are_only_told(write, capsys):
     row = write(images=-1)
-    check_geometry([row], order="xzy")
+    check_geometry([row])
     assert "the tilt images are inverted" in capsys.readouterr().err
     with pytest.raises(GeometryError, match="leave out --bright"):
-        check_geometry([row], order="xzy", bright=True)
+        check_geometry([row], bright=True)
 
 
 def test_both_inverted_are_told_by_the_voxels(write, capsys):
     row = write(tomogram=-1, images=-1)
-    check_geometry([row], order="xzy")
+    check_geometry([row])
     assert "protein is bright, but" in capsys.readouterr().err
-    check_geometry([row], order="xzy", bright=True)
+    check_geometry([row], bright=True)
     assert capsys.readouterr().err == ""
 
 
 def test_opposite_contrast_that_voxels_do_not_tell(write, monkeypatch):
     monkeypatch.setattr("lib.geometry.contrast.SURE", 1e9)
     with pytest.raises(GeometryError, match="do not tell which is inverted: use --b"):
-        check_geometry([write(tomogram=-1)], order="xzy")
-    check_geometry([write(tomogram=-1)], order="xzy", bright=True)
+        check_geometry([write(tomogram=-1)])
+    check_geometry([write(tomogram=-1)], bright=True)
 
 
 def test_refusal_of_the_angles_names_the_contrast_too(write):
     row = write(tomogram=-1)
     with pytest.raises(GeometryError, match="out --flip_tilt_angles.*use --bright"):
-        check_geometry([row], order="xzy", flip_tilt_angles=True)
+        check_geometry([row], flip_tilt_angles=True)
 
 
 def test_without_tilt_series_the_voxels_tell(write, capsys):
@@ -147,7 +146,7 @@ def test_without_tilt_series_the_voxels_tell(write, capsys):
 
 def test_what_cannot_be_told_is_said(tmp_path, capsys):
     write_tomogram(tmp_path, "n", noise(), noise((3, 128, 128)), [0], "zxy", 10.0)
-    check_contrast([ImageRow("n", tmp_path / "n.rec")])
+    check_contrast([Tomogram.from_files(tmp_path / "n.rec", "zxy")])
     said = capsys.readouterr()
     assert "voxels of n do not tell" in said.out
     assert said.err == ""

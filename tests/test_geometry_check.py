@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,15 +17,14 @@ from lib.geometry.check import (
 from lib.geometry.hypotheses import Convention, possible_conventions
 from lib.geometry.reprojection import correlate
 from lib.geometry.tilt_sample import TiltSample
-from lib.inputs.image_list import ImageRow
-from lib.inputs.tomogram import read_tilt_series, read_tomogram
+from lib.inputs.tomogram import Tomogram
 from sample_data.make_synthetic import make_tomogram
 from sample_data.simulation import write_tomogram
 from tests.scripts import PROJECT, call
 
 SHAPE = (48, 128, 128)
 FILES = [PROJECT / "sample_data" / f"ts254.{end}" for end in ("rec", "ali", "tlt")]
-SAMPLE = ImageRow("ts254", *FILES)
+SAMPLE = Tomogram.from_files(FILES[0], tilt_path=FILES[1], angle_path=FILES[2])
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +42,14 @@ def foreign():
 @pytest.fixture(scope="module")
 def real():
     """Half of the sample: the middle rows of all."""
-    tomogram, _ = read_tomogram(FILES[0], "xzy")
-    series = read_tilt_series(*FILES[1:])
+    tomogram, series = SAMPLE.read_voxels(), SAMPLE.read_tilts()
     return tomogram[:, 80:240], series.images[:, 80:240], series.angles
 
 
 def write(folder, tomogram, images, angles, order="xzy", name="tomo1"):
     write_tomogram(folder, name, tomogram, images, angles, order, 10.0)
-    return ImageRow(name, *(folder / f"{name}.{end}" for end in ("rec", "ali", "tlt")))
+    rec, ali, tlt = (folder / f"{name}.{end}" for end in ("rec", "ali", "tlt"))
+    return Tomogram.from_files(rec, order, tilt_path=ali, angle_path=tlt)
 
 
 def move_each(images, reach):
@@ -59,7 +59,7 @@ def move_each(images, reach):
 
 
 def test_sample_agrees_and_only_as_it_is():
-    found = examine(SAMPLE, "xzy")
+    found = examine(SAMPLE)
     assert found.verdict == AGREES
     assert 0.75 < found.asked < 0.86
     assert abs(found.best) < 0.1
@@ -67,7 +67,7 @@ def test_sample_agrees_and_only_as_it_is():
 
 def test_sample_with_the_wrong_sign_names_the_option():
     with pytest.raises(GeometryError, match="leave out --flip_tilt_angles"):
-        check_geometry([SAMPLE], order="xzy", flip_tilt_angles=True)
+        check_geometry([SAMPLE], flip_tilt_angles=True)
 
 
 HARMLESS = {
@@ -92,13 +92,13 @@ HARMLESS = {
 
 @pytest.mark.parametrize("change", HARMLESS)
 def test_no_false_alarm(tmp_path, made, change):
-    found = examine(write(tmp_path, *HARMLESS[change](*made)), "xzy")
+    found = examine(write(tmp_path, *HARMLESS[change](*made)))
     assert (found.verdict, found.remedy) == (AGREES, "")
 
 
 @pytest.mark.parametrize("change", HARMLESS)
 def test_no_false_alarm_on_the_sample(tmp_path, real, change):
-    found = examine(write(tmp_path, *HARMLESS[change](*real)), "xzy")
+    found = examine(write(tmp_path, *HARMLESS[change](*real)))
     assert (found.verdict, found.remedy) == (AGREES, "")
 
 
@@ -184,13 +184,13 @@ def _raise(remedy):
 @pytest.mark.parametrize("name", MISTAKES | SQUARE_MISTAKES)
 def test_mistake_is_told(tmp_path, made, name):
     mistake = (MISTAKES | SQUARE_MISTAKES)[name]
-    assert_told(examine(write(tmp_path, *mistake[0](*made)), "xzy"), mistake)
+    assert_told(examine(write(tmp_path, *mistake[0](*made))), mistake)
 
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_mistake_is_told_of_the_sample(tmp_path, real, name):
     mistake = MISTAKES[name]
-    assert_told(examine(write(tmp_path, *mistake[0](*real)), "xzy"), mistake)
+    assert_told(examine(write(tmp_path, *mistake[0](*real))), mistake)
 
 
 def follow(remedy, tomogram, images, angles):
@@ -240,13 +240,13 @@ def test_slices_are_added_at_the_right_end(tmp_path, made):
 
 def assert_mended(folder, right, spoil, enough=0.9):
     spoiled = spoil(*right)
-    remedy = examine(write(folder, *spoiled), "xzy").remedy
+    remedy = examine(write(folder, *spoiled)).remedy
     if "before alignment" in remedy:
         return  # only an alignment mends that
     files, options = follow(remedy, *spoiled)
-    mended = examine(write(folder, *files), "xzy", **options)
+    mended = examine(write(folder, *files), **options)
     assert (mended.verdict, mended.remedy) == (AGREES, "")
-    sure = examine(write(folder, *right), "xzy").asked
+    sure = examine(write(folder, *right)).asked
     assert mended.asked > enough * sure
     assert not mended.opposite
 
@@ -254,7 +254,7 @@ def assert_mended(folder, right, spoil, enough=0.9):
 def test_angles_of_another_scheme_get_no_remedy(tmp_path, made):
     tomogram, images, angles = made
     for wrong in (angles * 2 / 3, angles[::-1] / 2 + 20, angles / 2 - 25):
-        found = examine(write(tmp_path, tomogram, images, wrong), "xzy")
+        found = examine(write(tmp_path, tomogram, images, wrong))
         assert (found.verdict, found.remedy) == (NOTHING, "")
 
 
@@ -262,9 +262,9 @@ def test_order_that_the_shape_allows_too(tmp_path, real):
     tomogram, images, angles = real
     rows = slice(20, 120)  # as many as there are slices
     row = write(tmp_path, tomogram[:, rows], images[:, rows], angles)
-    assert examine(row, "xzy").verdict == AGREES
+    assert examine(row).verdict == AGREES
     with pytest.raises(GeometryError, match="fits better; use --order xzy$"):
-        check_geometry([row], order="zxy")
+        check_geometry([replace(row, order="zxy")])
 
 
 def test_angles_listed_otherwise(tmp_path, made):
@@ -272,18 +272,18 @@ def test_angles_listed_otherwise(tmp_path, made):
     lopsided = angles > -40
     images, angles = images[lopsided], angles[lopsided]
     row = write(tmp_path, tomogram, images, angles[::-1])
-    assert examine(row, "xzy").remedy == "the lines of the angle file must be reversed"
+    assert examine(row).remedy == "the lines of the angle file must be reversed"
     acquired = np.argsort(np.abs(angles), kind="stable")
     row = write(tmp_path, tomogram, images, angles[acquired])
-    assert examine(row, "xzy").remedy == "the lines of the angle file must be sorted"
+    assert examine(row).remedy == "the lines of the angle file must be sorted"
 
 
 def test_series_of_another_tomogram_needs_force(tmp_path, capsys, made, foreign):
     row = write(tmp_path, made[0], foreign, made[2])
-    assert examine(row, "xzy").verdict == NOTHING
+    assert examine(row).verdict == NOTHING
     with pytest.raises(GeometryError, match="do not show the tomogram in any conv"):
-        check_geometry([row], order="xzy")
-    check_geometry([row], order="xzy", force=True)
+        check_geometry([row])
+    check_geometry([row], force=True)
     assert "warning: geometry: tomo1: the tilt images do not" in capsys.readouterr().err
 
 
@@ -291,13 +291,13 @@ def test_force_does_not_hide_what_an_option_mends(tmp_path, made):
     tomogram, images, angles = made
     row = write(tmp_path, tomogram, images, -angles)
     with pytest.raises(GeometryError, match="use --flip_tilt_angles"):
-        check_geometry([row], order="xzy", force=True)
+        check_geometry([row], force=True)
 
 
 def test_noise_is_no_reason_to_refuse(tmp_path, capsys, made):
     rng = np.random.default_rng(3)
     noise = [rng.normal(size=part.shape) for part in made[:2]]
-    (found,) = check_geometry([write(tmp_path, *noise, made[2])], order="xzy")
+    (found,) = check_geometry([write(tmp_path, *noise, made[2])])
     assert found.verdict == UNCLEAR
     assert "too noisy to tell" in capsys.readouterr().err
 
@@ -310,7 +310,7 @@ def test_one_table_and_one_refusal_for_all(tmp_path, capsys, made):
         write(tmp_path, tomogram, images[:, ::-1], angles, name="mirrored"),
     ]
     with pytest.raises(GeometryError) as refusal:
-        check_geometry(rows, order="xzy")
+        check_geometry(rows)
     message = str(refusal.value)
     assert "flipped: another convention clearly fits better; use --flip_t" in message
     assert "mirrored: another convention clearly fits better; the tilt" in message
@@ -326,11 +326,11 @@ def test_blank_images_are_passed_over(tmp_path, made):
     tomogram, images, angles = made
     images = images.copy()
     images[np.abs(angles - 30).argmin()] = 0
-    assert examine(write(tmp_path, tomogram, images, angles), "xzy").verdict == AGREES
+    assert examine(write(tmp_path, tomogram, images, angles)).verdict == AGREES
     images[np.abs(angles) < 50] = 0
     row = write(tmp_path, tomogram, images, angles)
     with pytest.raises(InputError, match="are blank or not finite"):
-        examine(row, "xzy")
+        examine(row)
 
 
 def test_tomogram_without_contrast_is_refused(tmp_path, made):
@@ -339,15 +339,15 @@ def test_tomogram_without_contrast_is_refused(tmp_path, made):
     content[1024:] = bytes(len(content) - 1024)
     row.rec_path.write_bytes(content)
     with pytest.raises(InputError, match="all equal"):
-        examine(row, "xzy")
+        examine(row)
 
 
 @pytest.mark.parametrize("factor", [1, 2, 3])
 def test_binning_keeps_the_center(tmp_path, monkeypatch, made, factor):
     monkeypatch.setattr("lib.geometry.tilt_sample.WIDTH", SHAPE[2] / factor)
     row = write(tmp_path, *made)
-    assert TiltSample.read(row, "xzy").factor == factor
-    assert examine(row, "xzy").asked > 0.5
+    assert TiltSample.read(row).factor == factor
+    assert examine(row).asked > 0.5
 
 
 @pytest.mark.parametrize(

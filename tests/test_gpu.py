@@ -173,7 +173,9 @@ def test_too_little_memory_to_search_is_told_in_words(
 ):
     from lib.inputs.image_list import read_image_list
 
-    rows = read_image_list(data_set, project=data_set.parent, needs_tilts=False)
+    rows = read_image_list(
+        data_set, project=data_set.parent, needs_tilts=False, order="zxy"
+    )
     monkeypatch.setattr(preparation, "find_candidates", full)
     with pytest.raises(ResourceError, match="too little memory to search tomo1; free"):
         preparation.prepare_store(

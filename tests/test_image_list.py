@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from lib.errors import InputError
-from lib.inputs.image_list import ImageRow, find_image_list, read_image_list
+from lib.inputs.image_list import find_image_list, read_image_list
+from lib.inputs.tomogram import Tomogram
 
 HEADER = "image_name rec_path tilt_path angle_path"
 
@@ -33,7 +34,7 @@ def write_list(project, text, name="list.txt"):
 
 def read(project, text, needs_tilts=True):
     path = write_list(project, text)
-    return read_image_list(path, project=project, needs_tilts=needs_tilts)
+    return read_image_list(path, project=project, needs_tilts=needs_tilts, order="zxy")
 
 
 def refusal(project, text, needs_tilts=True):
@@ -42,8 +43,9 @@ def refusal(project, text, needs_tilts=True):
     return str(caught.value)
 
 
-def expected_row(project, name="tomo1", stem="raw/t"):
-    return ImageRow(name, *(project / f"{stem}.{end}" for end in ("rec", "ali", "tlt")))
+def expected_tomogram(project, name="tomo1", stem="raw/t"):
+    rec, ali, tlt = (project / f"{stem}.{end}" for end in ("rec", "ali", "tlt"))
+    return Tomogram.from_files(rec, "zxy", name=name, tilt_path=ali, angle_path=tlt)
 
 
 # --- where the list is ---------------------------------------------------------------
@@ -106,24 +108,24 @@ def test_list_that_is_nowhere_names_the_places(project, tmp_path, monkeypatch):
     ids=["plain", "document", "tabs bom crlf", "comments", "quotes", "other order"],
 )
 def test_lists_from_the_wild(project, text):
-    assert read(project, text) == [expected_row(project)]
+    assert read(project, text) == [expected_tomogram(project)]
 
 
 def test_3d_needs_two_columns_and_ignores_the_rest(project):
-    rows = [ImageRow("tomo1", project / "raw/t.rec")]
+    tomograms = [Tomogram.from_files(project / "raw/t.rec", "zxy", name="tomo1")]
     for text in (
         "image_name rec_path\ntomo1 raw/t.rec",
         f"{HEADER}\ntomo1 raw/t.rec none.ali none.tlt",
         f"{HEADER}\ntomo1 raw/t.rec",
         f"{HEADER}\ntomo1\traw/t.rec",
     ):
-        assert read(project, text, needs_tilts=False) == rows
+        assert read(project, text, needs_tilts=False) == tomograms
 
 
 def test_paths_with_blanks_work_between_tabs_and_in_quotes(project):
     write_files(project / "my data #1", "tomo (a)'s")
     stem = "my data #1/tomo (a)'s"
-    row = expected_row(project, stem=stem)
+    row = expected_tomogram(project, stem=stem)
     tabs = f"{HEADER}\ntomo1\t{stem}.rec\t{stem}.ali\t{stem}.tlt"
     quotes = f'{HEADER}\ntomo1 "{stem}.rec" "{stem}.ali" "{stem}.tlt"'
     assert read(project, tabs) == [row]
@@ -139,14 +141,14 @@ def test_blanks_in_a_path_without_tabs_are_told(project):
 def test_unicode_names_and_paths(project):
     write_files(project / "données", "томо")
     text = f"{HEADER}\n細胞1 données/томо.rec données/томо.ali données/томо.tlt"
-    assert read(project, text) == [expected_row(project, "細胞1", "données/томо")]
+    assert read(project, text) == [expected_tomogram(project, "細胞1", "données/томо")]
 
 
 def test_home_and_variables_expand(project, monkeypatch):
     monkeypatch.setenv("HOME", str(project))
     monkeypatch.setenv("RAW", "raw")
     text = f"{HEADER}\ntomo1 ~/raw/t.rec $RAW/t.ali ${{HOME}}/raw/t.tlt"
-    assert read(project, text) == [expected_row(project)]
+    assert read(project, text) == [expected_tomogram(project)]
 
 
 def test_relative_path_is_looked_up_in_the_project_then_beside_the_list(project):
@@ -169,8 +171,8 @@ def test_current_folder_plays_no_part(project, tmp_path, monkeypatch):
 
 
 def test_one_tomogram_twice_is_a_warning(project, capsys):
-    rows = read(project, "image_name rec_path\na raw/t.rec\nb raw/t.rec", False)
-    assert [row.name for row in rows] == ["a", "b"]
+    listed = read(project, "image_name rec_path\na raw/t.rec\nb raw/t.rec", False)
+    assert [tomogram.name for tomogram in listed] == ["a", "b"]
     assert "a and b are the same file" in capsys.readouterr().err
 
 

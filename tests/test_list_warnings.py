@@ -1,11 +1,12 @@
 """What a list is warned of: it can be used, but was probably not meant."""
 
-from types import SimpleNamespace
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from lib.inputs.list_warnings import warn_of_list
+from lib.inputs.tomogram import Tomogram
 from tests.mrc_files import write_mrc
 
 
@@ -18,14 +19,15 @@ def rows(tmp_path):
         for name, (voxel_size, shape) in sizes.items():
             path = tmp_path / f"{name}.rec"
             write_mrc(path, np.ones(shape, np.int8), voxel_size=voxel_size)
-            listed.append(SimpleNamespace(name=name, rec_path=path))
+            listed.append(Tomogram.from_files(path, "auto"))
         return listed
 
     return make
 
 
-def said(rows, capsys):
-    warn_of_list("list.txt", rows)
+def said(rows, capsys, **given):
+    capsys.readouterr()
+    warn_of_list("list.txt", rows, order="auto", order_is_given=True, **given)
     return capsys.readouterr().err
 
 
@@ -62,8 +64,7 @@ def test_impossible_voxel_size_names_the_option(rows, capsys, size, shape, words
     assert words in warning
     assert "in a; maps and exports" in warning
     assert "--voxel_size" in warning
-    warn_of_list("list.txt", listed, voxel_size=13.68)
-    assert capsys.readouterr().err == ""
+    assert said(listed, capsys, voxel_size=13.68) == ""
 
 
 def test_possible_voxel_sizes_are_not_warned_of(rows, capsys):
@@ -75,15 +76,13 @@ def test_possible_voxel_sizes_are_not_warned_of(rows, capsys):
 
 def test_pixels_of_the_tilt_images_are_compared(rows, capsys):
     rec, good, tilts = rows(a=(1.5, SMALL), b=(10, SMALL), c=(10, SMALL))
-    for row in (rec, good):
-        row.tilt_path = tilts.rec_path
+    rec, good = (replace(row, tilt_info=tilts.info) for row in (rec, good))
     warning = said([rec], capsys)
     assert "voxels of a are of 1.5 Angstrom by its header" in warning
     assert "pixels of its tilt images of 10" in warning
     assert "--voxel_size 10 if the images" in warning
     assert "tilt images" not in said([good], capsys)
-    warn_of_list("list.txt", [rec], voxel_size=10)
-    assert capsys.readouterr().err == ""
+    assert said([rec], capsys, voxel_size=10) == ""
 
 
 def test_wide_tomograms_are_told_how_much_to_bin(rows, capsys):
@@ -101,5 +100,5 @@ def test_2000_voxels_are_not_too_wide(rows, capsys):
 
 def test_one_file_twice(rows, capsys):
     (row,) = rows(a=(10, SMALL))
-    again = SimpleNamespace(name="b", rec_path=row.rec_path)
+    again = replace(row, name="b")
     assert "a and b are the same file" in said([row, again], capsys)

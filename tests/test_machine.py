@@ -214,7 +214,9 @@ def test_large_node_is_used(write_groups, monkeypatch):
 
 def test_preparation_runs_without_what_only_linux_has(data_set, tmp_path, monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity")
-    rows = read_image_list(data_set, project=data_set.parent, needs_tilts=False)
+    rows = read_image_list(
+        data_set, project=data_set.parent, needs_tilts=False, order="zxy"
+    )
     assert len(prepare_store(rows, small_options(), cache=tmp_path))
 
 

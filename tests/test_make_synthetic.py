@@ -5,7 +5,6 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from lib.inputs.image_list import read_image_list
-from lib.inputs.tomogram import read_tilt_series, read_tomogram
 from sample_data import simulation
 from sample_data.make_synthetic import SHAPES, make_tomogram
 from tests.scripts import PROJECT, call
@@ -107,18 +106,19 @@ def test_script_writes_a_set_that_the_readers_take(tmp_path):
     size = ("--size", 64, 80, 32, "--tomograms", 2, "--tilt_step", 6)
     call(SCRIPT, "--out", "set", *size, cwd=tmp_path)
     folder = tmp_path / "set"
-    rows = read_image_list(folder / "image_list.txt", project=PROJECT, needs_tilts=True)
-    assert [row.name for row in rows] == ["synthetic_00", "synthetic_01"]
-    array, volume = read_tomogram(rows[0].rec_path, "xzy")
-    assert array.shape == (32, 80, 64)
-    assert volume.voxel_size == pytest.approx(10)
-    series = read_tilt_series(
-        rows[0].tilt_path, rows[0].angle_path, tomogram_xy=(64, 80)
+    listed = read_image_list(
+        folder / "image_list.txt", project=PROJECT, needs_tilts=True
     )
+    names = [tomogram.name for tomogram in listed]
+    assert names == ["synthetic_00", "synthetic_01"]
+    assert listed[0].read_voxels().shape == (32, 80, 64)
+    assert listed[0].voxel_size == pytest.approx(10)
+    series = listed[0].read_tilts()
+    assert series.images.shape == (21, 80, 64)
     np.testing.assert_allclose(series.angles, np.arange(-60, 61, 6))
     with (folder / "particles.csv").open() as file:
         table = list(csv.DictReader(file))
-    assert {row["tomogram"] for row in table} == {row.name for row in rows}
+    assert {row["tomogram"] for row in table} == set(names)
     for row in table:
         assert 0 < float(row["x"]) < 64
         assert 0 < float(row["y"]) < 80

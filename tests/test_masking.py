@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from lib.candidates import masking
 from lib.candidates.dog import find_candidates
 from lib.candidates.masking import find_masked
-from lib.inputs.image_list import ImageRow
+from lib.inputs.tomogram import Tomogram
 from lib.patches.preparation import prepare_store
 from lib.patches.preprocess import preprocess_tilt_images, preprocess_tomogram
 from lib.patches.tomogram_data import load_tomogram
@@ -300,17 +300,16 @@ def test_a_scene_knows_its_gold(clean, tmp_path, compress):
     """Merging takes the maximum of two sections; masks follow the merged ones."""
     path = tmp_path / "tomo.rec"
     write_mrc(path, with_gold(clean))
-    row = ImageRow("tomo", path, None, None)
+    tomogram = Tomogram.from_files(path, "zxy")
     options = small_options("simsiam3d", compress=compress, order="zxy")
-    scene, _ = load_tomogram(row, options)
+    scene = load_tomogram(tomogram, options)
     assert scene.masked.gold == len(BEADS)
     for x, y, z in BEADS:
         section = z // 2 if compress else z
         assert scene.masked.section(section)[y, x]
         assert scene.volume[section, y, x] > 90
-    assert (
-        load_tomogram(row, small_options("simsiam3d", keep_gold=True))[0].masked is None
-    )
+    options = small_options("simsiam3d", keep_gold=True)
+    assert load_tomogram(tomogram, options).masked is None
 
 
 @pytest.mark.parametrize("keep_gold", [False, True])
@@ -323,7 +322,9 @@ def test_gold_is_not_in_the_tilt_views(clean, tmp_path, keep_gold):
     write_mrc(paths[1], images)
     paths[2].write_text("-2\n0\n2\n")
     options = small_options("simsiam2d3d", keep_gold=keep_gold)
-    scene, _ = load_tomogram(ImageRow("tomo", *paths), options)
+    rec, ali, tlt = paths
+    tomogram = Tomogram.from_files(rec, "zxy", tilt_path=ali, angle_path=tlt)
+    scene = load_tomogram(tomogram, options)
     for x, y, _ in BEADS[:2]:
         bead = scene.tilts[:, y - 2 : y + 3, x - 2 : x + 3].mean()
         assert bead < 100 if keep_gold else 120 < bead < 170
@@ -332,7 +333,7 @@ def test_gold_is_not_in_the_tilt_views(clean, tmp_path, keep_gold):
 def test_what_is_masked_is_noted_with_the_patches(clean, filled_side, tmp_path):
     path = tmp_path / "tomo.rec"
     write_mrc(path, np.where(filled_side, np.float32(MEAN - 8 * STD), with_gold(clean)))
-    rows = [ImageRow("tomo", path, None, None)]
+    rows = [Tomogram.from_files(path, "zxy")]
     store = prepare_store(rows, small_options(), cache=tmp_path / "cache", workers=0)
     facts = store.shards[0].facts
     assert facts["gold"] == len(BEADS)

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from lib.errors import InputError, warn_once
-from lib.inputs.tomogram import inspect_mrc, open_tomogram, read_tomogram
-from tests.mrc_files import as_big_endian, int32, make_volume, refusal, write_mrc
+from lib.inputs.mrc_header import inspect_mrc
+from lib.inputs.tomogram import Tomogram
+from tests.mrc_files import as_big_endian, int32, make_volume, read, refusal, write_mrc
 
 
 @pytest.fixture(autouse=True)
@@ -21,13 +22,13 @@ def test_every_real_mode_is_read(tmp_path, dtype):
     volume = make_volume(dtype)
     path = write_mrc(tmp_path / "t.mrc", volume)
     assert inspect_mrc(path).dtype == dtype
-    np.testing.assert_array_equal(read_tomogram(path, "zxy")[0], volume)
+    np.testing.assert_array_equal(read(path), volume)
 
 
 def test_big_endian_is_read(tmp_path):
     path = write_mrc(tmp_path / "t.mrc", make_volume())
     as_big_endian(path)
-    np.testing.assert_array_equal(read_tomogram(path, "zxy")[0], make_volume())
+    np.testing.assert_array_equal(read(path), make_volume())
     assert inspect_mrc(path).voxel_size == 10
 
 
@@ -36,7 +37,7 @@ def test_extended_header_is_skipped(tmp_path):
     with mrcfile.new(path) as mrc:
         mrc.set_data(make_volume())
         mrc.set_extended_header(np.full(3, 7.7))
-    np.testing.assert_array_equal(read_tomogram(path, "zxy")[0], make_volume())
+    np.testing.assert_array_equal(read(path), make_volume())
 
 
 @pytest.mark.parametrize(("flags", "highest"), [(0, 255), (1, 127)])
@@ -44,7 +45,7 @@ def test_imod_says_whether_its_bytes_are_signed(tmp_path, flags, highest):
     volume = np.arange(256, dtype=np.uint8).reshape(4, 8, 8)
     stamp = (152, int32(1146047817) + int32(flags))
     path = write_mrc(tmp_path / "t.rec", volume.view(np.int8), patch=[stamp])
-    array, _ = read_tomogram(path, "zxy")
+    array = read(path)
     assert array.max() == highest
     expected = volume if flags == 0 else volume.view(np.int8)
     np.testing.assert_array_equal(array, expected)
@@ -54,7 +55,7 @@ def test_bytes_beyond_the_signed_range_are_unsigned(tmp_path, capsys):
     volume = np.arange(256, dtype=np.uint8).reshape(4, 8, 8)
     extremes = (76, np.array([0, 255], "<f4").tobytes())
     path = write_mrc(tmp_path / "t.rec", volume.view(np.int8), patch=[extremes])
-    np.testing.assert_array_equal(read_tomogram(path, "zxy")[0], volume)
+    np.testing.assert_array_equal(read(path), volume)
     assert "read as unsigned" in capsys.readouterr().err
 
 
@@ -70,8 +71,8 @@ def test_bytes_beyond_the_signed_range_are_unsigned(tmp_path, capsys):
 )
 def test_missing_marks_are_forgiven_with_one_warning(tmp_path, capsys, patch):
     path = write_mrc(tmp_path / "t.mrc", make_volume(), patch=patch)
-    np.testing.assert_array_equal(read_tomogram(path, "zxy")[0], make_volume())
-    open_tomogram(path, "zxy")
+    np.testing.assert_array_equal(read(path), make_volume())
+    Tomogram.from_files(path, "zxy")
     assert capsys.readouterr().err.count("warning") == 1
 
 
@@ -84,7 +85,7 @@ def test_big_endian_bytes_without_stamp_are_recognized_by_their_size(tmp_path):
     content[:12] = np.array([256, 4, 2], ">i4").tobytes()
     content[212:216] = bytes(4)
     path.write_bytes(content)
-    np.testing.assert_array_equal(read_tomogram(path, "zxy")[0], volume)
+    np.testing.assert_array_equal(read(path), volume)
 
 
 def test_voxel_size_is_that_of_the_header(tmp_path):
@@ -120,7 +121,7 @@ def test_file_far_longer_than_its_header_says_is_refused(tmp_path):
 def test_a_few_bytes_too_many_are_a_warning(tmp_path, capsys):
     path = write_mrc(tmp_path / "t.rec", make_volume())
     path.write_bytes(path.read_bytes() + b"end")
-    np.testing.assert_array_equal(read_tomogram(path, "zxy")[0], make_volume())
+    np.testing.assert_array_equal(read(path), make_volume())
     assert "rest is ignored" in capsys.readouterr().err
 
 

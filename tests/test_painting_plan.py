@@ -4,7 +4,7 @@ import pytest
 
 from lib.artifacts import ExperimentDir, fingerprint_path, write_fingerprint
 from lib.errors import ArtifactError, InputError, OptionError, ResourceError
-from lib.overlay.painted_tomogram import open_painting
+from lib.overlay.painted_tomogram import check_painting, is_paired
 from lib.overlay.plan import check_disk, load_colors, plan_paintings
 from tests.plot_tables import SIZE, make_table, write_shown_tomogram
 
@@ -24,7 +24,7 @@ def paths(paintings):
 def test_tomograms_are_found_by_name_and_either_ending(folder):
     paintings = plan_paintings(make_table(), rec_dir=folder)
     assert paths(paintings) == ["tomo1.rec", "tomo2.mrc"]
-    assert [painting.order for painting in paintings] == ["xzy", "xzy"]
+    assert [painting.tomogram.order for painting in paintings] == ["xzy", "xzy"]
     np.testing.assert_array_equal(paintings[1].rows, np.arange(1, 60, 2))
 
 
@@ -47,8 +47,8 @@ def test_what_the_run_knew_finds_files_of_other_names_and_their_order(folder):
     assert paths(plan_paintings(table, only=["tomo1"])) == ["other.mrc"]
     in_folder = plan_paintings(table, rec_dir=folder, only=["tomo2"])
     assert paths(in_folder) == ["other.mrc"]
-    assert in_folder[0].order == "zxy"
-    assert plan_paintings(table, rec_dir=folder, order="xyz")[0].order == "xyz"
+    assert in_folder[0].tomogram.order == "zxy"
+    assert plan_paintings(table, rec_dir=folder, order="xyz")[0].tomogram.order == "xyz"
 
 
 def test_tomograms_not_found_are_named_together(folder):
@@ -90,8 +90,8 @@ def test_a_deep_tomogram_is_painted_as_the_run_read_it(folder, capsys):
     table = deep_table(folder, shape=[60, 24, 50])
     for order in (None, "auto"):  # auto would guess another one
         (painting,) = plan_paintings(table, order=order, only=["tomo1"])
-        volume, _ = open_painting(painting, table)
-        assert volume.array.shape == (60, 24, 50)
+        check_painting(painting, table)
+        assert painting.tomogram.map_voxels().shape == (60, 24, 50)
     assert "z is not the shortest axis" in capsys.readouterr().err
 
 
@@ -100,20 +100,19 @@ def test_a_deep_tomogram_of_which_nobody_said_the_order_is_refused(folder):
     in_file = np.random.default_rng(0).integers(-99, 99, (24, 60, 50), np.int8)
     with mrcfile.new(folder / "tomo1.rec", in_file, overwrite=True) as mrc:
         mrc.voxel_size = 10
-    painting = plan_paintings(table, rec_dir=folder)[0]
     with pytest.raises(InputError, match="use --order zxy, or give --order xzy"):
-        open_painting(painting, table)
+        plan_paintings(table, rec_dir=folder)
 
 
 def test_another_tomogram_of_the_same_name_is_refused(folder, capsys):
     table = deep_table(folder, shape=[120, 48, 100])
     (painting,) = plan_paintings(table, only=["tomo1"])
     with pytest.raises(InputError, match="had x, y, z = 100, 48, 120: .* 50, 24, 60"):
-        open_painting(painting, table)
+        check_painting(painting, table)
     facts = table.provenance["tomograms"]["tomo1"]
     facts |= {"shape": [60, 24, 50], "voxel_size": 20}
     (painting,) = plan_paintings(table, only=["tomo1"])
-    open_painting(painting, table)
+    check_painting(painting, table)
     assert "voxels of 10 Angstrom, 20 when the run" in capsys.readouterr().err
 
 
@@ -127,18 +126,18 @@ def test_candidates_outside_the_tomogram_are_refused_with_both_sizes(folder):
     table.coords[0] = SIZE
     painting = plan_paintings(table, rec_dir=folder)[0]
     with pytest.raises(InputError, match="1 of 30 .* 60, 50, 24 .* reach 60, 50, 24"):
-        open_painting(painting, table)
+        check_painting(painting, table)
 
 
 def test_paired_slices_are_known_from_the_run(folder):
     table = make_table(provenance={"options": {"compress": True}})
     painting = plan_paintings(table, rec_dir=folder)[0]
     with pytest.raises(InputError, match="60, 50, 12 "):
-        open_painting(painting, table)
+        check_painting(painting, table)
     table.coords[:, 2] //= 2
-    volume, paired = open_painting(painting, table)
-    assert paired
-    assert volume.array.shape == tuple(SIZE[::-1].tolist())
+    check_painting(painting, table)
+    assert is_paired(table)
+    assert painting.tomogram.shape == tuple(SIZE[::-1].tolist())
 
 
 def test_disk_is_counted_before_anything_is_written(folder, monkeypatch):

@@ -17,7 +17,9 @@ from tests.data_sets import small_options, write_blobs, write_data_set
 
 
 def rows_of(listed, needs_tilts=False):
-    return read_image_list(listed, project=listed.parent, needs_tilts=needs_tilts)
+    return read_image_list(
+        listed, project=listed.parent, needs_tilts=needs_tilts, order="zxy"
+    )
 
 
 def prepare(listed, cache, mode="simsiam3d", **changes):
@@ -33,7 +35,7 @@ def shards_in(cache):
 def test_store_equals_direct_cutting(stores, data_set, mode):
     store = stores[mode]
     row = rows_of(data_set, mode == "simsiam2d3d")[1]
-    scene, _ = load_tomogram(row, store.options)
+    scene = load_tomogram(row, store.options)
     here = np.flatnonzero(store.names == row.name)
     direct, _ = cut_views(
         scene,

@@ -12,15 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lib.errors import UserError
+from lib.inputs.axis_order import ORDERS
 from lib.inputs.image_list import read_image_list
-from lib.inputs.tomogram import (
-    ORDERS,
-    inspect_mrc,
-    open_tomogram,
-    read_tilt_angles,
-    read_tilt_series,
-    read_tomogram,
-)
+from lib.inputs.mrc_header import inspect_mrc
+from lib.inputs.tilt_angles import read_tilt_angles
+from lib.inputs.tomogram import Tomogram
+from tests.mrc_files import read
 
 SHAPE = (4, 5, 6)
 DTYPES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
@@ -85,8 +82,8 @@ def check_mrc(path, content):
     try:
         info = inspect_mrc(path)
         order = "zxy" if info.shape[0] == min(info.shape) else "auto"
-        opened = open_tomogram(path, order)
-        array, _ = read_tomogram(path, order)
+        tomogram = Tomogram.from_files(path, order)
+        mapped, array = tomogram.map_voxels(), tomogram.read_voxels()
     except UserError as refusal:
         assert str(path) in str(refusal)
         return
@@ -94,9 +91,9 @@ def check_mrc(path, content):
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < MOST_MEMORY
-    arranged = [voxels.transpose(ORDERS[opened.order]) for voxels in meanings]
-    assert any(np.array_equal(opened.array, meaning) for meaning in arranged)
-    np.testing.assert_array_equal(array, opened.array.astype(np.float32))
+    arranged = [voxels.transpose(ORDERS[tomogram.order]) for voxels in meanings]
+    assert any(np.array_equal(mapped, meaning) for meaning in arranged)
+    np.testing.assert_array_equal(array, mapped.astype(np.float32))
     assert np.isfinite(array).all()
     assert array.min() < array.max()
 
@@ -105,13 +102,13 @@ def check_random_bytes(folder, content, n_images):
     path = folder / "random"
     path.write_bytes(content)
     check_mrc(path, content.ljust(1024, b"\0"))
-    for read in (
+    for reader in (
         lambda: read_tilt_angles(path, n_images),
         lambda: read_image_list(path, project=folder, needs_tilts=True),
-        lambda: read_tilt_series(path, path),
+        lambda: Tomogram.from_files(path, "zxy", tilt_path=path, angle_path=path),
     ):
         try:
-            read()
+            reader()
         except UserError as refusal:
             assert str(path) in str(refusal)
 
@@ -128,7 +125,10 @@ def check_mutated_header(folder, mode, endian, patches, resize, packed):
     angle_path = folder / "t.tlt"
     angle_path.write_text("\n".join(map(str, range(SHAPE[0]))))
     try:
-        series = read_tilt_series(path, angle_path)
+        tomogram = Tomogram.from_files(
+            path, "zxy", tilt_path=path, angle_path=angle_path
+        )
+        series = tomogram.read_tilts()
     except UserError:
         return
     assert len(series.images) == len(series.angles)
@@ -145,7 +145,7 @@ def check_mutated_gzip(folder, mode, position, value, cut):
     path = folder / "mutated.mrc.gz"
     path.write_bytes(packed[: len(packed) - cut])
     try:
-        array, _ = read_tomogram(path, "zxy")
+        array = read(path)
     except UserError as refusal:
         assert str(path) in str(refusal)
     else:  # a byte that does not matter, such as the time of packing
@@ -157,11 +157,10 @@ def check_good_file(folder, mode, endian, order, seed, extended, packed):
     path = folder / "good.mrc"
     path.write_bytes(gzip.compress(content, 1) if packed else content)
     volume = voxels.transpose(ORDERS[order])
-    tilt_shape = (3, *volume.shape[1:])
-    array, opened = read_tomogram(path, order, tilt_shape=tilt_shape)
-    np.testing.assert_array_equal(array, volume)
-    np.testing.assert_array_equal(opened.array, volume)
-    assert opened.voxel_size == 10
+    tomogram = Tomogram.from_files(path, order)
+    np.testing.assert_array_equal(tomogram.read_voxels(), volume)
+    np.testing.assert_array_equal(tomogram.map_voxels(), volume)
+    assert tomogram.voxel_size == 10
 
 
 def check_angles(folder, lines, ending, bom):
@@ -184,12 +183,12 @@ def check_list(folder, names, rows, separator, ending):
     path = folder / "list.txt"
     path.write_bytes(ending.join(map(separator.join, lines)).encode())
     try:
-        read = read_image_list(path, project=folder, needs_tilts=False)
+        listed = read_image_list(path, project=folder, needs_tilts=False, order="zxy")
     except UserError as refusal:
         assert str(path) in str(refusal)
         return
-    assert len({row.name for row in read}) == len(read) > 0
-    for row in read:
+    assert len({row.name for row in listed}) == len(listed) > 0
+    for row in listed:
         assert (folder / f"{row.name}_rec3d.npy").resolve().parent == folder.resolve()
         assert row.rec_path == folder / "t.rec"
 

@@ -35,7 +35,9 @@ with claim(path), first_folder(path, is_whole=bool):
 
 
 def rows_of(listed):
-    return read_image_list(listed, project=listed.parent, needs_tilts=False)
+    return read_image_list(
+        listed, project=listed.parent, needs_tilts=False, order="zxy"
+    )
 
 
 def prepare(listed, cache):

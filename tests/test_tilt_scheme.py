@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from lib.errors import InputError
+from lib.inputs.tilt_angles import read_tilt_angles
 from lib.inputs.tilt_scheme import describe_misfit_of_angles
-from lib.inputs.tomogram import read_tilt_angles
 
 EVEN = np.arange(-60, 61, 3.0)
 

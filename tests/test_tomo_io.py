@@ -1,16 +1,12 @@
 import gzip
+import pickle
 
 import numpy as np
 import pytest
 
 from lib.errors import InputError, warn_once
-from lib.inputs.tomogram import (
-    ORDERS,
-    open_tomogram,
-    read_tilt_series,
-    read_tomogram,
-    z_sign,
-)
+from lib.inputs.axis_order import ORDERS, z_sign
+from lib.inputs.tomogram import Tomogram
 from tests.mrc_files import SHAPE, make_volume, refusal, write_mrc
 
 
@@ -23,13 +19,15 @@ def forget_warnings():
 def test_every_order_gives_the_same_volume(tmp_path, order):
     volume = make_volume()
     path = write_mrc(tmp_path / "t.rec", volume, order=order)
-    array, opened = read_tomogram(path, order)
+    tomogram = Tomogram.from_files(path, order)
+    array = tomogram.read_voxels()
     np.testing.assert_array_equal(array, volume)
-    np.testing.assert_array_equal(opened.array, volume)
+    np.testing.assert_array_equal(tomogram.map_voxels(), volume)
     assert array.dtype == np.float32
     assert array.flags.c_contiguous
-    assert opened.order == order
-    assert opened.z_sign == z_sign(order)
+    assert tomogram.shape == SHAPE
+    assert tomogram.order == order
+    assert tomogram.z_sign == z_sign(order)
 
 
 @pytest.mark.parametrize("order", ["xzy", "zxy"])
@@ -37,22 +35,22 @@ def test_gzip_is_read(tmp_path, order):
     path = write_mrc(tmp_path / "t.mrc", make_volume(), order=order)
     packed = tmp_path / "t.mrc.gz"
     packed.write_bytes(gzip.compress(path.read_bytes()))
-    array, opened = read_tomogram(packed, order)
-    np.testing.assert_array_equal(array, make_volume())
-    np.testing.assert_array_equal(opened.array, make_volume())
+    tomogram = Tomogram.from_files(packed, order)
+    np.testing.assert_array_equal(tomogram.read_voxels(), make_volume())
+    np.testing.assert_array_equal(tomogram.map_voxels(), make_volume())
 
 
 @pytest.mark.parametrize("cell", [0.0, -3.0, np.nan, np.inf])
 def test_useless_cell_is_no_voxel_size_and_a_warning(tmp_path, capsys, cell):
     patch = [(40, np.array([cell] * 3, "<f4").tobytes())]
     path = write_mrc(tmp_path / "t.mrc", make_volume(), patch=patch)
-    assert open_tomogram(path, "zxy").voxel_size is None
+    assert Tomogram.from_files(path, "zxy").voxel_size is None
     assert "no voxel size" in capsys.readouterr().err
 
 
 def test_anisotropic_voxels_are_a_warning(tmp_path, capsys):
     path = write_mrc(tmp_path / "t.mrc", make_volume(), voxel_size=(8, 8, 12))
-    assert open_tomogram(path, "zxy").voxel_size == 8
+    assert Tomogram.from_files(path, "zxy").voxel_size == 8
     assert "8 x 8 x 12 Angstrom" in capsys.readouterr().err
 
 
@@ -62,10 +60,11 @@ def test_compress_merges_slice_pairs_and_keeps_an_odd_last_one(tmp_path, order, 
     rng = np.random.default_rng(0)
     volume = rng.normal(size=(depth, 7, 6)).astype(np.float32)
     path = write_mrc(tmp_path / "t.rec", volume, order=order)
-    array, opened = read_tomogram(path, order, compress=True)
+    tomogram = Tomogram.from_files(path, order)
+    array = tomogram.read_voxels(compress=True)
     expected = [volume[z : z + 2].max(0) for z in range(0, depth, 2)]
     np.testing.assert_array_equal(array, expected)
-    assert opened.array.shape == volume.shape
+    assert tomogram.shape == volume.shape
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -74,13 +73,13 @@ def test_volume_of_several_blocks_is_whole(tmp_path, monkeypatch, order, compres
     monkeypatch.setattr("lib.inputs.mrc_voxels.BLOCK_BYTES", 1)
     volume = make_volume(shape=(5, 9, 7))
     path = write_mrc(tmp_path / "t.rec", volume, order=order)
-    array, _ = read_tomogram(path, order, compress=compress)
+    array = Tomogram.from_files(path, order).read_voxels(compress=compress)
     np.testing.assert_array_equal(array, volume[[1, 3, 4]] if compress else volume)
 
 
 def test_plain_tomogram_is_mapped_not_read(tmp_path):
     path = write_mrc(tmp_path / "t.rec", make_volume(), order="xzy")
-    array = open_tomogram(path, "xzy").array
+    array = Tomogram.from_files(path, "xzy").map_voxels()
     assert not array.flags.owndata
     assert not array.flags.writeable
     assert not array.flags.c_contiguous
@@ -101,22 +100,26 @@ def test_constant_volume_is_refused(tmp_path, dtype):
     assert "of 120 voxels, all equal (3)" in refusal(path)
 
 
-def write_series(tmp_path, images, angles=None):
+def open_series(tmp_path, images, angles=None, packed=False, size=None):
+    """Write a tilt series and a tomogram as large; return them as one."""
     if angles is None:
         angles = 30 * (np.arange(len(images)) - len(images) // 2)
     path = write_mrc(tmp_path / "t.ali", images)
+    if packed:
+        path.write_bytes(gzip.compress(path.read_bytes()))
     angle_path = tmp_path / "t.tlt"
     angle_path.write_text("\n".join(map(str, angles)))
-    return path, angle_path
+    rec_path = tmp_path / "t.rec"
+    write_mrc(rec_path, make_volume(shape=(2, *(size or images.shape[1:]))))
+    return Tomogram.from_files(
+        rec_path, "zxy", tilt_path=path, angle_path=angle_path, voxel_size=10
+    )
 
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_tilt_series_is_read(tmp_path, packed):
     images = make_volume(np.int16, (5, 4, 6))
-    path, angle_path = write_series(tmp_path, images)
-    if packed:
-        path.write_bytes(gzip.compress(path.read_bytes()))
-    series = read_tilt_series(path, angle_path, tomogram_xy=(6, 4))
+    series = open_series(tmp_path, images, packed=packed).read_tilts()
     np.testing.assert_array_equal(series.images, images)
     assert series.images.dtype == np.float32
     assert series.angles.tolist() == [-60, -30, 0, 30, 60]
@@ -124,14 +127,14 @@ def test_tilt_series_is_read(tmp_path, packed):
 
 def test_only_small_tilts_are_read_when_asked(tmp_path):
     images = make_volume(shape=(5, 4, 6))
-    series = read_tilt_series(*write_series(tmp_path, images), max_tilt=30)
+    series = open_series(tmp_path, images).read_tilts(max_tilt=30)
     np.testing.assert_array_equal(series.images, images[1:4])
     assert series.angles.tolist() == [-30, 0, 30]
 
 
 def test_flip_changes_the_sign_of_the_angles_alone(tmp_path):
     images = make_volume(shape=(3, 4, 6))
-    series = read_tilt_series(*write_series(tmp_path, images), flip=True)
+    series = open_series(tmp_path, images).read_tilts(flip=True)
     np.testing.assert_array_equal(series.images, images)
     assert series.angles.tolist() == [30, 0, -30]
     assert not np.signbit(series.angles[1])
@@ -141,7 +144,7 @@ def test_unusable_images_are_left_out_with_a_warning(tmp_path, capsys):
     images = make_volume(shape=(5, 4, 6))
     images[1] = 7
     images[3, 2, 2] = np.nan
-    series = read_tilt_series(*write_series(tmp_path, images))
+    series = open_series(tmp_path, images).read_tilts()
     np.testing.assert_array_equal(series.images, images[[0, 2, 4]])
     assert series.angles.tolist() == [-60, 0, 60]
     told = capsys.readouterr().err
@@ -151,23 +154,46 @@ def test_unusable_images_are_left_out_with_a_warning(tmp_path, capsys):
 
 
 def test_series_without_a_usable_image_is_refused(tmp_path):
+    tomogram = open_series(tmp_path, np.ones((3, 4, 6), np.float32))
     with pytest.raises(InputError, match="unusable are 3 of 3 images"):
-        read_tilt_series(*write_series(tmp_path, np.ones((3, 4, 6), np.float32)))
+        tomogram.read_tilts()
 
 
 def test_series_without_a_small_tilt_is_refused(tmp_path):
-    files = write_series(tmp_path, make_volume(shape=(2, 4, 6)), [-60, 40])
+    tomogram = open_series(tmp_path, make_volume(shape=(2, 4, 6)), [-60, 40])
     with pytest.raises(InputError, match=r"smallest: 40\); raise --tilt_range"):
-        read_tilt_series(*files, max_tilt=20)
+        tomogram.read_tilts(max_tilt=20)
 
 
 def test_images_of_another_size_than_the_tomogram_are_refused(tmp_path):
-    files = write_series(tmp_path, make_volume(shape=(3, 8, 12)))
     with pytest.raises(InputError, match="12 x 8.*6 x 4.*bin the tilt images by 2"):
-        read_tilt_series(*files, tomogram_xy=(6, 4))
+        open_series(tmp_path, make_volume(shape=(3, 8, 12)), size=(4, 6))
 
 
 def test_too_few_angles_are_refused(tmp_path):
-    files = write_series(tmp_path, make_volume(shape=(3, 4, 6)), [0, 3])
     with pytest.raises(InputError, match="2 angles, the tilt series 3 images"):
-        read_tilt_series(*files)
+        open_series(tmp_path, make_volume(shape=(3, 4, 6)), [0, 3])
+
+
+def test_a_tomogram_is_a_value(tmp_path):
+    tomogram = open_series(tmp_path, make_volume(shape=(3, 4, 6)))
+    again = pickle.loads(pickle.dumps(tomogram))
+    assert again == tomogram
+    assert again.angles == (-30, 0, 30)
+    np.testing.assert_array_equal(again.read_voxels(), tomogram.read_voxels())
+
+
+def test_the_voxel_size_given_stands_above_the_header(tmp_path, capsys):
+    path = write_mrc(tmp_path / "t.mrc", make_volume(), voxel_size=0)
+    tomogram = Tomogram.from_files(path, "zxy", voxel_size=13.5)
+    assert (tomogram.voxel_size, tomogram.info.voxel_size) == (13.5, None)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_single_file_is_called_by_its_name_and_checked(tmp_path):
+    path = write_mrc(tmp_path / "ts1.rec.mrc", make_volume(shape=(8, 4, 6)))
+    assert Tomogram.from_files(path, "zxy").name == "ts1"
+    assert Tomogram.from_files(path, "zxy", name="a").name == "a"
+    assert Tomogram.from_files(path, "auto").shape == (4, 8, 6)
+    with pytest.raises(InputError, match="use --order xzy, or give --order zxy"):
+        Tomogram.from_files(path, "zxy", order_is_given=False)

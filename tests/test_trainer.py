@@ -290,7 +290,7 @@ def test_step_too_small_for_batch_norm_or_the_ranks_is_refused(
 def test_pairs_are_taken_from_the_places_of_the_store(
     data_set, tmp_path, monkeypatch, disjoint
 ):
-    rows = read_image_list(data_set, project=tmp_path, needs_tilts=True)
+    rows = read_image_list(data_set, project=tmp_path, needs_tilts=True, order="zxy")
     options = small_options("simsiam2d3d", disjoint_tilts=disjoint)
     store = prepare_store(rows, options, cache=tmp_path, workers=0)
     asked = []

@@ -6,7 +6,7 @@ import pytest
 
 from lib.errors import InputError
 from lib.geometry.contrast_check import check_contrast
-from lib.inputs.image_list import ImageRow
+from lib.inputs.tomogram import Tomogram
 from lib.inputs.wraparound import is_wrapped
 
 
@@ -58,4 +58,4 @@ def test_tomogram_that_wraps_is_refused(tmp_path):
     with mrcfile.new(path, values) as mrc:
         mrc.voxel_size = 10
     with pytest.raises(InputError, match=r"hole in the middle.*clip unwrap"):
-        check_contrast([ImageRow("t", path)])
+        check_contrast([Tomogram.from_files(path)])

@@ -27,14 +27,13 @@ from lib.geometry.verdict import (
 )
 
 
-def check_geometry(rows, *, order, flip_tilt_angles=False, bright=False, force=False):
+def check_geometry(tomograms, *, flip_tilt_angles=False, bright=False, force=False):
     """Check all tomograms of a list, print one table, refuse what is wrong.
 
     Parameters
     ----------
-    rows : list of lib.inputs.image_list.ImageRow
-    order : str
-        Key of `lib.inputs.tomogram.ORDERS`, or ``auto``.
+    tomograms : list of lib.inputs.tomogram.Tomogram
+        With their tilt series.
     flip_tilt_angles : bool
     bright : bool
         Whether the user says that protein is bright in the tomograms.
@@ -54,8 +53,8 @@ def check_geometry(rows, *, order, flip_tilt_angles=False, bright=False, force=F
     InputError
         When a file cannot be used.
     """
-    bar = tqdm(rows, desc="geometry check", unit="tomogram", disable=None)
-    findings = [examine(row, order, flip_tilt_angles) for row in bar]
+    bar = tqdm(tomograms, desc="geometry check", unit="tomogram", disable=None)
+    findings = [examine(tomogram, flip_tilt_angles) for tomogram in bar]
     print(as_table(findings), flush=True)
     refused, told = [], []
     for verdict in (OTHER, ASTRAY_IMAGES, NOTHING):

@@ -14,19 +14,18 @@ from lib.errors import InputError, warn
 from lib.geometry.contrast import LARGEST, Contrast, measure_contrast
 from lib.geometry.tilt_sample import average
 from lib.inputs.mrc_voxels import map_voxels
-from lib.inputs.tomogram import inspect_mrc
 from lib.inputs.wraparound import describe_wraparound, is_wrapped
 
 WIDTH = 512  # to which tomograms are binned about, without tilt series [voxels]
 DEPTH = 48  # of what is read of them then, shortest axis [binned voxels]
 
 
-def check_contrast(rows, *, bright=False):
+def check_contrast(tomograms, *, bright=False):
     """Hold the contrast of tomograms without tilt series against what is asked for.
 
     Parameters
     ----------
-    rows : list of lib.inputs.image_list.ImageRow
+    tomograms : list of lib.inputs.tomogram.Tomogram
     bright : bool
         Whether the user says that protein is bright.
 
@@ -41,8 +40,8 @@ def check_contrast(rows, *, bright=False):
         When integers were read with the wrong sign.
     """
     found = [
-        SimpleNamespace(name=row.name, contrast=_look_at(row.rec_path), opposite=False)
-        for row in rows
+        SimpleNamespace(name=one.name, contrast=_look_at(one.info), opposite=False)
+        for one in tomograms
     ]
     for complaint in describe_odd_contrast(found, bright):
         warn(f"contrast: {complaint}")
@@ -50,9 +49,8 @@ def check_contrast(rows, *, bright=False):
     return {one.name: one.contrast for one in found}
 
 
-def _look_at(path):
+def _look_at(info):
     """Return the `Contrast` of the middle of a tomogram."""
-    info = inspect_mrc(path)
     factor = max(1, round(max(info.shape) / WIDTH))
     cut = [slice(None)] * 3
     limits = (DEPTH, *LARGEST[1:])
@@ -61,7 +59,7 @@ def _look_at(path):
         cut[axis] = slice(start, start + most * factor)
     middle = map_voxels(info)[tuple(cut)]
     if is_wrapped(middle):
-        raise InputError(describe_wraparound(path, info.dtype))
+        raise InputError(describe_wraparound(info.path, info.dtype))
     with np.errstate(invalid="ignore", over="ignore"):  # refused when it is prepared
         binned = average(middle, factor, (0, 1, 2))
     return measure_contrast(binned) if binned.size else Contrast(0.0)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lib.inputs.tomogram import ORDERS
+from lib.inputs.axis_order import ORDERS
 
 # Of images (T, Y, X), y pointing up; the last four need square ones.
 TURNS = {
@@ -41,7 +41,7 @@ class Convention:
     Attributes
     ----------
     order : str
-        Of the axes of the tomogram file, key of `lib.inputs.tomogram.ORDERS`.
+        Of the axes of the tomogram file, key of `lib.inputs.axis_order.ORDERS`.
     flipped : bool
         Whether the angles have the other sign than asked for.
     listing : str

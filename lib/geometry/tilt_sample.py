@@ -18,14 +18,8 @@ from lib.geometry.reprojection import (
     project,
     whole_image,
 )
+from lib.inputs.axis_order import ORDERS, z_sign
 from lib.inputs.mrc_voxels import Extremes, block_ranges, read_sections
-from lib.inputs.tomogram import (
-    ORDERS,
-    inspect_mrc,
-    read_tilt_angles,
-    resolve_order,
-    z_sign,
-)
 from lib.inputs.wraparound import describe_wraparound, is_wrapped
 
 WIDTH = 256  # [binned pixels]
@@ -71,25 +65,22 @@ class TiltSample:
     factor: int
 
     @classmethod
-    def read(cls, row, order, flip_tilt_angles=False):
-        """Read what is needed of one row of an image list.
+    def read(cls, tomogram, flip_tilt_angles=False):
+        """Read what is needed of a tomogram and its tilt series.
 
         Parameters
         ----------
-        row : lib.inputs.image_list.ImageRow
-        order : str
-            Key of `lib.inputs.tomogram.ORDERS`, or ``auto``.
+        tomogram : lib.inputs.tomogram.Tomogram
         flip_tilt_angles : bool
             Whether the angle file has the opposite sign.
 
         Raises
         ------
         InputError
-            When a file cannot be used, or their sizes or counts do not fit.
+            When the voxels of a file cannot be used.
         """
-        series, info = inspect_mrc(row.tilt_path), inspect_mrc(row.rec_path)
-        order = resolve_order(info, order, series.shape)
-        angles = read_tilt_angles(row.angle_path, series.shape[0])
+        info, series = tomogram.info, tomogram.tilt_info
+        angles = np.array(tomogram.angles)
         factor = max(1, round(max(series.shape[1:]) / WIDTH))
         wanted = {int(np.abs(angles - tilt).argmin()) for tilt in TILTS}
         pairs = {place + step for place in wanted for step in (0, 1)}
@@ -97,13 +88,13 @@ class TiltSample:
         places = sorted(wanted & set(binned))
         if not places:
             raise InputError(
-                f"{row.tilt_path}: the images near {', '.join(map(str, TILTS))} "
+                f"{series.path}: the images near {', '.join(map(str, TILTS))} "
                 "degrees are blank or not finite"
             )
         return cls(
             tomogram=_read_tomogram(info, factor),
             file_shape=info.shape,
-            order=order,
+            order=tomogram.order,
             images=np.array([band_pass(binned[place]) for place in places]),
             following={
                 number: binned[place + 1]

@@ -18,7 +18,7 @@ from lib.geometry.contrast import Contrast, measure_contrast
 from lib.geometry.hypotheses import OFFSETS, Convention, possible_conventions
 from lib.geometry.reprojection import Shift, correlate
 from lib.geometry.tilt_sample import TiltSample
-from lib.inputs.tomogram import z_sign
+from lib.inputs.axis_order import z_sign
 
 # A convention fits when its correlation is this many times that of chance, ...
 SIGNIFICANT = 8.0
@@ -91,20 +91,21 @@ class Finding:
         return fitting.get(self.verdict, 0.0) < 0
 
 
-def examine(row, order, flip_tilt_angles=False):
+def examine(tomogram, flip_tilt_angles=False):
     """Check one tomogram against its tilt series.
 
     Parameters
     ----------
-    row : lib.inputs.image_list.ImageRow
-    order, flip_tilt_angles
-        See `check_geometry`.
+    tomogram : lib.inputs.tomogram.Tomogram
+        With its tilt series.
+    flip_tilt_angles : bool
+        Whether the angle file has the opposite sign.
 
     Returns
     -------
     Finding
     """
-    sample = TiltSample.read(row, order, flip_tilt_angles)
+    sample = TiltSample.read(tomogram, flip_tilt_angles)
     project = cache(sample.project)
     asked = Convention(sample.order)
     possible = possible_conventions(
@@ -128,7 +129,7 @@ def examine(row, order, flip_tilt_angles=False):
     verdict, remedy = _judge(sample, scores, shifts, flip_tilt_angles, at_odds)
     other = _best({one: scores[one] for one in scores if one != asked})
     return Finding(
-        name=row.name,
+        name=tomogram.name,
         order=sample.order,
         verdict=verdict,
         asked=scores[asked],

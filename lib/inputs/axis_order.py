@@ -8,9 +8,8 @@ cryoCARE write. ``-FlipVol 1`` of AreTomo gives ``zxy`` too, but by exchanging y
 z: a mirror, whose z runs the other way. No shape tells the two apart.
 """
 
-from lib.errors import InputError, warn, warn_once
-from lib.inputs.mrc_byte_order import as_text
-from lib.inputs.mrc_header import inspect_mrc
+from lib.errors import InputError, warn_once
+from lib.inputs.mrc_byte_order import format_shape
 
 # Transposition of the array in the file to (Z, Y, X).
 ORDERS = {
@@ -46,74 +45,7 @@ def is_likely(shape, order):
     return _arrange(shape, order)[0] == min(shape)
 
 
-def check_orders(rows, order, *, told):
-    """Hold the order of a list against the shapes, before anything long begins.
-
-    An order that the user gave, or that a run noted, is believed with a warning;
-    the default is not.
-
-    Parameters
-    ----------
-    rows : list of lib.inputs.image_list.ImageRow
-        With tilt series where these are to be compared.
-    order : str
-        Key of `ORDERS`, or ``auto``.
-    told : bool
-        Whether somebody said so.
-
-    Raises
-    ------
-    InputError
-        When the tilt images prove the order wrong; when z would not be the shortest
-        axis by the mere default; when ``auto`` finds none or several that fit.
-    """
-    unlikely = []
-    for row in rows:
-        info = inspect_mrc(row.rec_path)
-        tilt_shape = inspect_mrc(row.tilt_path).shape if row.tilt_path else None
-        resolved = resolve_order(info, order, tilt_shape)
-        if order == "auto" or is_likely(info.shape, resolved):
-            continue
-        if not told and tilt_shape is None:
-            require_likely(info, resolved)
-        unlikely.append(row.name)
-    if unlikely:
-        more = f" and {len(unlikely) - 5} more" if len(unlikely) > 5 else ""
-        warn(
-            f"with --order {order}, z is not the shortest axis of "
-            f"{', '.join(unlikely[:5])}{more}; "
-            + (
-                "it is read so because you, or the run, said so: look at the candidates"
-                if told
-                else "it is read so because it fits the tilt images"
-            )
-        )
-
-
-def require_likely(info, order):
-    """Refuse an order that nobody gave when z would not be the shortest axis.
-
-    Parameters
-    ----------
-    info : MrcInfo
-        Of the tomogram.
-    order : str
-        Key of `ORDERS`.
-
-    Raises
-    ------
-    InputError
-        Naming the orders that are likely.
-    """
-    if not is_likely(info.shape, order):
-        fitting = [key for key in ORDERS if is_likely(info.shape, key)]
-        raise InputError(
-            f"{_explain(info, order, fitting, None)}, or give --order {order} if z is "
-            "not the shortest here"
-        )
-
-
-def resolve_order(info, order, tilt_shape=None):
+def resolve_order(info, order, tilt_shape=None, *, is_given=True):
     """Return the order of the axes in a tomogram file.
 
     Parameters
@@ -121,10 +53,13 @@ def resolve_order(info, order, tilt_shape=None):
     info : MrcInfo
         Of the tomogram.
     order : str
-        Key of `ORDERS`, which is believed unless the tilt images prove it wrong; or
-        ``auto``: the only one that fits the shapes.
+        Key of `ORDERS`, or ``auto``: the only one that fits the shapes.
     tilt_shape : tuple of int, optional
         (T, Y, X) of the tilt series.
+    is_given : bool
+        Whether the user, or an earlier run, gave the order: it is then used unless
+        the tilt images prove it wrong. A mere default is also held against the
+        shape where there are no tilt images.
 
     Returns
     -------
@@ -134,27 +69,31 @@ def resolve_order(info, order, tilt_shape=None):
     Raises
     ------
     InputError
-        When Y and X are not those of the tilt images, or no order fits, or ``auto``
-        finds several. The refusal names what would fit.
+        When Y and X are not those of the tilt images; when z would not be the
+        shortest axis by the mere default; when ``auto`` finds no order that fits,
+        or several. The message names what would fit.
     """
+    if order != "auto" and order not in ORDERS:
+        raise InputError(f"--order {order} is none of {', '.join(ORDERS)}, auto")
     fitting = [key for key in ORDERS if _fits(info.shape, key, tilt_shape)]
-    if order in fitting or (order in ORDERS and tilt_shape is None):
+    if order in fitting or (order in ORDERS and tilt_shape is None and is_given):
         return order
     if order == "auto" and len(fitting) == 1:
         though = "" if is_likely(info.shape, fitting[0]) else ", z not the shortest"
         warn_once(
-            f"{info.path}: --order auto reads the file's {as_text(info.shape)} "
+            f"{info.path}: --order auto reads the file's {format_shape(info.shape)} "
             f"voxels as {fitting[0]}{though}"
         )
         return fitting[0]
     if order == "auto" and fitting:
         raise InputError(
-            f"{info.path}: the shape {as_text(info.shape)} fits --order "
+            f"{info.path}: the shape {format_shape(info.shape)} fits --order "
             f"{' and '.join(fitting)} alike; say which it is"
         )
-    if order != "auto" and order not in ORDERS:
-        raise InputError(f"--order {order} is none of {', '.join(ORDERS)}, auto")
-    raise InputError(_explain(info, order, fitting, tilt_shape))
+    advice = _explain(info, order, fitting, tilt_shape)
+    if order != "auto" and tilt_shape is None:
+        advice += f", or give --order {order} if z is not the shortest here"
+    raise InputError(advice)
 
 
 def _arrange(shape, order):
@@ -173,8 +112,8 @@ def _explain(info, order, fitting, tilt_shape):
         order = _likeliest(info.shape, tilt_shape)
     depth, height, width = _arrange(info.shape, order)
     read = (
-        f"{info.path}: with --order {order} the file's {as_text(info.shape)} voxels "
-        f"are x {width}, y {height}, z {depth}"
+        f"{info.path}: with --order {order} the file's {format_shape(info.shape)} "
+        f"voxels are x {width}, y {height}, z {depth}"
     )
     instead = f"use --order {' or '.join(fitting)}"
     if tilt_shape is None:

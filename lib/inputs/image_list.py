@@ -2,39 +2,23 @@
 
 import os
 import re
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 
 from lib.errors import InputError
+from lib.inputs.axis_order import DEFAULT_ORDER, ORDERS, resolve_order
 from lib.inputs.list_warnings import warn_of_list
+from lib.inputs.mrc_header import inspect_mrc
 from lib.inputs.plain_text import is_file, read_lines, split_blanks, split_cells
-from lib.inputs.tomogram import inspect_mrc, read_tilt_angles
+from lib.inputs.tilt_angles import read_tilt_angles
+from lib.inputs.tomogram import Tomogram, warn_of_spacing
 
 TOMOGRAM_COLUMNS = ("image_name", "rec_path")
 TILT_COLUMNS = ("tilt_path", "angle_path")
+COLUMNS = TOMOGRAM_COLUMNS + TILT_COLUMNS
 LONGEST_NAME = 200  # bytes: file systems stop at 255, and suffixes follow
 LONGEST_PATH = 4096
 MOST_FAULTS = 100
-
-
-@dataclass(frozen=True)
-class ImageRow:
-    """One tomogram of the list.
-
-    Attributes
-    ----------
-    name : str
-        Usable as a file name.
-    rec_path : Path
-        Tomogram.
-    tilt_path, angle_path : Path or None
-        Aligned tilt series and its angles; None where they are not needed.
-    """
-
-    name: str
-    rec_path: Path
-    tilt_path: Path | None = None
-    angle_path: Path | None = None
 
 
 def find_image_list(name, project):
@@ -68,8 +52,16 @@ def find_image_list(name, project):
     )
 
 
-def read_image_list(path, *, project, needs_tilts, voxel_size=None):
-    """Read an image list and inspect every file it names.
+def read_image_list(
+    path,
+    *,
+    project,
+    needs_tilts,
+    order=DEFAULT_ORDER,
+    order_is_given=False,
+    voxel_size=None,
+):
+    """Read an image list: every header and every angle file it names, once.
 
     Parameters
     ----------
@@ -80,99 +72,170 @@ def read_image_list(path, *, project, needs_tilts, voxel_size=None):
     needs_tilts : bool
         Whether tilt series and angles are needed; their columns are ignored
         otherwise.
+    order, order_is_given
+        See `lib.inputs.axis_order.resolve_order`.
     voxel_size : float, optional
-        Of all tomograms, as the user says; their headers are then not held against
-        each other [Angstrom].
+        Of all tomograms, as the user gives it; their headers are then not held
+        against each other [Angstrom].
 
     Returns
     -------
-    list of ImageRow
+    list of Tomogram
 
     Raises
     ------
     InputError
         With all faults of the list: missing columns and files, files whose header
-        cannot be read, angles that do not fit, names that repeat or cannot be
-        file names, no rows.
+        cannot be read, angles or axes that do not fit, names that repeat or cannot
+        be file names, no entries.
     """
-    path = Path(path)
-    lines = [(n, t) for n, t in read_lines(path, "an image list") if t[0] != "#"]
-    if not lines:
-        raise InputError(f"{path} is empty; expected the header {_header(needs_tilts)}")
-    reader = _RowReader(path, Path(project), lines[0], needs_tilts)
-    rows = [reader.read(number, line) for number, line in lines[1:]]
-    if not rows:
-        reader.faults.append("no rows below the header; expected one a tomogram")
-    if reader.faults:
-        raise InputError(_join(path, reader.faults))
-    warn_of_list(path, rows, voxel_size=voxel_size)
-    return rows
+    if order not in (*ORDERS, "auto"):
+        raise InputError(f"--order {order} is none of {', '.join(ORDERS)}, auto")
+    reader = _EntryReader(path, project, needs_tilts)
+    tomograms = [
+        _inspect(name, files, reader, order, order_is_given, voxel_size)
+        for name, files in reader.entries()
+    ]
+    reader.raise_faults()
+    if voxel_size is None:
+        for tomogram in tomograms:
+            warn_of_spacing(tomogram.info)
+    warn_of_list(
+        reader.path,
+        tomograms,
+        order=order,
+        order_is_given=order_is_given,
+        voxel_size=voxel_size,
+    )
+    return tomograms
 
 
-def _header(needs_tilts):
-    return " ".join(TOMOGRAM_COLUMNS + TILT_COLUMNS * needs_tilts)
+def find_listed_files(path, *, project):
+    """Return the tomogram files that an image list names; none of them is opened.
+
+    Parameters
+    ----------
+    path, project
+        See `read_image_list`.
+
+    Returns
+    -------
+    dict of str to Path
+        By name.
+
+    Raises
+    ------
+    InputError
+        With all faults of the list, except those of the files.
+    """
+    reader = _EntryReader(path, project, needs_tilts=False)
+    found = {name: files["rec_path"] for name, files in reader.entries()}
+    reader.raise_faults()
+    return found
 
 
-class _RowReader:
-    """Reads rows and collects what is wrong with them."""
+class _EntryReader:
+    """Reads the lines of a list and collects all faults."""
 
-    def __init__(self, path, project, header, needs_tilts):
-        names = [cell.lower() for cell in split_blanks(header[1])]
+    def __init__(self, path, project, needs_tilts):
+        self.path = Path(path)
+        self.folders = (Path(project), self.path.absolute().parent)
+        self.faults = []
+        self.line = 0
+        lines = read_lines(self.path, "an image list")
+        self.lines = [(n, text) for n, text in lines if text[0] != "#"]
         needed = TOMOGRAM_COLUMNS + TILT_COLUMNS * needs_tilts
+        expected = " ".join(needed)
+        if not self.lines:
+            raise InputError(f"{path} is empty; expected the header {expected}")
+        number, header = self.lines[0]
+        names = [cell.lower() for cell in split_blanks(header)]
         missing = [name for name in needed if name not in names]
         if missing:
             raise InputError(
                 f"{path} lacks the column(s) {', '.join(missing)}: its header (line "
-                f"{header[0]}) is {header[1][:200]!r}, expected {_header(needs_tilts)}"
+                f"{number}) is {header[:200]!r}, expected {expected}"
             )
         repeated = [name for name in needed if names.count(name) > 1]
         if repeated:
             raise InputError(f"{path} has the column(s) {', '.join(repeated)} twice")
-        self.places = {name: names.index(name) for name in needed}
+        self.columns = {name: names.index(name) for name in needed}
         self.n_columns = len(names)
-        self.folders = (project, path.absolute().parent)
-        self.faults = []
-        self.line_of_name = {}
 
-    def read(self, number, line):
-        """Return the row in `line`, or None."""
-        found = []
-        row = self._parse(line, found)
-        if row is not None:
-            earlier = self.line_of_name.setdefault(row.name, number)
-            if earlier != number:
-                found.append(
-                    f"image_name {row.name} is in line {earlier} too; names must differ"
+    def entries(self):
+        """Yield the name and, by column, the path of each file (None: missing)."""
+        line_of_name = {}
+        for line, text in self.lines[1:]:
+            self.line = line
+            cells = self._split(text)
+            if cells is None:
+                continue
+            name = cells.pop("image_name")
+            self._check_name(name)
+            earlier = line_of_name.setdefault(name, line)
+            if earlier != line:
+                self.note(
+                    f"image_name {name} is in line {earlier} too; names must differ"
                 )
-        self.faults += [f"line {number}: {fault}" for fault in found]
-        return row
+            yield name, {key: self._find(key, cell) for key, cell in cells.items()}
+        if len(self.lines) == 1:
+            self.faults.append("no rows below the header; expected one a tomogram")
 
-    def _parse(self, line, faults):
+    def note(self, fault):
+        """Note a fault of the line that was read last."""
+        self.faults.append(f"line {self.line}: {fault}")
+
+    @contextmanager
+    def noting(self, column):
+        """Note that a file cannot be used, and go on."""
+        try:
+            yield
+        except InputError as error:
+            self.note(f"{column}: {error}")
+
+    def raise_faults(self):
+        """Raise all faults at once, if there are any."""
+        if not self.faults:
+            return
+        more = len(self.faults) - MOST_FAULTS
+        shown = self.faults[:MOST_FAULTS] + ([f"and {more} more"] if more > 0 else [])
+        count = "a fault" if len(self.faults) == 1 else f"{len(self.faults)} faults"
+        raise InputError(
+            f"{self.path} has {count}:" + "".join(f"\n  {fault}" for fault in shown)
+        )
+
+    def _split(self, line):
+        """Return the cells of a line by column, or None."""
         if not line.replace("\t", " ").isprintable():
-            faults.append(f"control characters in {line[:80]!r}; is it text?")
+            self.note(f"control characters in {line[:80]!r}; is it text?")
             return None
-        n_needed = 1 + max(self.places.values())
+        n_needed = 1 + max(self.columns.values())
         cells = split_cells(line, self.n_columns, n_needed)
         if not n_needed <= len(cells) <= self.n_columns:
-            faults.append(
+            self.note(
                 f"{len(cells)} column(s) where the header has {self.n_columns} "
                 "(paths with blanks: put tabs between the columns, or quotes around "
                 f"the path): {line[:200]}"
             )
             return None
-        texts = {name: cells[place] for name, place in self.places.items()}
-        name = texts.pop("image_name")
-        faults += _faults_of_name(name)
-        files = {
-            column: self._find(column, text, faults) for column, text in texts.items()
-        }
-        _inspect(files, faults)
-        return ImageRow(name=name, **files)
+        return {name: cells[index] for name, index in self.columns.items()}
 
-    def _find(self, column, text, faults):
+    def _check_name(self, name):
+        usable = (
+            name.strip(" .") and not re.search(r"[/\\]", name) and name.isprintable()
+        )
+        if not usable:
+            self.note(
+                f"image_name {name!r} cannot be a file name: it becomes part of names "
+                "such as <image_name>_rec3d.npy, without / and \\"
+            )
+        elif len(name.encode()) > LONGEST_NAME:
+            self.note(f"image_name {name[:40]}... is longer than {LONGEST_NAME} bytes")
+
+    def _find(self, column, text):
         """Return the first of the places of a path that has a file, or None."""
         if len(text) > LONGEST_PATH:
-            faults.append(f"{column} {text[:80]}... is too long for a path")
+            self.note(f"{column} {text[:80]}... is too long for a path")
             return None
         path = _expand(text)
         places = [folder / path for folder in self.folders]  # absolute stays itself
@@ -181,8 +244,30 @@ class _RowReader:
                 return place
         unset = " ($VARIABLE is not set)" if "$" in str(path) else ""
         looked = " and ".join(dict.fromkeys(str(place) for place in places))
-        faults.append(f"{column} {text}{unset} is no file; looked for {looked}")
+        self.note(f"{column} {text}{unset} is no file; looked for {looked}")
         return None
+
+
+def _inspect(name, files, reader, order, order_is_given, voxel_size):
+    """Return the tomogram of an entry, or None; its faults are noted."""
+    info = tilt_info = angles = None
+    rec_path, tilt_path, angle_path = map(files.get, COLUMNS[1:])
+    if rec_path is not None:
+        with reader.noting("rec_path"):
+            info = inspect_mrc(rec_path)
+    if tilt_path is not None:
+        with reader.noting("tilt_path"):
+            tilt_info = inspect_mrc(tilt_path)
+    if angle_path is not None and tilt_info is not None:
+        with reader.noting("angle_path"):
+            angles = tuple(read_tilt_angles(angle_path, tilt_info.shape[0]).tolist())
+    if info is None or (tilt_info is None and "tilt_path" in files):
+        return None
+    with reader.noting("rec_path"):
+        tilt_shape = tilt_info.shape if tilt_info else None
+        order = resolve_order(info, order, tilt_shape, is_given=order_is_given)
+    voxel_size = voxel_size or info.voxel_size
+    return Tomogram(name, info, order, voxel_size, tilt_info, angle_path, angles)
 
 
 def _expand(text):
@@ -191,38 +276,3 @@ def _expand(text):
         return path.expanduser()
     except RuntimeError:  # no such user
         return path
-
-
-def _faults_of_name(name):
-    usable = name.strip(" .") and not re.search(r"[/\\]", name) and name.isprintable()
-    if not usable:
-        return [
-            f"image_name {name!r} cannot be a file name: it becomes part of names "
-            "such as <image_name>_rec3d.npy, without / and \\"
-        ]
-    if len(name.encode()) > LONGEST_NAME:
-        return [f"image_name {name[:40]}... is longer than {LONGEST_NAME} bytes"]
-    return []
-
-
-def _inspect(files, faults):
-    """Open every header; hold the angles against the images."""
-    shapes = {}
-    for column in ("rec_path", "tilt_path"):
-        if files.get(column) is not None:
-            try:
-                shapes[column] = inspect_mrc(files[column]).shape
-            except InputError as refusal:
-                faults.append(f"{column}: {refusal}")
-    if files.get("angle_path") is not None and "tilt_path" in shapes:
-        try:
-            read_tilt_angles(files["angle_path"], shapes["tilt_path"][0])
-        except InputError as refusal:
-            faults.append(f"angle_path: {refusal}")
-
-
-def _join(path, faults):
-    more = len(faults) - MOST_FAULTS
-    shown = faults[:MOST_FAULTS] + ([f"and {more} more"] if more > 0 else [])
-    count = "a fault" if len(faults) == 1 else f"{len(faults)} faults"
-    return f"{path} has {count}:" + "".join(f"\n  {fault}" for fault in shown)

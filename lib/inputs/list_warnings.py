@@ -1,8 +1,8 @@
 """What can be used in an image list, but was probably not meant."""
 
 from lib.errors import warn
+from lib.inputs.axis_order import is_likely
 from lib.inputs.noted_files import SAME_VOXEL
-from lib.inputs.tomogram import inspect_mrc
 
 WIDE = 2000  # voxels: exploration-module.md advises binning below this
 FINEST, COARSEST = 0.5, 100.0  # voxels that a tomogram can have [Angstrom]
@@ -10,34 +10,55 @@ UNBINNED = 3.0  # below it, no binning was at work [Angstrom], ...
 FIELD = 2000.0  # ... and an image is wider than this: detectors have 4,000 pixels
 
 
-def warn_of_list(path, rows, *, voxel_size=None):
-    """Warn of tomograms that repeat, have odd voxel sizes, or are too fine.
+def warn_of_list(path, tomograms, *, order, order_is_given, voxel_size=None):
+    """Warn of tomograms that repeat, have odd voxel sizes or axes, or are too fine.
 
     Parameters
     ----------
     path : pathlib.Path
         Image list, for the message.
-    rows : list of lib.inputs.image_list.ImageRow
-        Of which every file can be read.
+    tomograms : list of lib.inputs.tomogram.Tomogram
+    order : str
+        As it was asked for.
+    order_is_given : bool
+        Whether the user, or an earlier run, gave it.
     voxel_size : float, optional
-        As the user says, for all of them; headers are not compared then [Angstrom].
+        As the user gives it, for all of them; headers are not compared then
+        [Angstrom].
     """
-    _warn_of_repeats(path, rows)
-    infos = {row.name: inspect_mrc(row.rec_path) for row in rows}
+    _warn_of_repeats(path, tomograms)
+    if order != "auto":
+        _warn_of_axes(tomograms, order, order_is_given)
+    infos = {tomogram.name: tomogram.info for tomogram in tomograms}
     if voxel_size is None:
         sizes = {name: info.voxel_size for name, info in infos.items()}
         _warn_of_voxel_sizes(path, sizes)
         _warn_of_impossible(path, infos)
-        _warn_of_tilt_images(path, rows, sizes)
+        _warn_of_tilt_images(path, tomograms)
     _warn_of_wide(path, {n: max(i.shape) for n, i in infos.items()})
 
 
-def _warn_of_repeats(path, rows):
+def _warn_of_repeats(path, tomograms):
     seen = {}
-    for row in rows:
-        other = seen.setdefault(row.rec_path.resolve(), row.name)
-        if other != row.name:
-            warn(f"{path}: {other} and {row.name} are the same file, {row.rec_path}")
+    for tomogram in tomograms:
+        name, file = tomogram.name, tomogram.rec_path
+        other = seen.setdefault(file.resolve(), name)
+        if other != name:
+            warn(f"{path}: {other} and {name} are the same file, {file}")
+
+
+def _warn_of_axes(tomograms, order, order_is_given):
+    """Warn of tomograms whose z is not the shortest axis."""
+    deep = [one.name for one in tomograms if not is_likely(one.info.shape, order)]
+    if deep:
+        warn(
+            f"with --order {order}, z is not the shortest axis of {_some(deep)}; "
+            + (
+                "it is read so because you, or the run, said so: look at the candidates"
+                if order_is_given
+                else "it is read so because it fits the tilt images"
+            )
+        )
 
 
 def _warn_of_voxel_sizes(path, sizes):
@@ -84,18 +105,14 @@ def _fault_of_size(info):
     return None
 
 
-def _warn_of_tilt_images(path, rows, sizes):
+def _warn_of_tilt_images(path, tomograms):
     """Warn of tomograms whose tilt images, as many pixels wide, say another size."""
     differing = []
-    for row in rows:
-        tilt_path = getattr(row, "tilt_path", None)
-        if tilt_path is None or sizes[row.name] is None:
-            continue
-        pixel = inspect_mrc(tilt_path).voxel_size
-        if pixel is not None and not (
-            1 / SAME_VOXEL <= pixel / sizes[row.name] <= SAME_VOXEL
-        ):
-            differing.append((row.name, sizes[row.name], pixel))
+    for tomogram in tomograms:
+        voxel, tilt_info = tomogram.info.voxel_size, tomogram.tilt_info
+        pixel = tilt_info.voxel_size if tilt_info else None
+        if voxel and pixel and not 1 / SAME_VOXEL <= pixel / voxel <= SAME_VOXEL:
+            differing.append((tomogram.name, voxel, pixel))
     if differing:
         name, voxel, pixel = differing[0]
         more = f" (and so in {len(differing) - 1} more)" if len(differing) > 1 else ""

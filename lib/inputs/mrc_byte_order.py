@@ -67,13 +67,14 @@ def decode_header(path, raw, capacity):
     if doubts and not _likelihood(header, capacity):
         raise InputError(
             f"{path} is no MRC file: it has {' and '.join(doubts)}, and its header "
-            f"would say mode {header['mode']}, {as_text(axis_lengths(header))} voxels"
+            f"would say mode {header['mode']}, {format_shape(axis_lengths(header))} "
+            "voxels"
         )
     if doubts:
         endian = {"<": "little", ">": "big"}[byte_order(header)]
         warn_once(
             f"{path} has {' and '.join(doubts)}; read as a {endian}-endian MRC file "
-            f"of {as_text(axis_lengths(header))} voxels, mode {header['mode']}"
+            f"of {format_shape(axis_lengths(header))} voxels, mode {header['mode']}"
         )
     return header
 
@@ -98,6 +99,6 @@ def axis_lengths(header):
     return tuple(int(header[key]) for key in ("nz", "ny", "nx"))
 
 
-def as_text(lengths):
+def format_shape(lengths):
     """Return lengths as people write them, such as ``315 x 100 x 326``."""
     return " x ".join(f"{length:.10g}" for length in lengths)

@@ -20,10 +20,10 @@ from lib.inputs.mrc_byte_order import (
     HEADER_BYTES,
     READABLE_MODES,
     REFUSED_MODES,
-    as_text,
     axis_lengths,
     byte_order,
     decode_header,
+    format_shape,
 )
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -108,7 +108,8 @@ def inspect_mrc(path):
     elif info.total_bytes > GZIP_RATIO * size:
         raise InputError(
             f"{path} is damaged: its header asks for {info.total_bytes:,} bytes "
-            f"({as_text(info.shape)} voxels), more than {size:,} bytes of gzip can hold"
+            f"({format_shape(info.shape)} voxels), more than {size:,} bytes of gzip "
+            "can hold"
         )
     return info
 
@@ -123,8 +124,8 @@ def check_size(info, size):
         Bytes of the (decompressed) file.
     """
     asks = (
-        f"its header asks for {info.total_bytes:,} bytes ({as_text(info.shape)} voxels "
-        f"of {info.dtype.name}), the file has {size:,}"
+        f"its header asks for {info.total_bytes:,} bytes ({format_shape(info.shape)} "
+        f"voxels of {info.dtype.name}), the file has {size:,}"
     )
     surplus = size - info.total_bytes
     if surplus < 0:
@@ -168,7 +169,7 @@ def _shape(path, header):
     shape = axis_lengths(header)
     if min(shape) < 1:
         raise InputError(
-            f"{path} is empty: its header says {as_text(shape)} voxels; "
+            f"{path} is empty: its header says {format_shape(shape)} voxels; "
             "reconstruct it again"
         )
     depth = int(header["mz"])

@@ -1,7 +1,7 @@
-"""Tomograms, tilt series and tilt angles, in the one order of axes used in memory.
+"""A tomogram with its tilt series: what its files say, and how to read their voxels.
 
 Volumes are (Z, Y, X), tilt series (T, Y, X), angles degrees. How the axes of a
-file are named: ``--order`` of the options, `ORDERS` here.
+file are named: ``--order`` of the options, `lib.inputs.axis_order.ORDERS`.
 """
 
 from dataclasses import dataclass
@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from lib.errors import InputError, warn_once
-from lib.inputs.axis_order import ORDERS, describe_misfit, resolve_order, z_sign
-from lib.inputs.mrc_byte_order import as_text
+from lib.inputs.axis_order import DEFAULT_ORDER, ORDERS, resolve_order, z_sign
+from lib.inputs.mrc_byte_order import format_shape
 from lib.inputs.mrc_header import MrcInfo, inspect_mrc
 from lib.inputs.mrc_voxels import (
     Extremes,
@@ -21,44 +21,6 @@ from lib.inputs.mrc_voxels import (
     read_sections,
 )
 from lib.inputs.tilt_angles import read_tilt_angles
-
-__all__ = [
-    "ORDERS",
-    "MrcInfo",
-    "TiltSeries",
-    "Volume",
-    "inspect_mrc",
-    "open_tomogram",
-    "read_tilt_angles",
-    "read_tilt_series",
-    "read_tomogram",
-    "resolve_order",
-    "z_sign",
-]
-
-
-@dataclass(frozen=True)
-class Volume:
-    """A tomogram whose voxels may still be on the disk.
-
-    Attributes
-    ----------
-    path : Path
-    array : ndarray, shape (Z, Y, X)
-        In the type of the file: a view of its map, or of the decompressed file.
-    voxel_size : float or None
-        [Angstrom].
-    order : str
-        Key of `ORDERS`, never ``auto``.
-    z_sign : {1, -1}
-        See `z_sign`.
-    """
-
-    path: Path
-    array: np.ndarray
-    voxel_size: float | None
-    order: str
-    z_sign: int
 
 
 @dataclass(frozen=True)
@@ -76,30 +38,205 @@ class TiltSeries:
     angles: np.ndarray
 
 
-def open_tomogram(path, order):
-    """Map a tomogram, to be read slice by slice.
+@dataclass(frozen=True)
+class Tomogram:
+    """A tomogram whose headers and angles were read; its voxels may be on the disk.
 
-    Parameters
+    Attributes
     ----------
-    path : path-like
-        MRC file.
+    name : str
+        In the image list; part of the names of the files that are written.
+    info : MrcInfo
+        Header of the tomogram.
     order : str
-        Key of `ORDERS`, which is believed, or ``auto``.
-
-    Returns
-    -------
-    Volume
-
-    Raises
-    ------
-    InputError
-        When the file cannot be read, or ``auto`` finds no order, or several.
+        Key of `lib.inputs.axis_order.ORDERS`, never ``auto``.
+    voxel_size : float or None
+        As the user gave it, otherwise that of the header [Angstrom].
+    tilt_info : MrcInfo or None
+        Header of the aligned tilt series; None where it is not needed.
+    angle_path : Path or None
+    angles : tuple of float or None
+        One for each image, as the file has them [degrees].
     """
-    return _open(inspect_mrc(path), order)
+
+    name: str
+    info: MrcInfo
+    order: str
+    voxel_size: float | None = None
+    tilt_info: MrcInfo | None = None
+    angle_path: Path | None = None
+    angles: tuple[float, ...] | None = None
+
+    @classmethod
+    def from_files(
+        cls,
+        rec_path,
+        order=DEFAULT_ORDER,
+        *,
+        order_is_given=True,
+        name=None,
+        tilt_path=None,
+        angle_path=None,
+        voxel_size=None,
+    ):
+        """Read the headers and the angles of a single tomogram.
+
+        Parameters
+        ----------
+        rec_path : path-like
+            MRC file.
+        order, order_is_given
+            See `lib.inputs.axis_order.resolve_order`.
+        name : str, optional
+            The default is the name of the file without its ending.
+        tilt_path, angle_path : path-like, optional
+            Aligned tilt series and its angles, both or neither.
+        voxel_size : float, optional
+            As the user gives it [Angstrom].
+
+        Returns
+        -------
+        Tomogram
+
+        Raises
+        ------
+        InputError
+            When a file cannot be read, sizes or counts do not fit, or the order is
+            not the right one.
+        """
+        info = inspect_mrc(rec_path)
+        tilt_info = angles = None
+        if tilt_path is not None:
+            tilt_info = inspect_mrc(tilt_path)
+            angles = read_tilt_angles(angle_path, tilt_info.shape[0])
+        tilt_shape = tilt_info.shape if tilt_info else None
+        order = resolve_order(info, order, tilt_shape, is_given=order_is_given)
+        if voxel_size is None:
+            warn_of_spacing(info)
+        return cls(
+            name=name or info.path.name.split(".")[0],
+            info=info,
+            order=order,
+            voxel_size=voxel_size or info.voxel_size,
+            tilt_info=tilt_info,
+            angle_path=Path(angle_path) if tilt_info else None,
+            angles=tuple(angles.tolist()) if tilt_info else None,
+        )
+
+    @property
+    def rec_path(self):
+        """Path of the tomogram."""
+        return self.info.path
+
+    @property
+    def tilt_path(self):
+        """Path of the tilt series, or None."""
+        return self.tilt_info.path if self.tilt_info else None
+
+    @property
+    def shape(self):
+        """(Z, Y, X) [voxels]."""
+        return tuple(self.info.shape[axis] for axis in ORDERS[self.order])
+
+    @property
+    def z_sign(self):
+        """Direction of z against the tilt geometry; see `axis_order.z_sign`."""
+        return z_sign(self.order)
+
+    def map_voxels(self):
+        """Map the voxels, to be read slice by slice.
+
+        Returns
+        -------
+        ndarray, shape (Z, Y, X)
+            In the type of the file: a view of its map, or of the decompressed file.
+
+        Raises
+        ------
+        InputError
+            When the file cannot be read.
+        """
+        return map_voxels(self.info).transpose(ORDERS[self.order])
+
+    def read_voxels(self, *, compress=False):
+        """Read the voxels into memory and check them.
+
+        Parameters
+        ----------
+        compress : bool
+            Merge slice pairs along z into their maximum; an odd last slice stays.
+
+        Returns
+        -------
+        ndarray of float32, shape (Z, Y, X)
+            Contiguous; ``(Z + 1) // 2`` slices with `compress`.
+
+        Raises
+        ------
+        InputError
+            When the file cannot be read, or voxels are not finite, or all equal.
+        """
+        axes = ORDERS[self.order]
+        to_file = np.argsort(axes)
+        depth, height, width = self.shape
+        merged = -(-depth // 2) if compress else depth
+        array = np.empty((merged, height, width), np.float32)
+        in_file = array.transpose(to_file)  # our array, with the axes of the file
+        ranges = block_ranges(self.info)
+        extremes = Extremes()
+        for (start, stop), block in zip(
+            ranges, read_sections(self.info, ranges), strict=True
+        ):
+            extremes.update(block)
+            if compress:
+                block = merge_pairs(block, axes[0])
+                if axes[0] == 0:
+                    start, stop = start // 2, -(-stop // 2)
+            with np.errstate(invalid="ignore"):  # a NaN is rejected below, counted
+                in_file[start:stop] = block
+        if extremes.fault:
+            raise InputError(
+                f"{self.rec_path} cannot be used: of {np.prod(self.shape):,} voxels, "
+                f"{extremes.fault}; reconstruct it again"
+            )
+        return array
+
+    def read_tilts(self, *, max_tilt=None, flip=False):
+        """Read the images of the tilt series.
+
+        Parameters
+        ----------
+        max_tilt : float, optional
+            Only images within +- this angle are read [degrees].
+        flip : bool
+            Change the sign of the angles.
+
+        Returns
+        -------
+        TiltSeries
+            Without blank and non-finite images, which are left out with a warning.
+
+        Raises
+        ------
+        InputError
+            When the file cannot be read, or no image is left.
+        """
+        angles = np.array(self.angles)
+        kept = np.arange(len(angles))
+        if max_tilt is not None:
+            kept = kept[np.abs(angles) <= max_tilt]
+            if not len(kept):
+                raise InputError(
+                    f"{self.angle_path} has no angle within +-{max_tilt:g} degrees "
+                    f"(smallest: {np.abs(angles).min():g}); raise --tilt_range"
+                )
+        images, kept = _read_images(self.tilt_info, kept, angles)
+        angles = angles[kept]
+        return TiltSeries(images=images, angles=0.0 - angles if flip else angles)
 
 
-def _open(info, order, tilt_shape=None):
-    order = resolve_order(info, order, tilt_shape)
+def warn_of_spacing(info):
+    """Warn of a tomogram whose header gives no voxel size, or one for each axis."""
     if info.spacing is None:
         warn_once(
             f"{info.path} has no voxel size in its header; it stays unknown, unless "
@@ -107,119 +244,9 @@ def _open(info, order, tilt_shape=None):
         )
     elif max(info.spacing) > 1.01 * min(info.spacing):
         warn_once(
-            f"{info.path} has voxels of {as_text(info.spacing)} Angstrom; they are "
-            f"taken as cubes of {info.voxel_size:g}"
+            f"{info.path} has voxels of {format_shape(info.spacing)} Angstrom; they "
+            f"are taken as cubes of {info.voxel_size:g}"
         )
-    return Volume(
-        path=info.path,
-        array=map_voxels(info).transpose(ORDERS[order]),
-        voxel_size=info.voxel_size,
-        order=order,
-        z_sign=z_sign(order),
-    )
-
-
-def read_tomogram(path, order, *, compress=False, tilt_shape=None):
-    """Read a tomogram into memory and check its voxels.
-
-    Parameters
-    ----------
-    path, order
-        As in `open_tomogram`.
-    compress : bool
-        Merge slice pairs along z into their maximum; an odd last slice stays.
-    tilt_shape : tuple of int, optional
-        (T, Y, X) of the tilt series, which the order must fit.
-
-    Returns
-    -------
-    array : ndarray of float32, shape (Z, Y, X)
-        Contiguous; ``(Z + 1) // 2`` slices with `compress`.
-    volume : Volume
-        The file as `open_tomogram` gives it, never compressed.
-
-    Raises
-    ------
-    InputError
-        Also when voxels are not finite, or all equal.
-    """
-    info = inspect_mrc(path)
-    volume = _open(info, order, tilt_shape)
-    axes = ORDERS[volume.order]
-    to_file = np.argsort(axes)
-    depth, height, width = volume.array.shape
-    array = np.empty((-(-depth // 2) if compress else depth, height, width), np.float32)
-    in_file = array.transpose(to_file)  # our array, with the axes of the file
-    ranges = block_ranges(info)
-    if info.gzipped:
-        decoded = volume.array.transpose(to_file)
-        blocks = (decoded[start:stop] for start, stop in ranges)
-    else:
-        blocks = read_sections(info, ranges)
-    extremes = Extremes()
-    for (start, stop), block in zip(ranges, blocks, strict=True):
-        extremes.update(block)
-        if compress:
-            block = merge_pairs(block, axes[0])
-            if axes[0] == 0:
-                start, stop = start // 2, -(-stop // 2)
-        with np.errstate(invalid="ignore"):  # a NaN is refused below, with its count
-            in_file[start:stop] = block
-    if extremes.fault:
-        raise InputError(
-            f"{info.path} cannot be used: of {volume.array.size:,} voxels, "
-            f"{extremes.fault}; reconstruct it again"
-        )
-    return array, volume
-
-
-def read_tilt_series(
-    tilt_path, angle_path, *, tomogram_xy=None, max_tilt=None, flip=False
-):
-    """Read the images of an aligned tilt series and their angles.
-
-    Parameters
-    ----------
-    tilt_path : path-like
-        MRC file, array (T, Y, X).
-    angle_path : path-like
-        Text, one angle a line.
-    tomogram_xy : tuple of int, optional
-        (X, Y) of the tomogram [voxels], which the images must have.
-    max_tilt : float, optional
-        Only images within +- this angle are read [degrees].
-    flip : bool
-        Change the sign of the angles.
-
-    Returns
-    -------
-    TiltSeries
-        Without blank and non-finite images, which are left out with a warning.
-
-    Raises
-    ------
-    InputError
-        When a file cannot be read, or sizes or counts do not fit, or no image is
-        left.
-    """
-    info = inspect_mrc(tilt_path)
-    if tomogram_xy is not None:
-        wanted = (tomogram_xy[1], tomogram_xy[0])
-        if info.shape[1:] != wanted:
-            misfit = describe_misfit(info.shape[1:], wanted)
-            raise InputError(f"{info.path} does not fit its tomogram: {misfit}")
-    angles = read_tilt_angles(angle_path, info.shape[0])
-    kept = np.arange(info.shape[0])
-    if max_tilt is not None:
-        kept = kept[np.abs(angles) <= max_tilt]
-        if not len(kept):
-            raise InputError(
-                f"{angle_path} has no angle within +-{max_tilt:g} degrees (smallest: "
-                f"{np.abs(angles).min():g}); raise --tilt_range"
-            )
-    images, kept = _read_images(info, kept, angles)
-    angles = angles[kept]
-    return TiltSeries(images=images, angles=0.0 - angles if flip else angles)
 
 
 def _read_images(info, kept, angles):
@@ -236,9 +263,9 @@ def _read_images(info, kept, angles):
         else:
             images[len(usable)] = section[0]
             usable.append(index)
-    told = f"{len(left_out)} of {len(kept)} images: {', '.join(left_out)}"
+    counted = f"{len(left_out)} of {len(kept)} images: {', '.join(left_out)}"
     if not usable:
-        raise InputError(f"{info.path} cannot be used; unusable are {told}")
+        raise InputError(f"{info.path} cannot be used; unusable are {counted}")
     if left_out:
-        warn_once(f"{info.path}: left out {told}")
+        warn_once(f"{info.path}: left out {counted}")
     return images[: len(usable)], np.array(usable)

@@ -3,27 +3,8 @@
 import numpy as np
 
 from lib.errors import InputError, warn_once
-from lib.inputs.axis_order import ORDERS, is_likely, require_likely, resolve_order
+from lib.inputs.axis_order import is_likely
 from lib.inputs.noted_files import SAME_VOXEL
-from lib.inputs.tomogram import inspect_mrc, open_tomogram
-
-
-def open_painting(painting, table):
-    """Map a tomogram that `check_painting` lets pass.
-
-    Parameters
-    ----------
-    painting : lib.overlay.plan.Painting
-    table : EmbeddingTable
-
-    Returns
-    -------
-    volume : lib.inputs.tomogram.Volume
-    paired : bool
-        The candidates count slices in pairs.
-    """
-    check_painting(painting, table)
-    return open_tomogram(painting.path, painting.order), _is_paired(table)
 
 
 def check_painting(painting, table):
@@ -38,22 +19,17 @@ def check_painting(painting, table):
     ------
     InputError
         When the tomogram has another size than the run noted, or a candidate lies
-        outside: another tomogram, or another order; and when nobody said the order
-        and z would not be the shortest axis.
+        outside: another tomogram, or another order.
     """
-    info = inspect_mrc(painting.path)
-    if not painting.told:
-        require_likely(info, painting.order)
-    order = resolve_order(info, painting.order)
-    shape = tuple(info.shape[axis] for axis in ORDERS[order])
-    _compare_with_run(painting, order, shape, info.voxel_size)
-    if not is_likely(info.shape, order):
+    order, shape = painting.tomogram.order, painting.tomogram.shape
+    _compare_with_run(painting)
+    if not is_likely(painting.tomogram.info.shape, order):
         warn_once(
             f"{painting.path}: z is not the shortest axis with --order {order}, "
             "which the run noted, or you gave"
         )
     depth, height, width = shape
-    size = np.array([width, height, (depth + 1) // 2 if _is_paired(table) else depth])
+    size = np.array([width, height, (depth + 1) // 2 if is_paired(table) else depth])
     positions = table.coords[painting.rows]
     outside = ((positions < 0) | (positions >= size)).any(axis=1)
     if outside.any():
@@ -69,12 +45,14 @@ def check_painting(painting, table):
         )
 
 
-def _is_paired(table):
+def is_paired(table):
+    """Tell whether the candidates of a table count slices in pairs."""
     return bool(table.provenance.get("options", {}).get("compress"))
 
 
-def _compare_with_run(painting, order, found, voxel_size):
-    """Refuse a tomogram of another size than the run read; warn of other voxels."""
+def _compare_with_run(painting):
+    """Reject a tomogram of another size than the run read; warn of other voxels."""
+    order, found = painting.tomogram.order, painting.tomogram.shape
     noted = painting.facts.get("shape")
     if noted and tuple(noted) != found:
         raise InputError(
@@ -83,7 +61,7 @@ def _compare_with_run(painting, order, found, voxel_size):
             f"{_listed(found[::-1])}; name the folder of the run's tomograms with "
             "--rec_dir, and give the --order of these files"
         )
-    noted, found = painting.facts.get("voxel_size"), voxel_size
+    noted, found = painting.facts.get("voxel_size"), painting.tomogram.voxel_size
     if noted and found and max(noted, found) > SAME_VOXEL * min(noted, found):
         warn_once(
             f"{painting.path} has voxels of {found:g} Angstrom, {noted:g} when the run "

@@ -15,7 +15,7 @@ from lib.errors import (
     user_files,
 )
 from lib.inputs.axis_order import DEFAULT_ORDER
-from lib.inputs.tomogram import inspect_mrc
+from lib.inputs.tomogram import Tomogram
 from lib.overlay.heatmap import bytes_needed
 
 EXTENSIONS = (".rec", ".mrc", ".rec.gz", ".mrc.gz")
@@ -27,26 +27,27 @@ class Painting:
 
     Attributes
     ----------
-    name : str
-    path : Path
-        The tomogram's file.
-    order : str
-        Its axes.
+    tomogram : Tomogram
     rows : ndarray of int
         Of the table of embeddings.
-    told : bool
-        Whether the user or the run said the order.
     facts : dict
         What the run noted of the tomogram: ``shape`` (Z, Y, X), ``order``,
         ``voxel_size`` [A]; empty in tables of other programs.
     """
 
-    name: str
-    path: Path
-    order: str
+    tomogram: Tomogram
     rows: np.ndarray
-    told: bool = True
     facts: dict = field(default_factory=dict)
+
+    @property
+    def name(self):
+        """Name of the tomogram in the table."""
+        return self.tomogram.name
+
+    @property
+    def path(self):
+        """The tomogram's file."""
+        return self.tomogram.rec_path
 
 
 def load_colors(path, table, table_path):
@@ -126,14 +127,15 @@ def plan_paintings(
     Raises
     ------
     InputError
-        Naming every tomogram that was not found, and where.
+        Naming every tomogram that was not found, and where; or when one cannot be
+        read, or its z would not be the shortest axis and nobody said its order.
     """
     known = table.provenance.get("tomograms", {})
     used = table.provenance.get("options", {}).get("order")
     asked = None if order == "auto" else order
     names = np.unique(table.name).tolist()
     _require_known(only or [], names)
-    paintings, faults = [], []
+    found, faults = {}, []
     for name in only or names:
         facts = known.get(name, {})
         places = _places(name, facts.get("rec_path"), rec_dir, listed, ext)
@@ -145,15 +147,21 @@ def plan_paintings(
             tried = ", ".join(map(str, places)) or "no path known"
             faults.append(f"{name} ({tried})")
         else:
-            rows = np.flatnonzero(table.name == name)
-            told = asked or facts.get("order") or order or used
-            chosen = told or DEFAULT_ORDER
-            paintings.append(Painting(name, path, chosen, rows, bool(told), facts))
+            found[name] = path
     if faults:
         raise InputError(
             f"tomograms not found: {'; '.join(faults)}; name their folder with "
             "--rec_dir (and --ext), or the image list with --image_txt"
         )
+    paintings = []
+    for name, path in found.items():
+        facts = known.get(name, {})
+        given = asked or facts.get("order") or order or used
+        tomogram = Tomogram.from_files(
+            path, given or DEFAULT_ORDER, order_is_given=bool(given), name=name
+        )
+        rows = np.flatnonzero(table.name == name)
+        paintings.append(Painting(tomogram, rows, facts))
     return paintings
 
 
@@ -204,7 +212,7 @@ def check_disk(paintings, experiment):
     ------
     ResourceError
     """
-    sizes = [bytes_needed(inspect_mrc(painting.path).shape) for painting in paintings]
+    sizes = [bytes_needed(painting.tomogram.shape) for painting in paintings]
     present = (
         _size(path)
         for painting in paintings

@@ -53,12 +53,14 @@ def store_folder(exp_dir, *, cache_dir=None, no_cache=False, ranks=ALONE):
         yield Path(once)
 
 
-def prepare_store(rows, options, *, cache, workers=None, device="cpu", ranks=ALONE):
+def prepare_store(
+    tomograms, options, *, cache, workers=None, device="cpu", ranks=ALONE
+):
     """Return the patch store of an image list, preparing what is missing.
 
     Parameters
     ----------
-    rows : list of lib.inputs.image_list.ImageRow
+    tomograms : list of lib.inputs.tomogram.Tomogram
     options : PatchOptions
     cache : path-like
         Folder of the shards.
@@ -81,19 +83,18 @@ def prepare_store(rows, options, *, cache, workers=None, device="cpu", ranks=ALO
         When disk or memory do not suffice; nothing has been written then.
     """
     cache = Path(cache)
-    folders = [cache / _key(row, options) for row in rows]
+    folders = [cache / _key(tomogram, options) for tomogram in tomograms]
     shards = find_shards(folders, quiet=not ranks.is_main)
     missing = [
-        (row, folder)
-        for row, folder in zip(rows, folders, strict=True)
+        (tomogram, folder)
+        for tomogram, folder in zip(tomograms, folders, strict=True)
         if folder not in shards
     ]
     if missing:
-        need = announce(missing, options, cache, len(rows), quiet=not ranks.is_main)
+        total = len(tomograms)
+        need = announce(missing, options, cache, total, quiet=not ranks.is_main)
         # By place in the list: what is missing may already differ between ranks.
-        mine = [
-            pair for pair in missing if folders.index(pair[1]) in ranks.part(len(rows))
-        ]
+        mine = [pair for pair in missing if folders.index(pair[1]) in ranks.part(total)]
         count = worker_count(workers, len(mine), need, device)
         _prepare_all(mine, options, cache=cache, workers=count, device=device)
     ranks.barrier()
@@ -106,8 +107,8 @@ def prepare_store(rows, options, *, cache, workers=None, device="cpu", ranks=ALO
             "--cache_dir"
         )
     known = [
-        replace(shard, facts={**shard.facts, **note_file(row.rec_path)})
-        for row, shard in zip(rows, map(shards.get, folders), strict=True)
+        replace(shard, facts={**shard.facts, **note_file(tomogram.rec_path)})
+        for tomogram, shard in zip(tomograms, map(shards.get, folders), strict=True)
     ]
     _report_empty(known)
     return PatchStore([shard for shard in known if len(shard.coords)], options)
@@ -128,7 +129,7 @@ def _prepare_all(missing, options, *, cache, workers, device):
     remove_partial_files(cache)  # of jobs that were killed meanwhile
 
 
-def _prepare_once(row, folder, options, device, threads):
+def _prepare_once(tomogram, folder, options, device, threads):
     """Write the shard of one tomogram unless it is there.
 
     Returns
@@ -138,17 +139,17 @@ def _prepare_once(row, folder, options, device, threads):
     """
     with claim(folder) as mine:
         if mine and not is_whole(folder):
-            _prepare(row, folder, options, device, threads)
+            _prepare(tomogram, folder, options, device, threads)
     return mine
 
 
-def _prepare(row, folder, options, device, threads):
+def _prepare(tomogram, folder, options, device, threads):
     """Write the shard of one tomogram; it appears whole or not at all."""
     with first_folder(folder, is_whole=is_whole) as unfinished:
-        scene, volume = load_tomogram(row, options, threads=threads)
+        scene = load_tomogram(tomogram, options, threads=threads)
         advice = (
-            f"to search {row.name}; free it of other programs, lower --num_workers, or "
-            "prepare the tomograms on the CPU: --dry_run --gpus -1"
+            f"to search {tomogram.name}; free it of other programs, lower "
+            "--num_workers, or prepare the tomograms on the CPU: --dry_run --gpus -1"
         )
         with enough_memory(device, advice):
             found = find_candidates(
@@ -164,12 +165,12 @@ def _prepare(row, folder, options, device, threads):
                 threads=threads,
             )
         facts = {
-            "name": row.name,
-            "rec_path": str(row.rec_path),
-            "shape": list(volume.array.shape),
-            "voxel_size": volume.voxel_size,
-            "order": volume.order,
-            "z_sign": volume.z_sign,
+            "name": tomogram.name,
+            "rec_path": str(tomogram.rec_path),
+            "shape": list(tomogram.shape),
+            "voxel_size": tomogram.info.voxel_size,
+            "order": tomogram.order,
+            "z_sign": tomogram.z_sign,
             "gold": scene.masked.gold if scene.masked else 0,
             "fill": scene.masked.fill if scene.masked else 0.0,
         }
@@ -211,15 +212,15 @@ def _write_patches(folder, scene, coords, options):
     }
 
 
-def _key(row, options):
+def _key(tomogram, options):
     """Return the name of a shard: a digest of its files and options."""
-    paths = (row.rec_path,)
+    paths = (tomogram.rec_path,)
     if options.needs_tilts:
-        paths += (row.tilt_path, row.angle_path)
+        paths += (tomogram.tilt_path, tomogram.angle_path)
     with user_files():
         stats = [(str(path.resolve()), path.stat()) for path in paths]
     files = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
-    content = json.dumps([STORE_SCHEMA, row.name, files, asdict(options)])
+    content = json.dumps([STORE_SCHEMA, tomogram.name, files, asdict(options)])
     return hashlib.sha256(content.encode()).hexdigest()[:24]
 
 

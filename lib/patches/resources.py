@@ -7,7 +7,6 @@ import numpy as np
 from lib.candidates.dog import expected_count
 from lib.candidates.multiscale import MULTISCALE_FROM
 from lib.errors import ResourceError, user_files
-from lib.inputs.tomogram import ORDERS, inspect_mrc, resolve_order
 
 # Copies of a tomogram as float32 at the peak of its preparation.
 FLOAT_COPIES, FLOAT_COPIES_MULTISCALE = 3, 5
@@ -27,8 +26,9 @@ def announce(missing, options, cache, total, quiet=False):
         if len(options.sigmas) >= MULTISCALE_FROM
         else FLOAT_COPIES
     )
-    for row, _ in missing:
-        shape, tilts = _shapes(row, options)
+    for tomogram, _ in missing:
+        shape = tomogram.shape
+        tilts = tomogram.tilt_info.shape if options.needs_tilts else None
         expected += expected_count(
             shape,
             diameter=options.dog_diameter,
@@ -55,11 +55,3 @@ def announce(missing, options, cache, total, quiet=False):
             "candidates with --dog_std_multiplier or --dog_diameter"
         )
     return memory
-
-
-def _shapes(row, options):
-    """Return (Z, Y, X) of a tomogram and (T, Y, X) of its tilts, by the headers."""
-    tilts = inspect_mrc(row.tilt_path).shape if options.needs_tilts else None
-    info = inspect_mrc(row.rec_path)
-    axes = ORDERS[resolve_order(info, options.order, tilts)]
-    return tuple(info.shape[axis] for axis in axes), tilts

@@ -4,52 +4,44 @@ from dataclasses import replace
 
 from lib.candidates.masking import find_masked
 from lib.errors import InputError
-from lib.inputs.tomogram import inspect_mrc, read_tilt_series, read_tomogram
 from lib.patches.preprocess import preprocess_tilt_images, preprocess_tomogram
 from lib.patches.views import TomogramData
 
 
-def load_tomogram(row, options, *, threads=None):
+def load_tomogram(tomogram, options, *, threads=None):
     """Read and preprocess what shows the candidates of one tomogram.
 
     Parameters
     ----------
-    row : lib.inputs.image_list.ImageRow
+    tomogram : lib.inputs.tomogram.Tomogram
     options : PatchOptions
     threads : int, optional
         By default those of `lib.system.machine.usable_threads`.
 
     Returns
     -------
-    TomogramData, lib.inputs.tomogram.Volume
+    TomogramData
     """
-    tilt_shape = inspect_mrc(row.tilt_path).shape if options.needs_tilts else None
-    raw, volume = read_tomogram(
-        row.rec_path, options.order, compress=options.compress, tilt_shape=tilt_shape
-    )
+    raw = tomogram.read_voxels(compress=options.compress)
     masked = find_masked(raw, keep_gold=options.keep_gold, threads=threads)
     data = preprocess_tomogram(raw, options.gauss, masked=masked, threads=threads)
     del raw
-    depth = volume.array.shape[0]
+    depth, z_sign = tomogram.shape[0], tomogram.z_sign
     if not options.needs_tilts:
-        return TomogramData(data, None, None, volume.z_sign, depth, masked), volume
-    series = read_tilt_series(
-        row.tilt_path,
-        row.angle_path,
-        tomogram_xy=data.shape[:0:-1],
-        max_tilt=options.tilt_range,
-        flip=options.flip_tilt_angles,
+        return TomogramData(data, None, None, z_sign, depth, masked)
+    series = tomogram.read_tilts(
+        max_tilt=options.tilt_range, flip=options.flip_tilt_angles
     )
     if options.disjoint_tilts and len(series.angles) < 2:
         raise InputError(
-            f"{row.tilt_path} has one image within +-{options.tilt_range:g} degrees, "
-            "and the default --recipe pairs images of different tilts; raise "
+            f"{tomogram.tilt_path} has one image within +-{options.tilt_range:g} "
+            "degrees, and the default --recipe pairs images of different tilts; raise "
             "--tilt_range"
         )
-    scene = TomogramData(data, None, series.angles, volume.z_sign, depth, masked)
+    scene = TomogramData(data, None, series.angles, z_sign, depth, masked)
     hidden = _find_in_images(series.images, scene, options.keep_gold)
     images = preprocess_tilt_images(series.images, options.gauss, masked=hidden)
-    return replace(scene, tilts=images), volume
+    return replace(scene, tilts=images)
 
 
 def _find_in_images(images, scene, keep_gold):

@@ -4,9 +4,7 @@ from lib.artifacts import ExperimentDir
 from lib.errors import warn
 from lib.geometry.check import check_geometry
 from lib.geometry.contrast_check import check_contrast
-from lib.inputs.axis_order import check_orders
 from lib.inputs.image_list import find_image_list, read_image_list
-from lib.inputs.tomogram import inspect_mrc
 from lib.patches.preparation import prepare_store, store_folder
 from lib.system.preflight import check_surroundings
 from lib.system.ranks import end_distributed, init_distributed
@@ -34,13 +32,14 @@ def embed_image_list(options, given, *, project):
         arch=options.arch,
         voxel_size=options.voxel_size,
     )
-    rows = read_image_list(
+    tomograms = read_image_list(
         find_image_list(options.img_txt, project),
         project=project,
         needs_tilts=run.patching.needs_tilts,
+        order=run.patching.order,
+        order_is_given=run.order_was_told,
         voxel_size=run.voxel_size,
     )
-    check_orders(rows, run.patching.order, told=run.order_was_told)
     ranks = init_distributed()
     experiment = ExperimentDir.of(options.exp_dir, options.dataset, options.exp_id)
     check_surroundings(
@@ -50,18 +49,17 @@ def embed_image_list(options, given, *, project):
         quiet=not ranks.is_main,
     )
     if ranks.is_main and not run.voxel_size:
-        sizes = {row.name: inspect_mrc(row.rec_path).voxel_size for row in rows}
+        sizes = {tomogram.name: tomogram.voxel_size for tomogram in tomograms}
         warn_of_voxels({"data": run.data}, sizes)
     if ranks.is_main and run.patching.needs_tilts:
         check_geometry(
-            rows,
-            order=run.patching.order,
+            tomograms,
             flip_tilt_angles=run.patching.flip_tilt_angles,
             bright=run.patching.bright,
             force=options.force,
         )
     elif ranks.is_main:
-        check_contrast(rows, bright=run.patching.bright)
+        check_contrast(tomograms, bright=run.patching.bright)
     device = choose_device(options.gpus, ranks)
     seed_everything(options.seed)
     if ranks.is_main and run.health.get("verdict", "healthy") != "healthy":
@@ -74,7 +72,7 @@ def embed_image_list(options, given, *, project):
     )
     with folder as cache:
         store = prepare_store(
-            rows,
+            tomograms,
             run.patching,
             cache=cache,
             workers=options.num_workers,
