@@ -286,7 +286,7 @@ def test_member_that_is_no_array_is_refused(tmp_path):
     np.savez(tmp_path / "e.npz", **peer_columns())
     with zipfile.ZipFile(tmp_path / "e.npz", "a") as archive:
         archive.writestr("readme.txt", "hello")
-    with pytest.raises(ArtifactError, match="readme.txt is no array"):
+    with pytest.raises(ArtifactError, match="readme.txt is not an array"):
         EmbeddingTable.load(tmp_path / "e.npz")
 
 

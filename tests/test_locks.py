@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.artifacts import ExperimentDir, atomic_folder, atomic_write, locks
+from lib.artifacts import ExperimentDir, atomic_folder, atomic_write, locks, owners
 from lib.artifacts.experiment import experiment_lock
 from lib.artifacts.owners import owner_of_this
 from lib.errors import ResourceError
@@ -46,7 +46,7 @@ def test_without_flock_a_second_writer_is_refused_all_the_same(no_flock, tmp_pat
             pass
     with experiment_lock(experiment):
         assert Path(f"{experiment.lock}.held").exists()
-    assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+    assert not list(tmp_path.iterdir())
 
 
 def held_by(folder, process, host, age=0):
@@ -83,7 +83,7 @@ def test_without_flock_another_machine_is_believed_while_it_gives_signs(
 
 def test_holder_gives_signs_of_life(monkeypatch, tmp_path):
     monkeypatch.setattr(fcntl, "flock", refusing(errno.ENOSYS))
-    monkeypatch.setattr(locks, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(owners, "BEAT_SECONDS", 0.01)
     with experiment_lock(ExperimentDir(tmp_path)):
         held = tmp_path / ".lock.held"
         os.utime(held, (0, 0))

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.artifacts import atomic_folder, claim, claims, first_folder
+from lib.artifacts import atomic_folder, claim, claims, first_folder, owners
 from lib.artifacts.claims import claim_of
 from lib.inputs.image_list import read_image_list
 from lib.patches.preparation import prepare_store
@@ -288,7 +288,7 @@ def test_what_another_machine_is_at_is_waited_for(one, tmp_path, monkeypatch):
 
 def test_living_owner_keeps_its_claim(tmp_path, monkeypatch):
     monkeypatch.setattr(claims, "PATIENCE", 0.3)
-    monkeypatch.setattr(claims, "BEAT", 0.05)
+    monkeypatch.setattr(owners, "BEAT_SECONDS", 0.05)
     path, watch = tmp_path / "shard", claims.Watch(tmp_path)
     with claim(path) as mine:
         assert mine

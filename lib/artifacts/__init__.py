@@ -1,12 +1,13 @@
 """Names, keys and dtypes of everything under ``exp/<dataset>/<exp_id>/``.
 
-Scripts meet only here: no other module spells one of these file names or keys.
-Every file is written beside its place and moved into it, so that it appears
-whole or not at all. Formats: ``formats.md`` of the project's documents.
+The scripts exchange data only through these files; no other module contains one of
+their names or keys. All writes are atomic: a file is written under another name in the
+same folder and then renamed.
 """
 
 from lib.artifacts.claims import Watch, claim
 from lib.artifacts.embedding_table import SCHEMA_VERSION, EmbeddingTable, require_finite
+from lib.artifacts.experiment import ExperimentDir
 from lib.artifacts.files import atomic_write, remove_at_once, remove_partial_files
 from lib.artifacts.fingerprints import (
     check_fingerprint,
@@ -14,7 +15,6 @@ from lib.artifacts.fingerprints import (
     fingerprint_rows,
     write_fingerprint,
 )
-from lib.artifacts.folder import ExperimentDir
 from lib.artifacts.interactive_table import (
     InteractiveTable,
     parse_coordinates,

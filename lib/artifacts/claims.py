@@ -1,37 +1,33 @@
-"""Who works on what in a folder that several jobs share.
+"""Which process works on which result in a folder that several jobs share.
 
-A claim is a small file beside the result that its owner is working on. It is made in
-one step that fails when the file is there, which the server of a network's file
-system decides: no look before, and no lock, which many clusters do not offer. While
-its owner works it touches the claim now and then, so that others can tell that one is
-alive that they cannot see.
+A claim is a small file beside the result that its owner is working on. Creating it
+fails if it exists, and the file server decides that, so no lock is needed: many
+clusters do not support locks. While its owner works it touches the claim, so that
+processes on other machines can tell that it is alive.
 
-Claims only spare work. That a result is whole, and that the first one stays, is the
-matter of `lib.artifacts.first_folder`; so a claim that was given up too early
-costs time and nothing else.
+Claims only avoid duplicate work. `lib.artifacts.first_folder` makes sure that a result
+is complete and that the first one stays, so a claim that is given up too early costs
+time and nothing else.
 """
 
 import os
 import secrets
-import threading
 import time
 from contextlib import contextmanager, suppress
 
 from lib.artifacts.files import PARTIAL
-from lib.artifacts.owners import has_ended, owner_of_this
+from lib.artifacts.owners import has_ended, owner_of_this, signs_of_life
 from lib.errors import user_files
 
-BEAT = 15  # seconds between two signs of life
-# Without any for so long, an owner has ended. Times of files may be a minute old where
-# they come over the network.
-PATIENCE = 180
+# Without a sign of life for so long, an owner has ended. Times of files may be a minute
+# old where they come over the network.
+PATIENCE = 180  # seconds
 
 
 def claim_of(path):
-    """Return the claim of the result that shall appear at `path`.
+    """Return the claim file of the result at `path`.
 
-    One that is left over, because nobody wants that result any more, is removed as a
-    partial file is.
+    A claim that is left over is removed with the partial files.
     """
     return path.with_name(f".{path.name}.claim{PARTIAL}")
 
@@ -40,45 +36,36 @@ def claim_of(path):
 def claim(path):
     """Yield whether this process may make `path`; no other may while the block runs.
 
-    Whether another has finished it has to be looked at within the block: making the
-    claim also makes the file system ask its server anew.
+    Check within the block whether another process has finished it: creating the claim
+    also makes the file system ask its server again.
 
     Parameters
     ----------
     path : Path
         In a folder that exists.
     """
-    place, token = claim_of(path), f"{owner_of_this()} {secrets.token_hex(4)}"
+    file, token = claim_of(path), f"{owner_of_this()} {secrets.token_hex(4)}"
     with user_files(path.parent):
         try:
-            handle = os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+            handle = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
         except FileExistsError:
             handle = None
     if handle is None:
         yield False
         return
-    ended = threading.Event()
-    beat = threading.Thread(target=_show_life, args=(place, ended), daemon=True)
     try:
         with user_files(path.parent), os.fdopen(handle, "w") as stream:
             stream.write(token)
-        beat.start()
-        yield True
+        with signs_of_life(file):
+            yield True
     finally:
-        ended.set()
-        if _read(place) in (token, ""):  # not that of one who took this for dead
+        if _read(file) in (token, ""):  # else another process took this one for dead
             with suppress(OSError):
-                place.unlink()
-
-
-def _show_life(claim, ended):
-    while not ended.wait(BEAT):
-        with suppress(OSError):  # another took this process for dead
-            os.utime(claim)
+                file.unlink()
 
 
 def _read(claim):
-    """Return what a claim says; empty while it is made, None when it is gone."""
+    """Return the text of a claim: empty while it is being made, None if it is gone."""
     try:
         return claim.read_text()
     except OSError:
@@ -88,7 +75,7 @@ def _read(claim):
 class Watch:
     """Watches the claims of others in a folder, from the moment it is made.
 
-    Clocks of machines differ, so that a sign of life is a time that changes, not one
+    The clocks of machines differ, so a sign of life is a time that changes, not one
     that is recent.
 
     Parameters
@@ -98,7 +85,7 @@ class Watch:
 
     def __init__(self, folder):
         self.folder = folder
-        self._seen = {}  # claim: what it said, and since when it says so
+        self._seen = {}  # claim: its last state, and since when
 
     def free(self, paths):
         """Return those of `paths` that nobody alive has claimed.

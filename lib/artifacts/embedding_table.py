@@ -1,6 +1,9 @@
 """``all_output_info.npz``: what inference writes and every plot reads."""
 
 import json
+import lzma
+import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,10 +11,25 @@ import numpy as np
 
 from lib.artifacts.files import atomic_write
 from lib.artifacts.fingerprints import fingerprint_rows
-from lib.artifacts.npz import read_npz
 from lib.errors import ArtifactError
 
 SCHEMA_VERSION = 1
+# Embeddings and patches compress to a third at best; a zip bomb goes to a thousandth.
+MAX_RATIO = 100
+HARMLESS_BYTES = 2**24
+
+_UNREADABLE = (
+    OSError,
+    ValueError,  # an array of objects, an invalid header
+    EOFError,
+    KeyError,
+    MemoryError,  # a header that claims more than there is
+    RuntimeError,  # an encrypted or unknown member
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
+
 _AXES = {"name": 1, "coords": 2, "pred": 2, "proj": 2, "subvol": 4, "subvols_2d": 4}
 
 
@@ -73,7 +91,7 @@ class EmbeddingTable:
         return fingerprint_rows(self.name, self.coords, self.pred)
 
     def save(self, path):
-        """Write the table; the file appears whole or not at all."""
+        """Write the table atomically."""
         with atomic_write(path) as stream:
             np.savez(
                 stream,
@@ -84,12 +102,12 @@ class EmbeddingTable:
 
     @classmethod
     def load(cls, path):
-        """Read a table of ours or of a peer, without executing anything in it.
+        """Read a table of this project or of MiLoPYP, without executing anything in it.
 
         Raises
         ------
         ArtifactError
-            When the file is missing, is no npz, lacks a column, or was written by
+            When the file is missing, is not an npz, lacks a column, or was written by
             a later schema.
         """
         path = Path(path)
@@ -110,7 +128,7 @@ class EmbeddingTable:
             schema = int(stored.pop("schema", SCHEMA_VERSION))
             provenance = json.loads(str(stored.pop("provenance", "{}")))
             if not isinstance(provenance, dict):
-                raise ValueError(f"{provenance!r} is no set of keys and values")
+                raise ValueError(f"{provenance!r} is not a dictionary")
         except (TypeError, ValueError) as error:
             raise ArtifactError(
                 f"{path}: schema or provenance cannot be read ({error}); embed again"
@@ -121,6 +139,47 @@ class EmbeddingTable:
             return cls(**_as_columns(stored), provenance=provenance)
         except ArtifactError as refusal:
             raise ArtifactError(f"{path}: {refusal}; embed again") from refusal
+
+
+def read_npz(path):
+    """Return the arrays of an npz that anybody may have made.
+
+    No code in it is executed, and the sizes that it claims are checked first.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    dict of str to ndarray
+
+    Raises
+    ------
+    ArtifactError
+        When it is not an npz, holds anything but plain arrays, is damaged, or would
+        unpack to an absurd size.
+    """
+    path = Path(path)
+    try:
+        _check_sizes(path)
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {key: stored[key] for key in stored.files}
+        for key, array in arrays.items():
+            if not isinstance(array, np.ndarray):
+                raise ValueError(f"{key} is not an array")
+    except _UNREADABLE as error:
+        raise ArtifactError(
+            f"{path} cannot be read as an .npz of plain arrays ({error}); embed again"
+        ) from error
+    return arrays
+
+
+def _check_sizes(path):
+    with zipfile.ZipFile(path) as archive:
+        unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > MAX_RATIO * path.stat().st_size + HARMLESS_BYTES:
+        raise ValueError(f"it claims to unpack to {unpacked:,} bytes")
 
 
 def _as_columns(stored):
@@ -145,7 +204,7 @@ def _are_whole(values):
 
 
 def require_finite(embeddings):
-    """Refuse embeddings (N, D) of a model that has diverged."""
+    """Raise an error if embeddings (N, D) are not finite: the model has diverged."""
     finite = np.isfinite(embeddings).all(axis=tuple(range(1, embeddings.ndim)))
     bad = np.count_nonzero(~finite)
     if bad:

@@ -1,19 +1,119 @@
-"""Claiming an experiment folder: one writer at a time, nothing lost by accident."""
+"""The folder of an experiment: its paths, its lock, and what may be overwritten."""
 
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 
-from lib.artifacts import remove_at_once, remove_partial_files
+from lib.artifacts.files import remove_at_once, remove_partial_files
+from lib.artifacts.fingerprints import fingerprint_path
 from lib.artifacts.locks import locked
 from lib.errors import ArtifactError, user_files
 from lib.system.ranks import ALONE
+
+
+@dataclass(frozen=True)
+class ExperimentDir:
+    """Paths of one experiment."""
+
+    root: Path
+
+    @classmethod
+    def of(cls, exp_root, dataset, exp_id):
+        """Return the directory ``<exp_root>/<dataset>/<exp_id>``."""
+        return cls(Path(exp_root).expanduser().resolve() / dataset / exp_id)
+
+    @property
+    def options(self):
+        """Library versions, command line, every option (written by training)."""
+        return self.root / "opts.txt"
+
+    @property
+    def config(self):
+        """The options in a form that repeats the run (written by training)."""
+        return self.root / "opts.yaml"
+
+    @property
+    def log(self):
+        """One line an epoch (written by training)."""
+        return self.root / "log.txt"
+
+    @property
+    def lock(self):
+        """Held by the process that writes into this experiment."""
+        return self.root / ".lock"
+
+    def checkpoint(self, epoch):
+        """Return ``model_<epoch>.pth``; epoch may be ``"last"`` or ``"best"``."""
+        return self.root / f"model_{epoch}.pth"
+
+    def candidate_picture(self, tomogram):
+        """Return the picture of the candidates over slices of one tomogram."""
+        return self.root / f"candidates_{tomogram}.png"
+
+    @property
+    def embeddings(self):
+        """Written by the inference scripts, read by every plotting script."""
+        return self.root / "all_output_info.npz"
+
+    @property
+    def map_picture(self):
+        """Written by plot_2d.py: the map with thumbnails."""
+        return self.root / "2d_visualization_out.png"
+
+    @property
+    def label_picture(self):
+        """Written by plot_2d.py: the map with cluster numbers."""
+        return self.root / "2d_visualization_labels.png"
+
+    @property
+    def colors(self):
+        """Written by plot_2d.py, read by visualize_3dhm.py."""
+        return self.root / "all_colors.npy"
+
+    @property
+    def color_record(self):
+        """Which rows the colors belong to: see `check_fingerprint`."""
+        return fingerprint_path(self.colors)
+
+    @property
+    def interactive_table(self):
+        """Written by plot_2d.py, read by the interactive session."""
+        return self.root / "interactive_info_parquet.gzip"
+
+    @property
+    def patch_pictures(self):
+        """Folder of ``<row>.png``, written by plot_2d.py."""
+        return self.root / "imgs"
+
+    @property
+    def picture_record(self):
+        """Which rows the patches belong to: see `check_fingerprint`."""
+        return fingerprint_path(self.patch_pictures)
+
+    @property
+    def exports(self):
+        """Folder of what was picked in the interactive session."""
+        return self.root / "exports"
+
+    def gray_volume(self, tomogram):
+        """Return ``<tomo>_rec3d.npy``, written by visualize_3dhm.py."""
+        return self.root / f"{tomogram}_rec3d.npy"
+
+    def heatmap_volume(self, tomogram):
+        """Return ``<tomo>_hm3d_simsiam.npy``, written by visualize_3dhm.py."""
+        return self.root / f"{tomogram}_hm3d_simsiam.npy"
+
+    def blended_picture(self, tomogram):
+        """Return ``<tomo>_blend.png``, written by visualize_3dhm.py."""
+        return self.root / f"{tomogram}_blend.png"
 
 
 @contextmanager
 def experiment_lock(experiment, ranks=ALONE):
     """Hold the lock of an experiment folder while the block runs.
 
-    What a killed process has left half-written there is removed first. See
-    `lib.artifacts.locks` for how long a process holds it that dies.
+    Partial files of killed processes are removed first. See `lib.artifacts.locks` for
+    how long a lock outlives its process.
 
     Parameters
     ----------
@@ -37,7 +137,7 @@ def experiment_lock(experiment, ranks=ALONE):
 
 
 def check_folder(experiment, *, overwrite):
-    """Refuse to train over an experiment that holds a model, unless asked to.
+    """Raise an error if an experiment already holds a model, unless `overwrite`.
 
     Parameters
     ----------
@@ -47,18 +147,19 @@ def check_folder(experiment, *, overwrite):
     models = list(experiment.root.glob("model_*.pth"))
     if models and not overwrite:
         raise ArtifactError(
-            f"{experiment.root} holds a trained model ({models[0].name}): go on with "
-            "--resume, replace it with --overwrite, or choose another --exp_id"
+            f"{experiment.root} holds a trained model ({models[0].name}): "
+            "continue with --resume, replace it with --overwrite, or choose another "
+            "--exp_id"
         )
 
 
 def clear_folder(experiment):
-    """Remove what an earlier training, and the steps after it, have written.
+    """Remove the files of an earlier training and of the steps after it.
 
     Parameters
     ----------
     experiment : lib.artifacts.ExperimentDir
-        Exports, and files that no script of ours writes, stay.
+        Exports, and files that no script of this project writes, stay.
 
     Returns
     -------
@@ -75,7 +176,7 @@ def clear_folder(experiment):
 
 
 def _written_after_training(experiment):
-    """Return what belongs to the model that goes; exports of people stay."""
+    """Return the files that belong to the removed model; exports stay."""
     return (
         experiment.log,
         experiment.options,

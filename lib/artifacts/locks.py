@@ -1,8 +1,8 @@
-"""One writer at a time: a lock that also holds where the file system has none.
+"""One writer at a time: a lock that also works where the file system has none.
 
-The kernel's lock (flock) is dropped with the process that holds it, however that ends.
+The kernel's lock (flock) ends with the process that holds it, however that ends.
 Lustre as it is often mounted, NFS without its lock daemon, CIFS and many object stores
-refuse it. There a file that only one process can create stands for the lock.
+do not support it. There, a file that only one process can create is the lock.
 """
 
 import errno
@@ -11,15 +11,15 @@ import getpass
 import os
 import secrets
 import socket
-import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
-from lib.artifacts.owners import has_ended, owner_of_this
+from filelock import FileLock, Timeout
+
+from lib.artifacts.owners import has_ended, owner_of_this, signs_of_life
 from lib.errors import ResourceError, user_files
 
 NO_FLOCK = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL)
-BEAT_SECONDS = 15  # how often a holder touches its file
 # A file that was not touched for so long is of a process that ended on another machine.
 # NFS may show the time of a touch a minute late.
 STALE_SECONDS = 120
@@ -32,39 +32,30 @@ def locked(path, *, advice):
     Parameters
     ----------
     path : Path
-        Of the lock file, which stays; its folder exists. Where flock is refused,
-        ``<path>.held`` beside it exists while the lock is held.
+        Lock file, which stays; its folder exists. Without flock, ``<path>.held``
+        beside it exists while the lock is held.
     advice : str
-        What a second writer can do, for its refusal.
+        What a second writer can do, for its error message.
 
     Raises
     ------
     ResourceError
         When another process holds the lock.
     """
-    with user_files():
-        stream = _open(path)
-    with stream:
+    with user_files(path):
+        # A file of its own: to try the lock itself would be to hold it for a moment.
+        trial = _aside(path)
         try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in NO_FLOCK:
-                with _held_by_file(path, advice):
-                    yield
-                return
-            if error.errno not in (errno.EAGAIN, errno.EACCES):
-                with user_files(path):
-                    raise
-            raise _in_use(path, stream.read(), advice) from error
-        if stream.writable():
-            stream.truncate(0)
-            stream.write(_owner())
-            stream.flush()
+            with trial.open("x") as stream:
+                by_kernel = has_flock(stream)
+        finally:
+            trial.unlink(missing_ok=True)
+    with (_held_by_kernel if by_kernel else _held_by_file)(path, advice):
         yield
 
 
 def has_flock(stream):
-    """Return whether the file system of an open file grants the kernel's lock."""
+    """Return whether the file system of an open file supports the kernel's lock."""
     try:
         fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -72,20 +63,23 @@ def has_flock(stream):
     return True
 
 
-def _open(path):
-    """Open a lock file, which others of the group may have made, and not for writing.
-
-    It gets the rights of its folder: who may write there may also lock.
-    """
+@contextmanager
+def _held_by_kernel(path, advice):
+    with user_files(path):
+        # The rights of the folder: who may write there may also lock.
+        rights = path.parent.stat().st_mode & 0o666
+        lock = FileLock(path, timeout=0, mode=rights)
+        owner = _content(path)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise _in_use(path, owner, advice) from error
     try:
-        return path.open("r+", encoding="utf-8", errors="replace")
-    except FileNotFoundError:
-        path.touch()
-        with suppress(OSError):  # not every file system changes rights
-            path.chmod(path.parent.stat().st_mode & 0o666)
-        return path.open("r+", encoding="utf-8", errors="replace")
-    except PermissionError:
-        return path.open(encoding="utf-8", errors="replace")
+        with user_files(path):
+            path.write_text(_owner(), encoding="utf-8")
+        yield
+    finally:
+        lock.release()
 
 
 @contextmanager
@@ -101,20 +95,16 @@ def _held_by_file(path, advice):
                 raise _in_use(path, found, advice)
             if not _create(held, mine):
                 raise _in_use(path, _content(held), advice)
-    done = threading.Event()
-    beat = threading.Thread(target=_beat, args=(held, done), daemon=True)
-    beat.start()
     try:
-        yield
+        with signs_of_life(held):
+            yield
     finally:
-        done.set()
-        beat.join()
         if _content(held) == mine:
             held.unlink(missing_ok=True)
 
 
 def _create(held, content):
-    """Make the file that stands for the lock; return whether it was not there."""
+    """Make the file that is the lock; return whether it was not there."""
     try:
         with held.open("x", encoding="utf-8") as stream:
             stream.write(content)
@@ -123,17 +113,15 @@ def _create(held, content):
     return True
 
 
-def _content(held):
+def _content(path):
     try:
-        return held.read_text(encoding="utf-8", errors="replace")
+        return path.read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return ""
 
 
-def _beat(held, done):
-    while not done.wait(BEAT_SECONDS):
-        with suppress(OSError):  # a server may be away; the next beat will arrive
-            os.utime(held)
+def _aside(path):
+    return path.with_name(f"{path.name}.{secrets.token_hex(4)}")
 
 
 def _is_stale(held, owner):
@@ -142,8 +130,8 @@ def _is_stale(held, owner):
     if ended is not None:
         return ended
     try:
-        # By the clock of the file server alone, which may differ from that of here.
-        probe = held.with_name(f"{held.name}.{secrets.token_hex(4)}")
+        # The clock of the file server counts; the one of this machine may differ.
+        probe = _aside(held)
         probe.touch()
         now = probe.stat().st_mtime
         probe.unlink()
@@ -154,7 +142,7 @@ def _is_stale(held, owner):
 
 def _take_away(held, content):
     """Remove a stale file; return whether it was that, and not a successor's."""
-    aside = held.with_name(f"{held.name}.{secrets.token_hex(4)}")
+    aside = _aside(held)
     try:
         held.rename(aside)
     except FileNotFoundError:
@@ -178,12 +166,12 @@ def _owner():
 
 
 def _has_ended(owner):
-    """Return whether a holder has ended; None of one that cannot be seen from here."""
+    """Return whether a holder has ended; None if it runs on another machine."""
     return has_ended(owner.rpartition("(")[2].strip(") \n"))
 
 
 def _in_use(path, owner, advice):
-    # What a file says that this user may not write can be of an earlier holder.
+    # The text may be of an earlier holder: not everybody can write it.
     known = owner.strip() and not _has_ended(owner)
     who = f"process {owner.rpartition(' (')[0]}" if known else "another process"
     return ResourceError(f"{path.parent} is in use by {who}; {advice}")

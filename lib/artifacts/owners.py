@@ -1,9 +1,13 @@
-"""Which process wrote something, and whether it still runs."""
+"""Which process wrote a file, whether it still runs, and its signs of life."""
 
 import os
 import re
 import socket
+import threading
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+BEAT_SECONDS = 15  # between two signs of life
 
 
 def owner_of_this():
@@ -12,12 +16,12 @@ def owner_of_this():
 
 
 def has_ended(owner):
-    """Return whether a process has ended; None of one that cannot be seen from here.
+    """Return whether a process has ended; None if it runs on another machine.
 
     Parameters
     ----------
     owner : str
-        As its `owner_of_this` said.
+        What `owner_of_this` returned in that process.
     """
     host, _, process = owner.rpartition("-")
     if host != _host() or not process.isdecimal():
@@ -26,7 +30,7 @@ def has_ended(owner):
 
 
 def _host():
-    """Return a word for what numbers the processes: the machine, or a container."""
+    """Return what numbers the processes: the machine, or a container on it."""
     host = re.sub(r"[^a-zA-Z0-9_-]", "_", socket.gethostname())[:64]
     try:  # containers may share the name of their machine, but not its numbers
         return f"{host}-{Path('/proc/self/ns/pid').stat().st_ino}"
@@ -43,3 +47,26 @@ def runs(process):
     except PermissionError:
         pass
     return True
+
+
+@contextmanager
+def signs_of_life(path):
+    """Touch a file every `BEAT_SECONDS` while the block runs.
+
+    Other machines cannot see whether this process runs; they can see the time of
+    the file change. Touching a file that is gone does not make it again.
+    """
+    ended = threading.Event()
+
+    def beat():
+        while not ended.wait(BEAT_SECONDS):
+            with suppress(OSError):  # the server may be away: the next one arrives
+                os.utime(path)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()

@@ -1,34 +1,29 @@
-"""Patches as gray pictures: the folder ``imgs/`` of the interactive session."""
+"""Patches as gray PNGs: the folder ``imgs/`` of the interactive session."""
 
 import multiprocessing
-import os
-import struct
-import zlib
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
 
 import numpy as np
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from lib.artifacts import atomic_folder, fingerprint_path, write_fingerprint
 from lib.system.machine import has_process_pools, usable_cores
 
-SIGMA = 1.0  # of the Gaussian, for the eye alone [pixels]
-CLIPPED = 0.005
-CREATE = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+SIGMA = 1.0  # of the Gaussian that makes particles visible [pixels]
+CLIPPED = 0.005  # share of the darkest and of the brightest pixels
+COMPRESS_LEVEL = 1  # noise compresses by a tenth, however long one tries
 CHUNK = 500
 # Starting a process costs as much as writing this many pictures.
 LEAST_FOR_PROCESSES = 2000
-MOST_PROCESSES = 8  # the file system keeps no more busy
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+MOST_PROCESSES = 8  # more do not make the file system faster
 
 
 def gray_levels(patches):
-    """Smooth every patch a little, and stretch it to the full range of gray.
+    """Smooth every patch and stretch it to the full range of gray.
 
-    A slice of a tomogram is mostly noise to the eye; smoothed by one pixel it shows
-    the particle.
+    Noise hides the particle in a slice of a tomogram; a Gaussian of one pixel shows it.
 
     Parameters
     ----------
@@ -37,8 +32,8 @@ def gray_levels(patches):
     Returns
     -------
     ndarray of uint8, shape (N, H, W)
-        The darkest and brightest half percent are clipped. A patch without
-        contrast is mid-gray; so is, about, a voxel that is no number.
+        The darkest and brightest half percent are clipped. A patch without contrast
+        is mid-gray, and so is, approximately, a voxel that is not a number.
     """
     n, _, height, width = patches.shape
     gray = np.empty((n, height * width), dtype=np.uint8)
@@ -61,52 +56,24 @@ def _without_gaps(patches):
     return np.where(finite, patches, np.median(patches[finite]) if finite.any() else 0)
 
 
-def encode_png(gray):
-    """Return a gray picture as PNG, fast: stored, not compressed.
-
-    Noise compresses by nothing, and a file fills whole blocks of the disk anyway.
-
-    Parameters
-    ----------
-    gray : ndarray of uint8, shape (H, W)
-
-    Returns
-    -------
-    bytes
-        PNG (ISO 15948), 8 bits a pixel, no filter.
-    """
-    height, width = gray.shape
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    lines = np.zeros((height, width + 1), dtype=np.uint8)  # first byte: no filter
-    lines[:, 1:] = gray
-    body = zlib.compress(lines.tobytes(), 0)
-    return PNG_SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"IDAT", body) + PNG_END
-
-
-def _chunk(kind, content):
-    check = zlib.crc32(kind + content)
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", check)
-
-
 @contextmanager
 def writing_patch_pictures(folder, gray, *, fingerprint, workers=None):
     """Write ``<row>.png`` of every row while the block runs.
 
-    Making tens of thousands of files is mostly waiting for the file system, so other
-    processes do it meanwhile. The folder appears whole when the block ends, and not
-    at all when it fails.
+    Tens of thousands of files take time, so other processes write them meanwhile. The
+    folder appears when the block ends, and not at all if it fails.
 
     Parameters
     ----------
     folder : path-like
-        Replaced, with all that an earlier run left in it.
+        Replaced, with everything that an earlier run left in it.
     gray : ndarray of uint8, shape (N, H, W)
         See `gray_levels`.
     fingerprint : str
-        Of the table the rows belong to; noted in the folder.
+        Of the table that the rows belong to; stored in the folder.
     workers : int, optional
-        Processes; 0 writes in this one. The default is all cores but one, where
-        there are enough rows.
+        Processes; 0 writes in this one. The default is all cores but one, if there are
+        enough rows.
     """
     with atomic_folder(folder) as partial, _writers(len(gray), workers) as pool:
         jobs = [
@@ -122,7 +89,7 @@ def writing_patch_pictures(folder, gray, *, fingerprint, workers=None):
 
 @contextmanager
 def _writers(n, workers):
-    """Yield an executor; what it has not begun is dropped when the block fails."""
+    """Yield an executor; jobs that have not begun are dropped if the block fails."""
     if workers is None:
         enough = n // LEAST_FOR_PROCESSES
         workers = min(usable_cores() - 1, MOST_PROCESSES, enough)
@@ -130,7 +97,7 @@ def _writers(n, workers):
     if workers < 1 or not has_process_pools():
         pool = ThreadPoolExecutor(1)
     else:
-        # spawned, because a fork copies the threads of numerical libraries half
+        # spawned: a fork does not copy the threads of numerical libraries
         context = multiprocessing.get_context("spawn")
         pool = ProcessPoolExecutor(workers, mp_context=context)
     try:
@@ -141,9 +108,5 @@ def _writers(n, workers):
 
 def _write_rows(folder, start, gray):
     for row, picture in enumerate(gray, start):
-        # bare system calls: half the time of a file object, for files this small
-        handle = os.open(folder / f"{row}.png", CREATE, 0o666)
-        try:
-            os.write(handle, encode_png(picture))
-        finally:
-            os.close(handle)
+        path = folder / f"{row}.png"
+        Image.fromarray(picture).save(path, compress_level=COMPRESS_LEVEL)
