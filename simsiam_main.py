@@ -61,7 +61,7 @@ def main():
         no_cache=options.no_cache,
         ranks=ranks,
     )
-    with experiment_lock(experiment, ranks), folder as cache:
+    with experiment_lock(experiment, is_main=ranks.is_main), folder as cache:
         store = prepare_store(
             tomograms,
             patching,

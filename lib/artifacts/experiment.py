@@ -8,7 +8,6 @@ from lib.artifacts.files import remove_at_once, remove_partial_files
 from lib.artifacts.fingerprints import fingerprint_path
 from lib.artifacts.locks import locked
 from lib.errors import ArtifactError, user_files
-from lib.system.ranks import ALONE
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ class ExperimentDir:
 
 
 @contextmanager
-def experiment_lock(experiment, ranks=ALONE):
+def experiment_lock(experiment, *, is_main=True):
     """Hold the lock of an experiment folder while the block runs.
 
     Partial files of killed processes are removed first. See `lib.artifacts.locks` for
@@ -118,15 +117,15 @@ def experiment_lock(experiment, ranks=ALONE):
     Parameters
     ----------
     experiment : lib.artifacts.ExperimentDir
-    ranks : lib.system.ranks.Ranks
-        The main one holds the lock for all.
+    is_main : bool
+        Of the processes that train together, the main one holds the lock for all.
 
     Raises
     ------
     ResourceError
         When another process writes into the folder.
     """
-    if not ranks.is_main:
+    if not is_main:
         yield
         return
     with user_files():
