@@ -39,7 +39,8 @@ def main():
         voxel_size=run.get("voxel_size"),
     )
     if options.check_geometry:
-        check(tomograms, patching, options)
+        require_tilts(patching)
+        check(tomograms, patching, options, cache=None)
         return
     ranks = init_distributed()
     if options.compile and ranks.world > 1:
@@ -51,8 +52,6 @@ def main():
         room=0 if options.dry_run else ROOM,
         quiet=not ranks.is_main,
     )
-    if ranks.is_main:
-        check(tomograms, patching, options)
     device = choose_device(options.gpus, ranks)
     seed_everything(run["seed"])
     folder = store_folder(
@@ -62,6 +61,8 @@ def main():
         ranks=ranks,
     )
     with experiment_lock(experiment, is_main=ranks.is_main), folder as cache:
+        if ranks.is_main:
+            check(tomograms, patching, options, cache)
         store = prepare_store(
             tomograms,
             patching,
@@ -116,14 +117,8 @@ def settings(options, experiment):
     return run, recipe, patching, content
 
 
-def check(tomograms, patching, options):
-    """Hold the files against each other: geometry, and which way the contrast goes."""
-    from lib.geometry.check import check_geometry
-    from lib.geometry.contrast_check import check_contrast
-
-    if not patching.needs_tilts and not options.check_geometry:
-        check_contrast(tomograms, bright=patching.bright)
-        return
+def require_tilts(patching):
+    """Reject --check_geometry in a mode without tilt series."""
     if not patching.needs_tilts:
         tilted = [name for name, mode in MODES.items() if mode.needs_tilts]
         raise OptionError(
@@ -131,11 +126,18 @@ def check(tomograms, patching, options):
             f"{', '.join(tilted)} uses; give that mode and a list with tilt_path and "
             "angle_path"
         )
-    check_geometry(
+
+
+def check(tomograms, patching, options, cache):
+    """Check whether the files fit each other; findings in `cache` are used again."""
+    from lib.geometry.check import check_tomograms
+
+    check_tomograms(
         tomograms,
         flip_tilt_angles=patching.flip_tilt_angles,
         bright=patching.bright,
         force=options.force,
+        cache=cache,
     )
 
 

@@ -6,28 +6,58 @@ are in docs/geometry_check.md.
 """
 
 from collections import defaultdict
+from dataclasses import replace
 
 from tqdm import tqdm
 
 from lib.errors import GeometryError, warn
 from lib.geometry.contrast_check import (
+    check_contrast,
     contrast_is_wrong,
     describe_odd_contrast,
     describe_wrong_contrast,
     name_some,
     say_what_voxels_do_not_tell,
 )
+from lib.geometry.stored_findings import StoredFindings
 from lib.geometry.verdict import (
     AGREES,
     ASTRAY_IMAGES,
     NOTHING,
     OTHER,
     UNCLEAR,
+    Finding,
     examine,
 )
 
 
-def check_geometry(tomograms, *, flip_tilt_angles=False, bright=False, force=False):
+def check_tomograms(
+    tomograms, *, flip_tilt_angles=False, bright=False, force=False, cache=None
+):
+    """Check the geometry of tomograms with tilt series, the contrast of the others.
+
+    Parameters
+    ----------
+    tomograms : list of lib.inputs.tomogram.Tomogram
+        All with a tilt series, or all without.
+    flip_tilt_angles, bright, force, cache
+        See `check_geometry`.
+    """
+    if all(tomogram.tilt_info for tomogram in tomograms):
+        check_geometry(
+            tomograms,
+            flip_tilt_angles=flip_tilt_angles,
+            bright=bright,
+            force=force,
+            cache=cache,
+        )
+    else:
+        check_contrast(tomograms, bright=bright, cache=cache)
+
+
+def check_geometry(
+    tomograms, *, flip_tilt_angles=False, bright=False, force=False, cache=None
+):
     """Check all tomograms of a list, print one table, refuse what is wrong.
 
     Parameters
@@ -39,6 +69,9 @@ def check_geometry(tomograms, *, flip_tilt_angles=False, bright=False, force=Fal
         Whether the user says that protein is bright in the tomograms.
     force : bool
         Only warn where nothing fits, or the contrast is inverted.
+    cache : path-like, optional
+        Folder where findings are stored and looked up; `bright` and `force` only
+        decide what is made of them. The default measures, and stores nothing.
 
     Returns
     -------
@@ -53,8 +86,10 @@ def check_geometry(tomograms, *, flip_tilt_angles=False, bright=False, force=Fal
     InputError
         When a file cannot be used.
     """
+    stored = StoredFindings(cache, "geometry")
     bar = tqdm(tomograms, desc="geometry check", unit="tomogram", disable=None)
-    findings = [examine(tomogram, flip_tilt_angles) for tomogram in bar]
+    findings = [_find(tomogram, flip_tilt_angles, stored) for tomogram in bar]
+    stored.report(len(findings))
     print(as_table(findings), flush=True)
     refused, told = [], []
     for verdict in (OTHER, ASTRAY_IMAGES, NOTHING):
@@ -78,6 +113,17 @@ def check_geometry(tomograms, *, flip_tilt_angles=False, bright=False, force=Fal
             )
         raise GeometryError("; ".join(refused))
     return findings
+
+
+def _find(tomogram, flip_tilt_angles, stored):
+    """Return the finding of a tomogram, stored or measured."""
+    finding = stored.get(
+        [tomogram.rec_path, tomogram.tilt_path, tomogram.angle_path],
+        [tomogram.order, flip_tilt_angles],
+        decode=Finding.from_fields,
+        measure=lambda: examine(tomogram, flip_tilt_angles),
+    )
+    return replace(finding, name=tomogram.name)
 
 
 def as_table(findings):

@@ -12,6 +12,7 @@ import numpy as np
 
 from lib.errors import InputError, warn
 from lib.geometry.contrast import LARGEST, Contrast, measure_contrast
+from lib.geometry.stored_findings import StoredFindings
 from lib.geometry.tilt_sample import average
 from lib.inputs.mrc_voxels import map_voxels
 from lib.inputs.wraparound import describe_wraparound, is_wrapped
@@ -20,7 +21,7 @@ WIDTH = 512  # to which tomograms are binned about, without tilt series [voxels]
 DEPTH = 48  # of what is read of them then, shortest axis [binned voxels]
 
 
-def check_contrast(tomograms, *, bright=False):
+def check_contrast(tomograms, *, bright=False, cache=None):
     """Hold the contrast of tomograms without tilt series against what is asked for.
 
     Parameters
@@ -28,6 +29,8 @@ def check_contrast(tomograms, *, bright=False):
     tomograms : list of lib.inputs.tomogram.Tomogram
     bright : bool
         Whether the user says that protein is bright.
+    cache : path-like, optional
+        See `lib.geometry.check.check_geometry`.
 
     Returns
     -------
@@ -39,14 +42,26 @@ def check_contrast(tomograms, *, bright=False):
     InputError
         When integers were read with the wrong sign.
     """
+    stored = StoredFindings(cache, "contrast")
     found = [
-        SimpleNamespace(name=one.name, contrast=_look_at(one.info), opposite=False)
+        SimpleNamespace(name=one.name, contrast=_find(one, stored), opposite=False)
         for one in tomograms
     ]
+    stored.report(len(found))
     for complaint in describe_odd_contrast(found, bright):
         warn(f"contrast: {complaint}")
     say_what_voxels_do_not_tell(found, bright)
     return {one.name: one.contrast for one in found}
+
+
+def _find(tomogram, stored):
+    """Return the `Contrast` of a tomogram, stored or measured."""
+    return stored.get(
+        [tomogram.rec_path],
+        [],
+        decode=lambda fields: Contrast(**fields),
+        measure=lambda: _look_at(tomogram.info),
+    )
 
 
 def _look_at(info):

@@ -84,6 +84,12 @@ class Finding:
     contrast: Contrast
     remedy: str = ""
 
+    @classmethod
+    def from_fields(cls, fields):
+        """Return the finding whose fields `dataclasses.asdict` gave."""
+        other, contrast = Convention(**fields["other"]), Contrast(**fields["contrast"])
+        return cls(**{**fields, "other": other, "contrast": contrast})
+
     @property
     def opposite(self):
         """Whether tomogram and tilt images are surely of opposite contrast."""

@@ -2,8 +2,7 @@
 
 from lib.artifacts import ExperimentDir
 from lib.errors import warn
-from lib.geometry.check import check_geometry
-from lib.geometry.contrast_check import check_contrast
+from lib.geometry.check import check_tomograms
 from lib.inputs.image_list import find_image_list, read_image_list
 from lib.patches.preparation import prepare_store, store_folder
 from lib.system.preflight import check_surroundings
@@ -51,15 +50,6 @@ def embed_image_list(options, given, *, project):
     if ranks.is_main and not run.voxel_size:
         sizes = {tomogram.name: tomogram.voxel_size for tomogram in tomograms}
         warn_of_voxels({"data": run.data}, sizes)
-    if ranks.is_main and run.patching.needs_tilts:
-        check_geometry(
-            tomograms,
-            flip_tilt_angles=run.patching.flip_tilt_angles,
-            bright=run.patching.bright,
-            force=options.force,
-        )
-    elif ranks.is_main:
-        check_contrast(tomograms, bright=run.patching.bright)
     device = choose_device(options.gpus, ranks)
     seed_everything(options.seed)
     if ranks.is_main and run.health.get("verdict", "healthy") != "healthy":
@@ -71,6 +61,14 @@ def embed_image_list(options, given, *, project):
         ranks=ranks,
     )
     with folder as cache:
+        if ranks.is_main:
+            check_tomograms(
+                tomograms,
+                flip_tilt_angles=run.patching.flip_tilt_angles,
+                bright=run.patching.bright,
+                force=options.force,
+                cache=cache,
+            )
         store = prepare_store(
             tomograms,
             run.patching,
