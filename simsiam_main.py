@@ -188,7 +188,7 @@ def make_trainer(store, run, recipe, content, experiment, options, device, ranks
     """Return what trains the network, new or as the checkpoint `content` left it."""
     from lib.system.runtime import choose_precision
     from lib.training.noted_data import check_same_data, data_of
-    from lib.training.schedule import Schedule
+    from lib.training.recipes import Schedule
     from lib.training.trainer import Trainer
 
     precision = choose_precision(run["precision"], device)
@@ -253,8 +253,9 @@ def make_trainer(store, run, recipe, content, experiment, options, device, ranks
 def new_model(run, recipe, options, store, ranks):
     """Return the network and, in words, the weights that its run starts from."""
     from lib.training.checkpoints import load_checkpoint, restore_weights
-    from lib.training.models import build_model, init_small, load_pretrained_trunk
+    from lib.training.models import build_model
     from lib.training.noted_data import warn_of_voxels
+    from lib.training.pretrained import init_small, load_pretrained_trunk
 
     model = build_model(run["arch"], mode=options.task, dim=run["head_conv"])
     if recipe.small_init:

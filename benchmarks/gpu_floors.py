@@ -54,7 +54,7 @@ def new_trainer(store, folder, *, device, epochs, batch_size, compiled=False):
     """Return a trainer with the defaults of the command line."""
     from lib.artifacts import ExperimentDir
     from lib.system.runtime import choose_precision
-    from lib.training.schedule import Schedule
+    from lib.training.recipes import Schedule
     from lib.training.trainer import Trainer
 
     mode = store.options.mode

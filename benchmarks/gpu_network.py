@@ -48,7 +48,7 @@ def _timed(device, smoke, precision, layout, search):
     """Return the time of a step and of a forward pass."""
     import torch
 
-    from lib.training.embedding import encode
+    from lib.training.encoding import encode
 
     box = 8 if smoke else BOX
     batch_size = fitting_batch(8 if smoke else 256, MODE, device, box)

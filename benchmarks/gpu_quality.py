@@ -60,7 +60,7 @@ def _trained(mode, image_list, folder, form, device):
     table : EmbeddingTable
     short : ndarray, shape (N, D)
         Its ``pred`` in bf16.
-    health : lib.training.health.Health
+    health : lib.training.metrics.Health
     """
     import torch
 
@@ -69,10 +69,10 @@ def _trained(mode, image_list, folder, form, device):
     from lib.patches.options import PatchOptions
     from lib.patches.preparation import prepare_store
     from lib.system.ranks import ALONE
-    from lib.training.embedding import embed_store
+    from lib.training.encoding import encode_store
     from lib.training.inference import TrainedRun, embed
     from lib.training.models import build_model
-    from lib.training.schedule import Schedule
+    from lib.training.recipes import Schedule
     from lib.training.trainer import Trainer
 
     options = PatchOptions(
@@ -115,7 +115,7 @@ def _trained(mode, image_list, folder, form, device):
         ranks=ALONE,
         exp_id="run",
     )
-    _, short = embed_store(
+    _, short = encode_store(
         run.model,
         store,
         batch_size=256,

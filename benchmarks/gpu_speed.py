@@ -36,7 +36,7 @@ def batches(device, smoke):
 
 def embed(device, smoke):
     """Yield the embedding of a store against the bare forward pass."""
-    from lib.training.embedding import embed_store, encode
+    from lib.training.encoding import encode, encode_store
 
     box, batch_size = (8, 8) if smoke else (BOX, 256)
     both, single = SIMSIAM2D3D.name, SIMSIAM3D.name
@@ -56,7 +56,7 @@ def embed(device, smoke):
         store = noise_store(mode, count * batch_size, box)
 
         def ours(model=model, store=store, mode=mode, precision=precision):
-            embed_store(
+            encode_store(
                 model,
                 store,
                 batch_size=batch_size,

@@ -4,11 +4,13 @@ import csv
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.preprocessing import normalize
 
 from benchmarks import quality_metrics as metrics
 from benchmarks.quality_networks import views_of
 from lib.candidates.dog import margins
 from lib.maps.clustering import over_cluster
+from lib.training.metrics import effective_rank, output_std
 
 CROWDER = "crowder"  # a particle without a class of its own
 REACH = 10.0  # of a particle: candidates within belong to it [voxels]
@@ -143,7 +145,7 @@ class Evaluation:
         """Measure features (N, D) of all candidates."""
         rows, labels = self.known.rows, self.known.labels
         n_cluster = min(N_CLUSTER, len(features) // 2)
-        unit = metrics.normalized(features).astype(np.float32)
+        unit = normalize(np.asarray(features, np.float64)).astype(np.float32)
         clusters = over_cluster(unit, n_cluster=n_cluster, seed=self.seed)
         nmi, ari = metrics.agreement(clusters[rows], labels)
         return {
@@ -151,8 +153,8 @@ class Evaluation:
             "probe": metrics.probe_accuracy(features[rows], labels, self.folds),
             "nmi": nmi,
             "ari": ari,
-            "output_std": metrics.output_std(features),
-            "rank": metrics.effective_rank(features),
+            "output_std": output_std(features),
+            "rank": effective_rank(features),
             **self._against_background(features),
         }
 

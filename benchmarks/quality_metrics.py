@@ -15,7 +15,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import StandardScaler, normalize
 
 APART = 1e6  # between two tomograms [voxels]: nothing matches across
 
@@ -156,7 +156,7 @@ def knn_accuracy(features, labels, folds, k=20):
 
 def knn_hits(features, labels, test, k=20):
     """Return which test rows (a mask) are named right by their k nearest others."""
-    features = normalized(features)
+    features = normalize(np.asarray(features, dtype=np.float64))
     _, labels = np.unique(labels, return_inverse=True)
     similarity = features[test] @ features[~test].T
     near = np.argsort(-similarity, axis=1, kind="stable")[:, :k]
@@ -220,29 +220,6 @@ def _probe():
 def chance(labels):
     """Return the accuracy of always naming the most frequent class."""
     return float(np.unique(labels, return_counts=True)[1].max() / len(labels))
-
-
-def normalized(features):
-    """Scale each row to length 1; a row of zeros stays."""
-    features = np.asarray(features, dtype=np.float64)
-    length = np.linalg.norm(features, axis=1, keepdims=True)
-    return features / np.where(length > 0, length, 1)
-
-
-def output_std(features):
-    """Return the collapse monitor: mean std of normalized rows, 1/sqrt(D) is fine."""
-    return float(normalized(features).std(axis=0).mean())
-
-
-def effective_rank(features):
-    """Return exp(entropy) of the covariance spectrum: 1 to D dimensions in use."""
-    centered = np.asarray(features, dtype=np.float64)
-    centered = centered - centered.mean(axis=0)
-    spectrum = np.linalg.eigvalsh(centered.T @ centered).clip(min=0)
-    if spectrum.sum() == 0:
-        return 1.0
-    share = spectrum[spectrum > 0] / spectrum.sum()
-    return float(np.exp(-(share * np.log(share)).sum()))
 
 
 def pca_features(patches, n_components=64, seed=0):

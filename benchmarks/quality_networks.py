@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lib.system.runtime import autocast, choose_precision
-from lib.training.embedding import recalibrate
+from lib.training.encoding import recalibrate
 from lib.training.inference import TrainedRun
 from lib.training.models import build_model
 from lib.training.transforms import Augmentation, augment, draw

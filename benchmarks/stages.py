@@ -161,7 +161,7 @@ def embed(device, small):
     """Embedding of a store against the bare forward pass."""
     import torch
 
-    from lib.training.embedding import embed_store, encode
+    from lib.training.encoding import encode, encode_store
 
     model, trainer = small_trainer(device, 96 if small else 512)
     store, batch = trainer.store, trainer.schedule.batch_size
@@ -175,7 +175,7 @@ def embed(device, small):
 
     def ours():
         norm = trainer.record.memory["normalization"]
-        embed_store(model, store, batch_size=batch, device=where, **norm)
+        encode_store(model, store, batch_size=batch, device=where, **norm)
 
     bare()
     floors, times = zip(
@@ -377,8 +377,7 @@ def small_trainer(device, count):
     from lib.patches.store import PatchStore, Shard
     from lib.system.runtime import choose_precision
     from lib.training.models import build_model
-    from lib.training.recipes import CONTRASTIVE
-    from lib.training.schedule import Schedule
+    from lib.training.recipes import CONTRASTIVE, Schedule
     from lib.training.trainer import Trainer
 
     options = PatchOptions("simsiam2d3d", BOX, (3, 5), 0.8)

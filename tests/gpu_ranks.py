@@ -21,7 +21,7 @@ from lib.training.distributed import (  # noqa: E402 - after the stand-ins
 )
 from lib.training.losses import nt_xent_loss, simsiam_loss  # noqa: E402 - after the stand-ins
 from lib.training.models import build_model  # noqa: E402 - after the stand-ins
-from lib.training.schedule import Schedule  # noqa: E402 - after the stand-ins
+from lib.training.recipes import Schedule  # noqa: E402 - after the stand-ins
 from lib.training.trainer import Trainer  # noqa: E402 - after the stand-ins
 
 MODE, BOX, COUNT = "simsiam3d", 8, 32

@@ -19,7 +19,7 @@ from lib.modes import MODES
 from lib.patches import preparation
 from lib.system.runtime import seed_everything
 from lib.training import loader as feed
-from lib.training.embedding import PlainViews, embed_store, recalibrate
+from lib.training.encoding import PlainViews, encode_store, recalibrate
 from lib.training.inference import embed
 from lib.training.loader import PairLoader, host_source, patch_source, resident_source
 from lib.training.losses import nt_xent_loss, simsiam_loss
@@ -125,7 +125,7 @@ def test_embedding_is_the_cpus(stores, device, mode):
     mean, std = store.normalization()
     common = {"mean": mean, "std": std, "batch_size": 7}
     tables = [
-        embed_store(settled_model(store, place), store, device=place, **common)
+        encode_store(settled_model(store, place), store, device=place, **common)
         for place in (CPU, device)
     ]
     for expected, found in zip(*tables, strict=True):
@@ -138,7 +138,7 @@ def test_embedding_in_bf16_is_close_to_float32(stores, device):
     common = {"mean": mean, "std": std, "batch_size": 64, "device": device}
     model = settled_model(store, device)
     pairs = [
-        embed_store(model, store, precision=precision, **common)
+        encode_store(model, store, precision=precision, **common)
         for precision in ("fp32", "bf16")
     ]
     for exact, short in zip(*pairs, strict=True):
@@ -154,7 +154,7 @@ def test_too_little_memory_to_embed_is_told_in_words(stores, device, monkeypatch
     from lib.system.ranks import ALONE
 
     run = SimpleNamespace(model=None, normalization_for=lambda _: {})
-    monkeypatch.setattr("lib.training.inference.embed_store", full)
+    monkeypatch.setattr("lib.training.inference.encode_store", full)
     with pytest.raises(ResourceError, match="too little memory for --batch_size 9;"):
         embed(
             run,

@@ -16,8 +16,7 @@ from lib.errors import ResourceError
 from lib.system.runtime import choose_precision, seed_everything
 from lib.training.checkpoints import load_checkpoint
 from lib.training.models import build_model
-from lib.training.recipes import find_recipe
-from lib.training.schedule import Schedule
+from lib.training.recipes import Schedule, find_recipe
 from lib.training.trainer import Trainer
 from tests.conftest import TEST_DEVICE
 

@@ -11,9 +11,10 @@ from lib.errors import ArtifactError, OptionError
 from lib.modes import MODES
 from lib.system.ranks import ALONE
 from lib.training.checkpoints import load_checkpoint, save_checkpoint
-from lib.training.embedding import PlainViews, encode, recalibrate
+from lib.training.encoding import PlainViews, encode, recalibrate
 from lib.training.inference import TrainedRun, embed
-from lib.training.models import build_model, read_state_dict
+from lib.training.models import build_model
+from lib.training.pretrained import read_state_dict
 from tests.data_sets import small_options
 from tests.test_trainer import CPU, make_trainer
 

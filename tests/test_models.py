@@ -1,20 +1,13 @@
-import sys
-
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lib.errors import ArtifactError, OptionError, ResourceError
-from lib.training import blocks as vision
+from lib.errors import OptionError
+from lib.training import models
 from lib.training.losses import negative_cosine, simsiam_loss
-from lib.training.models import (
-    build_model,
-    effective_rank,
-    init_small,
-    load_pretrained_trunk,
-    output_std,
-)
+from lib.training.models import build_model
+from lib.training.pretrained import _torchvision
 
 WEIGHT = ("weight",)
 AFFINE = ("weight", "bias")
@@ -118,48 +111,6 @@ def test_unknown_architecture_is_refused(arch, mode):
         build_model(arch, mode=mode)
 
 
-def test_small_initialization_is_the_peers(model):
-    small = build_model("simsiam2d_18", mode="simsiam3d")
-    init_small(small)
-    assert small.fc.weight.std().item() == pytest.approx(0.001, rel=0.05)
-    assert small.pred[3].bias.unique().item() == pytest.approx(0.001)
-
-
-def test_trunk_starts_from_a_resnet_checkpoint(model, tmp_path):
-    weights = {
-        k: torch.full_like(v, 2) for k, v in model.state_dict().items() if "layer1" in k
-    }
-    weights["conv1.weight"] = torch.randn(64, 3, 7, 7)
-    torch.save(weights, tmp_path / "resnet.pth")
-    fresh = build_model("simsiam2d_18", mode="simsiam3d")
-    load_pretrained_trunk(fresh, str(tmp_path / "resnet.pth"))
-    torch.testing.assert_close(
-        fresh.conv1.weight, weights["conv1.weight"].sum(1, keepdim=True)[..., 2:5, 2:5]
-    )
-    key = "layer1.0.conv1.weight"
-    torch.testing.assert_close(fresh.state_dict()[key], weights[key])
-
-
-def test_file_that_is_no_resnet_is_refused(model, tmp_path):
-    torch.save({"something": torch.zeros(3)}, tmp_path / "other.pth")
-    with pytest.raises(ArtifactError, match="no ResNet-18"):
-        load_pretrained_trunk(model, str(tmp_path / "other.pth"))
-    with pytest.raises(ArtifactError, match="does not exist"):
-        load_pretrained_trunk(model, str(tmp_path / "nowhere.pth"))
-
-
-def test_effective_rank_counts_dimensions_and_sees_what_output_std_misses():
-    torch.manual_seed(0)
-    full = torch.randn(4000, 64)
-    flat = torch.randn(4000, 2) @ torch.randn(2, 64)
-    assert effective_rank(full) > 60
-    assert effective_rank(flat) <= 2.001
-    healthy = 1 / 64**0.5
-    assert output_std(full) == pytest.approx(healthy, rel=0.02)
-    assert output_std(flat) > 0.8 * healthy
-    assert output_std(torch.ones(10, 64)) == pytest.approx(0, abs=1e-6)
-
-
 def test_layers_computed_twice_change_nothing():
     torch.manual_seed(0)
     model = build_model("simsiam2d3d_18", mode="simsiam2d3d", dim=16)
@@ -200,7 +151,7 @@ def test_layers_computed_twice_keep_less():
 @pytest.mark.parametrize("name", ["BasicBlock", "Bottleneck"])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_blocks_are_torchvisions_bit_for_bit(name, stride):
-    resnet = vision._torchvision().models.resnet
+    resnet = _torchvision().models.resnet
 
     def made(block):
         torch.manual_seed(0)
@@ -208,7 +159,7 @@ def test_blocks_are_torchvisions_bit_for_bit(name, stride):
         shortcut = nn.Conv2d(width, width, 1, stride=2) if stride == 2 else None
         return block(width, 8, stride, shortcut)
 
-    ours, theirs = made(getattr(vision, name)), made(getattr(resnet, name))
+    ours, theirs = made(getattr(models, name)), made(getattr(resnet, name))
     assert list(ours.state_dict()) == list(theirs.state_dict())
     for own, peer in zip(
         ours.state_dict().values(), theirs.state_dict().values(), strict=True
@@ -222,11 +173,3 @@ def test_blocks_are_torchvisions_bit_for_bit(name, stride):
         results.append([y, *(p.grad for p in block.parameters())])
     for own, peer in zip(*results, strict=True):
         assert torch.equal(own, peer)
-
-
-def test_weights_that_were_asked_for_and_cannot_be_had_are_no_random_ones(
-    monkeypatch, model
-):
-    monkeypatch.setitem(sys.modules, "torchvision", None)
-    with pytest.raises(ResourceError, match="cannot be downloaded here; fetch"):
-        load_pretrained_trunk(model, "imagenet")

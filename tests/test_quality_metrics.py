@@ -88,16 +88,6 @@ def test_no_candidates_is_a_recall_of_zero():
     assert metrics.recall_by_class(found, ["rod"], 10) == {"rod": 0.0}
 
 
-def test_effective_rank_counts_the_dimensions_in_use():
-    rng = np.random.default_rng(5)
-    plane = rng.normal(size=(5000, 3)) @ np.linalg.qr(rng.normal(size=(64, 3)))[0].T
-    assert metrics.effective_rank(plane) == pytest.approx(3, abs=0.05)
-    assert metrics.effective_rank(np.ones((10, 4))) == 1
-    assert metrics.output_std(rng.normal(size=(5000, 128))) == pytest.approx(
-        128**-0.5, rel=0.02
-    )
-
-
 def test_pca_of_few_rows_keeps_what_there_is():
     patches = np.random.default_rng(6).normal(size=(10, 1, 8, 8))
     assert metrics.pca_features(patches).shape == (10, 10)

@@ -17,8 +17,13 @@ from lib.training.checkpoints import load_checkpoint
 from lib.training.loader import PairLoader
 from lib.training.losses import nt_xent_loss
 from lib.training.models import build_model
-from lib.training.recipes import CONTRASTIVE, SIMSIAM, find_recipe
-from lib.training.schedule import Schedule, learning_rate
+from lib.training.recipes import (
+    CONTRASTIVE,
+    SIMSIAM,
+    Schedule,
+    find_recipe,
+    learning_rate,
+)
 from lib.training.trainer import Trainer
 from tests.data_sets import small_options
 

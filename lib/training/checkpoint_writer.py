@@ -27,7 +27,7 @@ class TrainingState:
     best_loss : float
         Lowest of an epoch that had not collapsed.
     health : dict
-        Of the newest check; see `lib.training.health.Health`.
+        Of the newest check; see `lib.training.metrics.Health`.
     newest, best : dict or None
         Checkpoints that are not on disk yet.
     """

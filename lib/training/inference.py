@@ -16,7 +16,7 @@ from lib.training.checkpoints import (
     load_checkpoint,
     restore_weights,
 )
-from lib.training.embedding import embed_store
+from lib.training.encoding import encode_store
 from lib.training.models import arch_of, build_model
 from lib.training.transforms import center_crop
 
@@ -112,7 +112,7 @@ def embed(run, store, path, *, batch_size, device, precision, ranks, exp_id):
     """
     normalization = run.normalization_for(store)
     with enough_memory(device, f"for --batch_size {batch_size}; give a smaller one"):
-        proj, pred = embed_store(
+        proj, pred = encode_store(
             run.model,
             store,
             batch_size=batch_size,

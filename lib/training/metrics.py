@@ -1,8 +1,56 @@
-"""What is watched while training: loss and collapse."""
+"""Metrics of a model in training: loss, collapse monitors, and its health."""
 
+from dataclasses import asdict, dataclass
+
+import numpy as np
 import torch
+import torch.nn.functional as F
 
-from lib.training.models import spectrum_rank
+from lib.training.encoding import encode
+
+SAMPLE = 1024  # candidates that a health check looks at
+COLLAPSED_STD = 0.1  # of the healthy 1 / sqrt(dim)
+COLLAPSED_RANK = 2.0
+POOR_RANK = 8.0
+TIMES_CHANCE = 10  # an agreement of two views below this multiple of chance is poor
+
+
+def effective_rank(embeddings):
+    """Return the effective number of dimensions of the embeddings.
+
+    The exponential of the entropy of the covariance spectrum (Roy & Vetterli 2007);
+    it sees the dimensional collapse that `output_std` misses.
+
+    Parameters
+    ----------
+    embeddings : Tensor or ndarray, shape (N, D)
+
+    Returns
+    -------
+    float
+        1 to D.
+    """
+    embeddings = torch.as_tensor(embeddings).double()
+    centered = embeddings - embeddings.mean(0)
+    return spectrum_rank(centered.T @ centered)
+
+
+def spectrum_rank(covariance):
+    """Return the effective rank of a covariance (D, D); see `effective_rank`."""
+    # On the CPU: for a hundred numbers a GPU would have to load its solver first.
+    spectrum = torch.linalg.eigvalsh(covariance.double().cpu()).clamp(min=0)
+    share = spectrum / spectrum.sum().clamp(min=1e-300)
+    return float(torch.exp(-(share * share.clamp(min=1e-300).log()).sum()))
+
+
+def output_std(embeddings):
+    """Return the collapse monitor of SimSiam (Chen & He 2021, fig. 2).
+
+    The standard deviation of the normalized embeddings (N, D), averaged over the
+    dimensions: about 1 / sqrt(D) if healthy, near 0 if collapsed.
+    """
+    embeddings = torch.as_tensor(embeddings).float()
+    return float(F.normalize(embeddings, dim=1).std(0).mean())
 
 
 class Monitor:
@@ -19,7 +67,7 @@ class Monitor:
         self.losses[step, 1] = cosine
         self.rows.append(rows)
         p = p.float()
-        unit = torch.nn.functional.normalize(p, dim=1)
+        unit = F.normalize(p, dim=1)
         new = [len(p), p.sum(0), p.T @ p, unit.sum(0), unit.square().sum(0)]
         old = self.moments or [0] * len(new)
         self.moments = [a + b for a, b in zip(old, new, strict=True)]
@@ -36,3 +84,109 @@ class Monitor:
             "output_std": float(variance.clamp(min=0).sqrt().mean()),
             "effective_rank": spectrum_rank(covariance),
         }
+
+
+@dataclass(frozen=True)
+class Health:
+    """How an embedding does on the training candidates, in evaluation mode.
+
+    Attributes
+    ----------
+    output_std : float
+        Collapse monitor; 1 / sqrt(dim) is healthy.
+    effective_rank : float
+        Dimensions really used.
+    agreement : float
+        Share of candidates whose nearest neighbor among the second views is their
+        own.
+    chance : float
+        What that share would be by chance.
+    verdict : {"healthy", "undertrained", "collapsed"}
+    """
+
+    output_std: float
+    effective_rank: float
+    agreement: float
+    chance: float
+    verdict: str
+
+    @property
+    def message(self):
+        """One line for the user."""
+        figures = (
+            f"output_std {self.output_std:.4f}, effective rank "
+            f"{self.effective_rank:.1f}, two views of a candidate find each other "
+            f"{self.agreement:.0%} of the time (chance {self.chance:.1%})"
+        )
+        advice = {
+            "healthy": "",
+            "undertrained": "; train longer before trusting the map",
+            "collapsed": "; all candidates look alike to it: its map means nothing",
+        }
+        return f"the model is {self.verdict}: {figures}{advice[self.verdict]}"
+
+    def as_dict(self):
+        """Return plain values, for checkpoints and npz."""
+        return {**asdict(self), "message": self.message}
+
+
+def check_health(model, views, count, *, seed, device, precision):
+    """Judge a model whose batch-norm statistics are recalibrated.
+
+    Parameters
+    ----------
+    model : SimSiam
+    views : lib.training.encoding.PlainViews
+    count : int
+        Candidates in the store.
+    seed : int
+        Of the sample of at most `SAMPLE` candidates.
+
+    Returns
+    -------
+    Health
+    """
+    sample = sample_rows(count, SAMPLE, seed)
+    embedded, first, second = (
+        _predictions(model, views, sample, place, device, precision)
+        for place in (0, views.pairing.first, views.pairing.second[0])
+    )
+    nearest = (F.normalize(first, dim=1) @ F.normalize(second, dim=1).T).argmax(1)
+    agreement = float(
+        (nearest == torch.arange(len(nearest), device=device)).float().mean()
+    )
+    std, rank = output_std(embedded), effective_rank(embedded)
+    chance = 1 / len(sample)
+    return Health(
+        std, rank, agreement, chance, _verdict(std, rank, agreement, chance, embedded)
+    )
+
+
+def collapsed(std, rank, dim):
+    """Return whether these monitors say that the embedding holds nothing."""
+    return not (std > COLLAPSED_STD / dim**0.5 and rank > COLLAPSED_RANK)
+
+
+def sample_rows(count, most, seed):
+    """Return at most `most` of the rows, the same for the same seed."""
+    order = np.random.default_rng(seed).permutation(count)
+    return np.sort(order[:most])
+
+
+def _predictions(model, views, rows, place, device, precision, at_once=256):
+    parts = np.array_split(rows, -(-len(rows) // at_once))
+    return torch.cat(
+        [
+            encode(model, views(part, place), device=device, precision=precision)[1]
+            for part in parts
+        ]
+    )
+
+
+def _verdict(std, rank, agreement, chance, embeddings):
+    count, dim = embeddings.shape
+    if collapsed(std, rank, dim):
+        return "collapsed"
+    if rank < min(POOR_RANK, count / 8) or agreement < min(TIMES_CHANCE * chance, 0.5):
+        return "undertrained"
+    return "healthy"

@@ -1,25 +1,95 @@
-"""The network: a small ResNet over the views of a candidate, projector and predictor.
+"""The network: ResNet trunk, projector and predictor of SimSiam.
 
 The architecture is that of SimSiam (Chen & He 2021) as MiLoPYP uses it; the losses
-are in `lib.training.losses`. Names of parameters are those of MiLoPYP's
-checkpoints, so that they load here.
+are in `lib.training.losses`. Parameters have the names of MiLoPYP's checkpoints, so
+that these load here.
 """
-
-import re
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from lib.errors import ArtifactError, OptionError, ResourceError
+from lib.errors import OptionError
 from lib.modes import MODES
-from lib.training.blocks import blocks_of, imagenet_weights
 
 STAGES = ((64, 1), (128, 2), (256, 2))  # width and stride of layer1, 2, 3
 
-# What the backward pass needs, in maps of the full resolution and first width.
-KEPT_MAPS = {18: 17, 34: 29, 50: 88}
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut (He et al. 2016, fig. 5, left).
+
+    Names, order and initialization of the parameters are those of torchvision, so
+    that its weights load and a seed gives the same network.
+
+    Parameters
+    ----------
+    width, planes : int
+        Channels of the input and of the convolutions.
+    stride : int
+    shortcut : torch.nn.Module or None
+        Maps the input to the shape of the output; None if the shapes are equal.
+    """
+
+    expansion = 1
+
+    def __init__(self, width, planes, stride=1, shortcut=None):
+        super().__init__()
+        self.conv1 = _conv(width, planes, 3, stride)
+        self.bn1 = nn.BatchNorm2d(planes)
+        self.conv2 = _conv(planes, planes, 3)
+        self.bn2 = nn.BatchNorm2d(planes)
+        self.downsample = shortcut
+
+    def forward(self, x):
+        """Map (N, width, H, W) to (N, planes, H / stride, W / stride)."""
+        kept = x if self.downsample is None else self.downsample(x)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = self.bn2(self.conv2(x))
+        x += kept
+        return F.relu(x, inplace=True)
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3 and 1x1 convolutions and a shortcut; otherwise as `BasicBlock`.
+
+    The 3x3 convolution has the stride, as in torchvision ("ResNet V1.5").
+    """
+
+    expansion = 4
+
+    def __init__(self, width, planes, stride=1, shortcut=None):
+        super().__init__()
+        self.conv1 = _conv(width, planes, 1)
+        self.bn1 = nn.BatchNorm2d(planes)
+        self.conv2 = _conv(planes, planes, 3, stride)
+        self.bn2 = nn.BatchNorm2d(planes)
+        self.conv3 = _conv(planes, planes * self.expansion, 1)
+        self.bn3 = nn.BatchNorm2d(planes * self.expansion)
+        self.downsample = shortcut
+
+    def forward(self, x):
+        """Map (N, width, H, W) to (N, 4 x planes, H / stride, W / stride)."""
+        kept = x if self.downsample is None else self.downsample(x)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = F.relu(self.bn2(self.conv2(x)), inplace=True)
+        x = self.bn3(self.conv3(x))
+        x += kept
+        return F.relu(x, inplace=True)
+
+
+def _conv(width, planes, kernel, stride=1):
+    return nn.Conv2d(
+        width, planes, kernel, stride=stride, padding=kernel // 2, bias=False
+    )
+
+
+# Residual block of a ResNet by its depth, and the number of blocks in each stage.
+BLOCKS = {
+    18: (BasicBlock, (2, 2, 2)),
+    34: (BasicBlock, (3, 4, 6)),
+    50: (Bottleneck, (3, 4, 6)),
+}
 
 
 class SimSiam(nn.Module):
@@ -28,9 +98,9 @@ class SimSiam(nn.Module):
     Parameters
     ----------
     depth : {18, 34, 50}
-        Of the ResNet.
+        Layers of the ResNet; its last stage is left out.
     views : int
-        Images of a candidate, whose features are concatenated.
+        Views of a candidate; their features are concatenated.
     dim : int
         Length of the embedding.
     shortcut_norm : bool
@@ -39,15 +109,15 @@ class SimSiam(nn.Module):
     Attributes
     ----------
     recompute : bool
-        Whether the full-resolution layers are computed again in the backward pass
-        (Chen et al. 2016), to the same result with less memory.
+        Whether the backward pass computes the full-resolution layers again (Chen et
+        al. 2016): the result is the same and needs less memory.
     """
 
     def __init__(self, depth, views, dim=128, shortcut_norm=True):
         super().__init__()
         self.depth = depth
         self.recompute = False
-        block, counts = blocks_of(depth)
+        block, counts = BLOCKS[depth]
         width = STAGES[0][0]
         self.conv1 = nn.Conv2d(1, width, 3, padding=1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
@@ -95,15 +165,10 @@ class SimSiam(nn.Module):
     def _stem(self, x):
         return F.relu(self.bn1(self.conv1(x)), inplace=True)
 
-    def activation_bytes(self, batch, views, box):
-        """Return about what a training step keeps of `batch` pairs [bytes]."""
-        full_resolution = 4 * STAGES[0][0] * box**2
-        return 2 * batch * views * full_resolution * KEPT_MAPS[self.depth]
-
     def encode(self, views):
         """Map views (N, V, H, W) to projection z and prediction p, both (N, dim)."""
         features = self.trunk(views).float()
-        # The heads are cheap, and bf16 would cost them the third digit.
+        # The heads are cheap, and bf16 would lose their third digit.
         with torch.autocast(views.device.type, enabled=False):
             z = self.proj(self.fc(features))
             return z, self.pred(z)
@@ -138,7 +203,9 @@ def build_model(arch, *, mode, dim=128):
 
 
 def arch_of(state_dict, mode):
-    """Return the ``--arch`` whose blocks a state dict has, for peers' checkpoints.
+    """Return the ``--arch`` of a state dict, judging by the names of its tensors.
+
+    For checkpoints of MiLoPYP, which do not store it.
 
     Parameters
     ----------
@@ -149,85 +216,14 @@ def arch_of(state_dict, mode):
     Returns
     -------
     str
-        With 18 layers where the names tell nothing.
+        With 18 layers by default.
     """
     depth = 18
-    if "layer1.0.conv3.weight" in state_dict:  # three convolutions a block
+    if "layer1.0.conv3.weight" in state_dict:  # three convolutions per block
         depth = 50
     elif "layer1.2.conv1.weight" in state_dict:  # three blocks
         depth = 34
     return MODES[mode].architecture(depth)
-
-
-def init_small(model, std=0.001):
-    """Initialize the linear layers as MiLoPYP does: std 0.001, bias 0.001."""
-    for module in model.modules():
-        if isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight, std=std)
-            if module.bias is not None:
-                nn.init.constant_(module.bias, std)
-
-
-def load_pretrained_trunk(model, source):
-    """Start the trunk from ImageNet weights or a ResNet checkpoint.
-
-    Parameters
-    ----------
-    model : SimSiam
-    source : str
-        ``"imagenet"``, ``"none"`` or a path. The three input channels are summed.
-
-    Returns
-    -------
-    str
-        What the trunk starts from, for the log.
-    """
-    if source == "none":
-        return "random weights"
-    if source == "imagenet":
-        weights = imagenet_weights(model.depth)
-        if weights is None:
-            raise ResourceError(
-                "--pretrained_model imagenet: the weights cannot be downloaded here; "
-                f"fetch torchvision's resnet{model.depth} where there is a network and "
-                "give its path, or leave the option out for random weights"
-            )
-    else:
-        weights = read_state_dict(source)
-    weights = dict(weights)
-    stem = weights.get("conv1.weight")
-    if stem is not None and stem.shape[1] == 3:
-        weights["conv1.weight"] = _stem_of_one_channel(stem)
-    own = model.state_dict()
-    trunk = {
-        name: value
-        for name, value in weights.items()
-        if name.startswith(("conv1.", "bn1.", "layer1.", "layer2.", "layer3."))
-        and name in own
-        and own[name].shape == value.shape
-    }
-    if "conv1.weight" not in trunk:
-        raise ArtifactError(
-            f"--pretrained_model {source} is no ResNet-{model.depth} checkpoint"
-        )
-    model.load_state_dict({**own, **trunk})
-    return f"{source} ({len(trunk)} of the trunk's tensors)"
-
-
-def read_state_dict(path):
-    """Return the tensors of a checkpoint, whoever wrote it, executing nothing."""
-    from lib.training.checkpoints import read_torch_file
-
-    content = read_torch_file(path)
-    state = content.get("state_dict", content)
-    return {re.sub(r"^module\.", "", name): value for name, value in state.items()}
-
-
-def _stem_of_one_channel(weight):
-    """Sum the input channels of a stem; its 7x7 kernel is cut to the middle 3x3."""
-    summed = weight.sum(dim=1, keepdim=True)
-    edge = (summed.shape[-1] - 3) // 2
-    return summed[..., edge : edge + 3, edge : edge + 3].contiguous()
 
 
 def _shortcut(width, out, stride, norm):
@@ -235,39 +231,3 @@ def _shortcut(width, out, stride, norm):
         return None
     layers = [nn.Conv2d(width, out, 1, stride=stride, bias=False)]
     return nn.Sequential(*layers, *([nn.BatchNorm2d(out)] if norm else []))
-
-
-def effective_rank(embeddings):
-    """Return how many dimensions the embeddings really use.
-
-    The exponential of the entropy of the covariance spectrum (Roy & Vetterli 2007);
-    it sees the dimensional collapse that `output_std` misses.
-
-    Parameters
-    ----------
-    embeddings : Tensor, shape (N, D)
-
-    Returns
-    -------
-    float
-        1 to D.
-    """
-    centered = embeddings.double() - embeddings.double().mean(0)
-    return spectrum_rank(centered.T @ centered)
-
-
-def spectrum_rank(covariance):
-    """Return the effective rank of a covariance (D, D); see `effective_rank`."""
-    # On the CPU: for a hundred numbers a GPU would have to load its solver first.
-    spectrum = torch.linalg.eigvalsh(covariance.double().cpu()).clamp(min=0)
-    share = spectrum / spectrum.sum().clamp(min=1e-300)
-    return float(torch.exp(-(share * share.clamp(min=1e-300).log()).sum()))
-
-
-def output_std(embeddings):
-    """Return the collapse monitor of SimSiam (Chen & He 2021, fig. 2).
-
-    Mean over dimensions of the std of the normalized embeddings (N, D); healthy is
-    1 / sqrt(D), towards 0 is collapse.
-    """
-    return float(F.normalize(embeddings.float(), dim=1).std(0).mean())

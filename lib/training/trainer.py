@@ -11,12 +11,11 @@ from lib.system.runtime import autocast, signals_deferred
 from lib.training.checkpoint_writer import CheckpointWriter
 from lib.training.checkpoints import restore_weights
 from lib.training.distributed import shared_over_ranks, synchronize_batch_norm
-from lib.training.embedding import PlainViews, recalibrate
-from lib.training.health import check_health, collapsed, sample_rows
+from lib.training.encoding import PlainViews, recalibrate
 from lib.training.loader import PairLoader
 from lib.training.losses import training_loss
-from lib.training.metrics import Monitor
-from lib.training.schedule import learning_rate
+from lib.training.metrics import Monitor, check_health, collapsed, sample_rows
+from lib.training.recipes import learning_rate
 
 RECALIBRATE_ON = 2048  # candidates
 KEEP_ALL_BELOW = 3e9  # bytes a step may keep in the memory of the host
@@ -110,7 +109,7 @@ class Trainer:
 
         Returns
         -------
-        lib.training.health.Health
+        lib.training.metrics.Health
             Of the final model.
 
         Raises

@@ -74,7 +74,7 @@ class PlainViews:
         return center_crop(patches, box=self.box, mean=self.mean, std=self.std)
 
 
-def embed_store(
+def encode_store(
     model, store, *, mean, std, batch_size, device, precision="fp32", ranks=ALONE
 ):
     """Embed every candidate of a store, in its order.

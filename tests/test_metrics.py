@@ -1,8 +1,16 @@
 import numpy as np
+import pytest
 import torch
 
 from lib.patches.views import SAME_TILTS
-from lib.training.health import Health, check_health, collapsed, sample_rows
+from lib.training.metrics import (
+    Health,
+    check_health,
+    collapsed,
+    effective_rank,
+    output_std,
+    sample_rows,
+)
 
 CPU = torch.device("cpu")
 
@@ -77,3 +85,25 @@ def test_sample_is_the_same_for_the_same_seed_and_in_order():
 def test_health_is_plain_data():
     health = Health(0.08, 40.0, 0.9, 0.001, "healthy")
     assert set(health.as_dict()) >= {"verdict", "message", "effective_rank"}
+
+
+def test_effective_rank_counts_dimensions_and_sees_what_output_std_misses():
+    torch.manual_seed(0)
+    full = torch.randn(4000, 64)
+    flat = torch.randn(4000, 2) @ torch.randn(2, 64)
+    assert effective_rank(full) > 60
+    assert effective_rank(flat) <= 2.001
+    healthy = 1 / 64**0.5
+    assert output_std(full) == pytest.approx(healthy, rel=0.02)
+    assert output_std(flat) > 0.8 * healthy
+    assert output_std(torch.ones(10, 64)) == pytest.approx(0, abs=1e-6)
+
+
+def test_effective_rank_of_arrays_counts_the_dimensions_in_use():
+    rng = np.random.default_rng(5)
+    plane = rng.normal(size=(5000, 3)) @ np.linalg.qr(rng.normal(size=(64, 3)))[0].T
+    assert effective_rank(plane) == pytest.approx(3, abs=0.05)
+    assert effective_rank(np.ones((10, 4))) == 1
+    assert output_std(rng.normal(size=(5000, 128))) == pytest.approx(
+        128**-0.5, rel=0.02
+    )
