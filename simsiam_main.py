@@ -187,6 +187,8 @@ def tell_masked(store):
 def make_trainer(store, run, recipe, content, experiment, options, device, ranks):
     """Return what trains the network, new or as the checkpoint `content` left it."""
     from lib.system.runtime import choose_precision
+    from lib.training.checkpoint_writer import CheckpointWriter
+    from lib.training.compute import Compute
     from lib.training.noted_data import check_same_data, data_of
     from lib.training.recipes import Schedule
     from lib.training.trainer import Trainer
@@ -232,12 +234,8 @@ def make_trainer(store, run, recipe, content, experiment, options, device, ranks
             keep_every=run["val_intervals"],
             keep_all=run["save_all"],
         ),
-        experiment,
-        memory,
-        device=device,
-        precision=precision,
-        ranks=ranks,
-        compiled=options.compile,
+        CheckpointWriter(experiment, memory, ranks=ranks),
+        Compute(device, precision, ranks, compiled=options.compile),
     )
     if trainer.model.recompute and ranks.is_main:
         print(
@@ -285,11 +283,11 @@ def start_folder(experiment, trainer, options, ranks):
     if options.overwrite and (removed := clear_folder(experiment)):
         print(f"--overwrite removed from {experiment.root}: {', '.join(removed)}")
     found = {
-        "device": trainer.device,
-        "precision": trainer.precision,
-        "start": trainer.record.memory["start"],
+        "device": trainer.compute.device,
+        "precision": trainer.compute.precision,
+        "start": trainer.writer.memory["start"],
         "candidates": len(trainer.store),
-        "order": ",".join(trainer.record.memory["orders"]),
+        "order": ",".join(trainer.writer.memory["orders"]),
         "tilt_range": trainer.store.options.tilt_range,
         "disjoint_tilts": trainer.store.options.disjoint_tilts,
     }

@@ -53,7 +53,10 @@ def new_model(mode, device):
 def new_trainer(store, folder, *, device, epochs, batch_size, compiled=False):
     """Return a trainer with the defaults of the command line."""
     from lib.artifacts import ExperimentDir
+    from lib.system.ranks import ALONE
     from lib.system.runtime import choose_precision
+    from lib.training.checkpoint_writer import CheckpointWriter
+    from lib.training.compute import Compute
     from lib.training.recipes import Schedule
     from lib.training.trainer import Trainer
 
@@ -64,11 +67,8 @@ def new_trainer(store, folder, *, device, epochs, batch_size, compiled=False):
         store,
         recipe(),
         Schedule(epochs, batch_size, 1e-3),
-        ExperimentDir(Path(folder)),
-        memory,
-        device=device,
-        precision=choose_precision("auto", device),
-        compiled=compiled,
+        CheckpointWriter(ExperimentDir(Path(folder)), memory, ranks=ALONE),
+        Compute(device, choose_precision("auto", device), compiled=compiled),
     )
 
 
@@ -118,12 +118,18 @@ def fitting_batch(wanted, mode, device, box=BOX):
     """Return `wanted` or the first of its halves whose step fits on the card."""
     import torch
 
+    from lib.training.compute import activation_bytes
+
     if device.type != "cuda":
         return wanted
-    model, views = new_model(mode, "cpu"), len(NORMALIZATION[mode]["mean"])
+    depth, views = MODES[mode].depth(ARCH[mode]), len(MODES[mode].views)
+
+    def needed(batch):
+        return share * activation_bytes(depth, batch=batch, views=views, box=box)
+
     room = GPU_SHARE * torch.cuda.mem_get_info(device)[0]
     share = 0.5 if precision_name(device) == "bf16" else 1  # of float32
-    while wanted > 16 and share * model.activation_bytes(wanted, views, box) > room:
+    while wanted > 16 and needed(wanted) > room:
         wanted //= 2
     return wanted
 

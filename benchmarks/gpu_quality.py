@@ -69,6 +69,8 @@ def _trained(mode, image_list, folder, form, device):
     from lib.patches.options import PatchOptions
     from lib.patches.preparation import prepare_store
     from lib.system.ranks import ALONE
+    from lib.training.checkpoint_writer import CheckpointWriter
+    from lib.training.compute import Compute
     from lib.training.encoding import encode_store
     from lib.training.inference import TrainedRun, embed
     from lib.training.models import build_model
@@ -89,19 +91,19 @@ def _trained(mode, image_list, folder, form, device):
     )
     mean, std = store.normalization()
     experiment = ExperimentDir.of(folder, mode, "run")
+    memory = {
+        "seed": SEED,
+        "normalization": {"mean": mean, "std": std},
+        "options": {**asdict(options), "arch": ARCH[mode]},
+    }
     torch.manual_seed(SEED)
     trainer = Trainer(
         build_model(ARCH[mode], mode=mode),
         store,
         recipe(),
         Schedule(form["epochs"], min(BATCH, len(store)), 1e-3),
-        experiment,
-        {
-            "seed": SEED,
-            "normalization": {"mean": mean, "std": std},
-            "options": {**asdict(options), "arch": ARCH[mode]},
-        },
-        device=device,
+        CheckpointWriter(experiment, memory, ranks=ALONE),
+        Compute(device),
     )
     health = trainer.run()
     run = TrainedRun(experiment.checkpoint("last"), mode=mode, given={})

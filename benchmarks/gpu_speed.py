@@ -100,14 +100,14 @@ def loader(device, smoke):
             store, folder, device=device, epochs=1, batch_size=batch_size
         )
     for name, make in sources.items():
-        source = trainer.feed.source = make(store, device)
+        source = trainer.loader.source = make(store, device)
 
         def copies(source=source):
             for part in parts:
                 source(part, 0 * part)
 
         def epoch():
-            for _ in trainer.feed.epoch(1):
+            for _ in trainer.loader.epoch(1):
                 pass
 
         copies()

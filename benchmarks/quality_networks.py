@@ -11,7 +11,7 @@ from lib.system.runtime import autocast, choose_precision
 from lib.training.encoding import recalibrate
 from lib.training.inference import TrainedRun
 from lib.training.models import build_model
-from lib.training.transforms import Augmentation, augment, draw
+from lib.training.transforms import Augmentation, apply_transforms, sample_transforms
 
 BATCH = 256  # of inference
 CEILING_BATCH = 64  # a labeled set is small: more, smaller steps
@@ -152,8 +152,10 @@ def _as_bytes(views):
 def _varied(pixels, mean, std, generator):
     box = pixels.shape[-1]
     variation = Augmentation(rotation=180, crop=(0.8, 1.0), contrast=0.2, erase=0.5)
-    drawn = draw(variation, len(pixels), box, generator).to(pixels.device)
-    return augment(pixels, drawn, box=box, mean=mean, std=std)
+    transforms = sample_transforms(variation, len(pixels), box, generator).to(
+        pixels.device
+    )
+    return apply_transforms(pixels, transforms, box=box, mean=mean, std=std)
 
 
 @torch.no_grad()

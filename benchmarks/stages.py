@@ -76,7 +76,7 @@ def train(device, small):
 
     model, trainer = small_trainer(device, 96 if small else 1024)
     step, views = bare_step(model, trainer)
-    steps = trainer.feed.steps
+    steps = trainer.loader.steps
     patches = 2 * trainer.store.options.views * len(views) * steps
 
     def bare():
@@ -92,7 +92,7 @@ def train(device, small):
     floor, own = (before + seconds(bare)) / 2, np.median(epochs[1:])
     yield (
         f"{trainer.store.options.views} views, box {BOX}, batch {len(views)}, "
-        f"{len(trainer.store):,} candidates, {trainer.precision}, epochs 2 to 4",
+        f"{len(trainer.store):,} candidates, {trainer.compute.precision}, epochs 2 to 4",
         f"{patches / own:.0f} patches/s",
         f"bare network {patches / floor:.0f} patches/s",
         f"{floor / own:.3f}",
@@ -145,7 +145,7 @@ def bare_step(model, trainer):
     model.train()
 
     def step(network, views):
-        with autocast(trainer.device, trainer.precision):
+        with autocast(trainer.compute.device, trainer.compute.precision):
             outputs = network(views, views)
         optimizer.zero_grad(set_to_none=True)
         loss, _ = training_loss(
@@ -174,7 +174,7 @@ def embed(device, small):
         wait(device)
 
     def ours():
-        norm = trainer.record.memory["normalization"]
+        norm = trainer.writer.memory["normalization"]
         encode_store(model, store, batch_size=batch, device=where, **norm)
 
     bare()
@@ -375,7 +375,10 @@ def small_trainer(device, count):
     from lib.artifacts import ExperimentDir
     from lib.patches.options import PatchOptions
     from lib.patches.store import PatchStore, Shard
+    from lib.system.ranks import ALONE
     from lib.system.runtime import choose_precision
+    from lib.training.checkpoint_writer import CheckpointWriter
+    from lib.training.compute import Compute
     from lib.training.models import build_model
     from lib.training.recipes import CONTRASTIVE, Schedule
     from lib.training.trainer import Trainer
@@ -390,15 +393,15 @@ def small_trainer(device, count):
     shard = Shard(patches, np.zeros((count, 3), np.int32), facts)
     where = torch.device(device)
     model = build_model("simsiam2d3d_18", mode="simsiam2d3d")
+    experiment = ExperimentDir(Path(tempfile.gettempdir()))
+    memory = {"seed": 0, "normalization": {"mean": [0.5, 0.5], "std": [0.2, 0.2]}}
     trainer = Trainer(
         model,
         PatchStore([shard], options),
         CONTRASTIVE,
         Schedule(4, 256 if device != "cpu" else min(count, 128), 1e-3),
-        ExperimentDir(Path(tempfile.gettempdir())),
-        {"seed": 0, "normalization": {"mean": [0.5, 0.5], "std": [0.2, 0.2]}},
-        device=where,
-        precision=choose_precision("auto", where),
+        CheckpointWriter(experiment, memory, ranks=ALONE),
+        Compute(where, choose_precision("auto", where)),
     )
     return model, trainer
 

@@ -15,6 +15,8 @@ from benchmarks.gpu_floors import ARCH, new_model, noise_store, recipe  # noqa: 
 from lib.artifacts import ExperimentDir  # noqa: E402 - after the stand-ins
 from lib.system.ranks import ALONE, end_distributed, init_distributed  # noqa: E402 - after the stand-ins
 from lib.system.runtime import choose_device  # noqa: E402 - after the stand-ins
+from lib.training.checkpoint_writer import CheckpointWriter  # noqa: E402 - after the stand-ins
+from lib.training.compute import Compute  # noqa: E402 - after the stand-ins
 from lib.training.distributed import (  # noqa: E402 - after the stand-ins
     shared_over_ranks,
     synchronize_batch_norm,
@@ -91,15 +93,14 @@ def train_together(rank, world, *, gpus, folder):
     device = choose_device(gpus, ranks)
     store = noise_store(MODE, 2 * COUNT, BOX)
     torch.manual_seed(0)
+    normalization = {"mean": [0.5], "std": [0.2]}
+    memory = {"seed": 0, "normalization": normalization, "options": {}}
     Trainer(
         build_model(ARCH[MODE], mode=MODE, dim=16),
         store,
         recipe(),
         Schedule(2, COUNT, 1e-3),
-        ExperimentDir(Path(folder)),
-        {"seed": 0, "normalization": {"mean": [0.5], "std": [0.2]}, "options": {}},
-        device=device,
-        precision="fp32",
-        ranks=ranks,
+        CheckpointWriter(ExperimentDir(Path(folder)), memory, ranks=ranks),
+        Compute(device, "fp32", ranks),
     ).run()
     end_distributed(ranks)

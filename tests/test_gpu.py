@@ -26,7 +26,7 @@ from lib.training.losses import nt_xent_loss, simsiam_loss
 from lib.training.metrics import Monitor
 from lib.training.models import build_model
 from lib.training.recipes import CONTRASTIVE, RECIPES
-from lib.training.transforms import augment, draw
+from lib.training.transforms import apply_transforms, sample_transforms
 from tests.conftest import TEST_DEVICE
 from tests.data_sets import small_options
 
@@ -105,12 +105,12 @@ def test_augmentation_is_the_cpus_to_rounding(device, recipe):
     patches = torch.randint(
         256, (64, 2, 52, 52), dtype=torch.uint8, generator=generator
     )
-    drawn = draw(replace(first, erase=0.5), 64, 36, generator)
+    transforms = sample_transforms(replace(first, erase=0.5), 64, 36, generator)
     mean, std = torch.tensor([0.4, 0.5]), torch.tensor([0.2, 0.3])
-    expected = augment(patches, drawn, box=36, mean=mean, std=std)
-    found = augment(
+    expected = apply_transforms(patches, transforms, box=36, mean=mean, std=std)
+    found = apply_transforms(
         patches.to(device),
-        drawn.to(device),
+        transforms.to(device),
         box=36,
         mean=mean.to(device),
         std=std.to(device),

@@ -13,8 +13,11 @@ from gpu_ranks import full
 
 from lib.artifacts import ExperimentDir
 from lib.errors import ResourceError
+from lib.system.ranks import ALONE
 from lib.system.runtime import choose_precision, seed_everything
+from lib.training.checkpoint_writer import CheckpointWriter
 from lib.training.checkpoints import load_checkpoint
+from lib.training.compute import Compute
 from lib.training.models import build_model
 from lib.training.recipes import Schedule, find_recipe
 from lib.training.trainer import Trainer
@@ -32,16 +35,15 @@ def make_trainer(store, folder, device, epochs=3, precision="fp32", name="contra
     mode = store.options.mode
     seed_everything(5)
     mean, std = store.normalization()
+    memory = {"seed": 5, "normalization": {"mean": mean, "std": std}, "options": {}}
     return Trainer(
         build_model(gpu_ranks.ARCH[mode], mode=mode, dim=16),
         store,
         # At a constant rate, so that a short run is the beginning of a longer one.
         find_recipe(name).adapted(cosine=False, steps=(), warm=0.0),
         Schedule(epochs, batch_size=16, lr=1e-3),
-        ExperimentDir(folder),
-        {"seed": 5, "normalization": {"mean": mean, "std": std}, "options": {}},
-        device=device,
-        precision=precision,
+        CheckpointWriter(ExperimentDir(folder), memory, ranks=ALONE),
+        Compute(device, precision),
     )
 
 
@@ -68,7 +70,7 @@ def test_training_falls_in_the_precision_of_the_device(stores, tmp_path, device)
     )
     rows = np.arange(16)
     pair = trainer.views(rows), trainer.views(rows, place=1)
-    trainer.feed.epoch = lambda _: iter([(*pair, rows)] * trainer.feed.steps)
+    trainer.loader.epoch = lambda _: iter([(*pair, rows)] * trainer.loader.steps)
     trainer.recipe = replace(trainer.recipe, loss="simsiam")
     trainer.run()
     curve = losses(trainer)
@@ -107,14 +109,14 @@ def test_resumed_run_is_the_uninterrupted_one(stores, tmp_path, device):
     whole = make_trainer(store, tmp_path / "whole", device)
     whole.run()
     cut = make_trainer(store, tmp_path / "cut", device)
-    epoch = cut.feed.epoch
+    epoch = cut.loader.epoch
 
     def interrupted(number):
         if number == 3:
             raise KeyboardInterrupt
         return epoch(number)
 
-    cut.feed.epoch = interrupted
+    cut.loader.epoch = interrupted
     with pytest.raises(KeyboardInterrupt):
         cut.run()
     again = make_trainer(store, tmp_path / "cut", device)

@@ -26,7 +26,7 @@ def trained(store, folder, epochs=1):
     from dataclasses import asdict
 
     trainer = make_trainer(store, folder, epochs=epochs)
-    trainer.record.memory["options"] = {
+    trainer.writer.memory["options"] = {
         **asdict(store.options),
         "arch": MODES[store.options.mode].architectures[0],
     }

@@ -11,9 +11,11 @@ from lib.errors import OptionError, ResourceError, TrainingError
 from lib.inputs.image_list import read_image_list
 from lib.modes import MODES
 from lib.patches.preparation import prepare_store
-from lib.system.ranks import Ranks
+from lib.system.ranks import ALONE, Ranks
 from lib.system.runtime import seed_everything, signals_deferred
+from lib.training.checkpoint_writer import CheckpointWriter
 from lib.training.checkpoints import load_checkpoint
+from lib.training.compute import Compute
 from lib.training.loader import PairLoader
 from lib.training.losses import nt_xent_loss
 from lib.training.models import build_model
@@ -34,14 +36,14 @@ def make_trainer(store, folder, epochs=3, seed=5, recipe=CONTRASTIVE, **schedule
     seed_everything(seed)
     mode = store.options.mode
     mean, std = store.normalization()
+    memory = {"seed": seed, "normalization": {"mean": mean, "std": std}, "options": {}}
     return Trainer(
         build_model(MODES[mode].architectures[0], mode=mode, dim=16),
         store,
         recipe,
         Schedule(epochs, batch_size=16, lr=1e-3, **schedule),
-        ExperimentDir(folder),
-        {"seed": seed, "normalization": {"mean": mean, "std": std}, "options": {}},
-        device=CPU,
+        CheckpointWriter(ExperimentDir(folder), memory, ranks=ALONE),
+        Compute(CPU),
     )
 
 
@@ -81,9 +83,9 @@ def test_training_makes_two_views_of_a_candidate_alike(stores, tmp_path, monkeyp
     def first_and_last_loss(lr):
         trainer = make_trainer(stores["simsiam3d"], tmp_path / str(lr), epochs=5)
         rows = np.arange(16)
-        views = trainer.views(rows), trainer.views(rows, place=1)
-        batches = [(*views, rows)] * trainer.feed.steps
-        monkeypatch.setattr(trainer.feed, "epoch", lambda _: iter(batches))
+        views = trainer.views(rows), trainer.views(rows, offset=1)
+        batches = [(*views, rows)] * trainer.loader.steps
+        monkeypatch.setattr(trainer.loader, "epoch", lambda _: iter(batches))
         trainer.recipe = replace(trainer.recipe, loss="simsiam", warm=0)
         trainer.schedule = replace(trainer.schedule, lr=lr)
         trainer.run()

@@ -1,4 +1,4 @@
-"""Where a run stands, and what of it is on disk."""
+"""The state of a training run, and writing it to checkpoints and log."""
 
 import math
 import time
@@ -11,45 +11,45 @@ from lib.training.checkpoints import save_checkpoint
 from lib.training.logger import write_log
 from lib.training.resume import load_run
 
-SAVE_SECONDS = 20  # short epochs share a checkpoint; an interrupt writes the newest
+SAVE_SECONDS = 20  # between checkpoints of short epochs; an interrupt writes one too
 
 
 @dataclass
 class TrainingState:
-    """Where a run stands.
+    """Progress of a training run.
 
     Attributes
     ----------
     epoch : int
         Finished epochs.
     history : list of dict
-        A line of log.txt an epoch.
+        The log entry of each epoch.
     best_loss : float
-        Lowest of an epoch that had not collapsed.
+        Lowest loss of the epochs that had not collapsed.
     health : dict
-        Of the newest check; see `lib.training.metrics.Health`.
-    newest, best : dict or None
-        Checkpoints that are not on disk yet.
+        Of the last check; see `lib.training.metrics.Health`.
+    latest, best : dict or None
+        Checkpoints that are not written yet.
     """
 
     epoch: int = 0
     history: list = field(default_factory=list)
     best_loss: float = math.inf
     health: dict = field(default_factory=dict)
-    newest: dict | None = None
+    latest: dict | None = None
     best: dict | None = None
 
 
 class CheckpointWriter:
-    """Keeps the state of a run and brings it to disk.
+    """Holds the state of a run and writes it to disk.
 
     Parameters
     ----------
     experiment : lib.artifacts.ExperimentDir
     memory : dict
-        What every checkpoint remembers of the run, with its ``seed``.
+        What every checkpoint holds of the run, with its ``seed``.
     ranks : lib.system.ranks.Ranks
-        Only the main one writes.
+        Only the main rank writes.
     """
 
     def __init__(self, experiment, memory, *, ranks):
@@ -59,17 +59,17 @@ class CheckpointWriter:
 
     @property
     def is_due(self):
-        """Whether what is not on disk would be missed."""
+        """Whether the last checkpoint is older than `SAVE_SECONDS`."""
         return time.monotonic() - self.saved_at > SAVE_SECONDS
 
     def restore(self):
-        """Take the state from model_last.pth; return the checkpoint and its path.
+        """Restore the state from model_last.pth; return the checkpoint and its path.
 
         Raises
         ------
         ArtifactError, TrainingError
-            When there is none, it does not remember its run, or it was trained with
-            another seed.
+            When it does not exist, does not hold its run, or was trained with another
+            seed.
         """
         path = self.experiment.checkpoint("last")
         content = load_run(path)
@@ -84,51 +84,51 @@ class CheckpointWriter:
             content["best_loss"],
             content["health"],
         )
-        if self.ranks.is_main:  # a kill may have come between checkpoint and log
+        if self.ranks.is_main:  # a kill may have hit between checkpoint and log
             write_log(self.experiment.log, self.state.history)
         return content, path
 
     def snapshot(self, model, optimizer):
-        """Return the checkpoint of this moment, in memory of its own."""
-        weights = {k: _apart(v) for k, v in model.state_dict().items()}
+        """Return a checkpoint of the current state, copied to the CPU."""
+        weights = {k: _to_cpu(v) for k, v in model.state_dict().items()}
         return {
             "epoch": self.state.epoch,
             "state_dict": weights,
-            "optimizer": _copied(optimizer.state_dict()),
+            "optimizer": _copy_to_cpu(optimizer.state_dict()),
             "history": self.state.history,
             "best_loss": self.state.best_loss,
             "health": self.state.health,
             **self.memory,
         }
 
-    def keep(self):
-        """Write the newest checkpoint as that of its epoch, which stays."""
+    def save_epoch(self):
+        """Write the latest checkpoint to the file of its epoch, which is kept."""
         if self.ranks.is_main:
             path = self.experiment.checkpoint(self.state.epoch)
-            save_checkpoint(path, self.state.newest)
+            save_checkpoint(path, self.state.latest)
 
     def write(self):
-        """Bring to disk what is not there yet; best first, see `restore`."""
+        """Write the checkpoints that are not written yet; the best one first."""
         state, self.saved_at = self.state, time.monotonic()
         if self.ranks.is_main:
             if state.best is not None:
                 save_checkpoint(self.experiment.checkpoint("best"), state.best)
-            if state.newest is not None:
-                save_checkpoint(self.experiment.checkpoint("last"), state.newest)
+            if state.latest is not None:
+                save_checkpoint(self.experiment.checkpoint("last"), state.latest)
                 write_log(self.experiment.log, state.history)
-        state.best = state.newest = None
+        state.best = state.latest = None
 
 
-def _apart(tensor):
-    """Return a copy in the memory of the host, whatever befalls the GPU."""
+def _to_cpu(tensor):
+    """Return a copy of a tensor on the CPU."""
     return tensor.detach().to("cpu", copy=True)
 
 
-def _copied(content):
+def _copy_to_cpu(content):
     if isinstance(content, torch.Tensor):
-        return _apart(content)
+        return _to_cpu(content)
     if isinstance(content, dict):
-        return {key: _copied(value) for key, value in content.items()}
+        return {key: _copy_to_cpu(value) for key, value in content.items()}
     if isinstance(content, list):
-        return [_copied(value) for value in content]
+        return [_copy_to_cpu(value) for value in content]
     return content

@@ -1,4 +1,4 @@
-"""Embedding of every candidate, and the batch-norm statistics it relies on."""
+"""Encode views with a network, and recalibrate its batch norm before."""
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from tqdm import tqdm
 from lib.system.ranks import ALONE
 from lib.system.runtime import autocast
 from lib.training.distributed import RankBatchNorm
-from lib.training.loader import ahead, host_source, patch_source
+from lib.training.loader import host_source, patch_source, prefetch
 from lib.training.transforms import center_crop
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm, RankBatchNorm)
@@ -16,10 +16,10 @@ BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.SyncBatchNorm, RankBatchNorm)
 
 @torch.no_grad()
 def recalibrate(model, views, *, device, precision, batch_size=256):
-    """Set the running batch-norm statistics to those of plain training patches.
+    """Recompute the running statistics of batch norm on patches without transforms.
 
-    During training they lag behind the weights: after a short run, embeddings made
-    with them are numerically constant.
+    The running averages of training lag behind the weights: after a short run,
+    embeddings that use them are constant.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def encode(model, views, *, device, precision):
 
 
 class PlainViews:
-    """Normalized, unaugmented views of a store.
+    """Normalized views of a store, without transforms.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ class PlainViews:
     mean, std : list of float, length V
     device : torch.device
     source : callable, optional
-        As of `lib.training.loader.patch_source`, to share what the device holds.
+        As from `lib.training.loader.patch_source`, to share the patches on the device.
     """
 
     def __init__(self, store, *, mean, std, device, source=None):
@@ -67,10 +67,10 @@ class PlainViews:
         self.mean = torch.tensor(mean, device=device)
         self.std = torch.tensor(std, device=device)
 
-    def __call__(self, rows, place=0):
-        """Return views (B, V, box, box) of candidates at a place; 0 is embedded."""
+    def __call__(self, rows, offset=0):
+        """Return views (B, V, box, box) of candidates at an offset; 0 is embedded."""
         rows = np.asarray(rows)
-        patches = self.source(rows, np.full_like(rows, place))
+        patches = self.source(rows, np.full_like(rows, offset))
         return center_crop(patches, box=self.box, mean=self.mean, std=self.std)
 
 
@@ -79,13 +79,13 @@ def encode_store(
 ):
     """Embed every candidate of a store, in its order.
 
-    Whole batches go to the ranks in turn, so that a row does not depend on how many
-    ranks there are.
+    Whole batches are distributed over the ranks, so that the result does not depend
+    on the number of ranks.
 
     Returns
     -------
     proj, pred : ndarray of float32, shape (N, dim)
-        On the main rank; None on the others.
+        On the main rank; None on other ranks.
     """
     model = model.to(device, memory_format=torch.channels_last)
     source = host_source(store, device)  # each patch is needed once
@@ -101,7 +101,7 @@ def encode_store(
         rows = np.arange(start, min(start + batch_size, len(store)))
         return number, views(rows)
 
-    for number, batch in ahead(bar, views_of):
+    for number, batch in prefetch(bar, views_of):
         pair = encode(model, batch, device=device, precision=precision)
         mine[number] = torch.stack(pair).cpu().numpy()
     batches = _collect(mine, ranks)
@@ -112,19 +112,19 @@ def encode_store(
 
 
 def _collect(mine, ranks):
-    """Return the batches of all ranks on the main one, else None."""
+    """Return the batches of all ranks on the main rank; None on other ranks."""
     if ranks.world == 1:
         return mine
     import torch.distributed as dist
 
-    ranks.barrier()  # one may be slower than the others by more than a timeout
-    everyones = [None] * ranks.world if ranks.is_main else None
-    dist.gather_object(mine, everyones)
+    ranks.barrier()  # a rank may be later than the timeout of a collective
+    gathered = [None] * ranks.world if ranks.is_main else None
+    dist.gather_object(mine, gathered)
     if not ranks.is_main:
         return None
-    return {number: batch for part in everyones for number, batch in part.items()}
+    return {number: batch for part in gathered for number, batch in part.items()}
 
 
 def _quiet(ranks):
-    """Show a bar on the main rank, and there only on a terminal."""
+    """Return `disable` of tqdm: a bar on the main rank, if that has a terminal."""
     return None if ranks.is_main else True

@@ -1,4 +1,4 @@
-"""Batches of positive pairs, on the device before the network asks for them."""
+"""The data loader: batches of positive pairs, prefetched to the device."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -7,25 +7,26 @@ import torch
 
 from lib.errors import OptionError
 from lib.system.ranks import ALONE
-from lib.training.transforms import augment, draw
+from lib.training.transforms import apply_transforms, sample_transforms
 
 RESIDENT_SHARE = 0.3  # of the free GPU memory that patches may take
 
 
 class PairLoader:
-    """Positive pairs of a patch store: view 1 of the candidate, view 2 beside it.
+    """Iterates over the positive pairs of a patch store.
 
-    All draws come from (seed, epoch) and are made for the global batch, so that an
-    epoch is the same whether resumed, on another device, or shared by ranks.
+    View 1 is cut at the candidate, view 2 next to it. Random numbers depend on seed
+    and epoch only and are drawn for the global batch, so that an epoch is the same
+    after a resumption, on another device, or with several ranks.
 
     Parameters
     ----------
     store : lib.patches.store.PatchStore
     augmentations : pair of lib.training.transforms.Augmentation
     batch_size : int
-        Candidates a step, over all ranks.
+        Candidates per step, over all ranks.
     mean, std : list of float, length V
-        Normalization.
+        Normalization of each view.
     seed : int
     device : torch.device
     ranks : lib.system.ranks.Ranks
@@ -33,7 +34,7 @@ class PairLoader:
     Raises
     ------
     OptionError
-        When a step would have a single candidate, or none for some rank.
+        When a step would have a single candidate, or a rank none.
     """
 
     def __init__(
@@ -42,7 +43,9 @@ class PairLoader:
         self.store = store
         self.augmentations = augmentations
         self.steps = -(-len(store) // batch_size)
-        _refuse_too_few(len(store), len(store) // self.steps, batch_size, ranks.world)
+        _require_full_batches(
+            len(store), len(store) // self.steps, batch_size, ranks.world
+        )
         self.seed = seed
         self.device = device
         self.ranks = ranks
@@ -51,10 +54,10 @@ class PairLoader:
         self.source = patch_source(store, device)
 
     def epoch(self, number):
-        """Yield the steps of an epoch: views 1, views 2, rows.
+        """Yield the batches of an epoch: views 1, views 2, rows.
 
-        Every candidate comes once, in batches that are equal within one candidate;
-        with W ranks up to W - 1 candidates a batch are left out.
+        Every candidate is used once; the sizes of the batches differ by one at most.
+        With W ranks up to W - 1 candidates per batch are left out.
 
         Yields
         ------
@@ -65,47 +68,50 @@ class PairLoader:
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + number)
         order = torch.randperm(len(self.store), generator=generator).numpy()
 
-        def made(rows):
-            rows, places, draws = self._plan(rows, generator)
-            return rows, self._augmented(self._patches(rows, places), draws)
+        def load(rows):
+            rows, offsets, transforms = self._sample(rows, generator)
+            return rows, self._transform(self._patches(rows, offsets), transforms)
 
-        # All of it beside the network: a GPU is soon done with a step, and what the
-        # host does between two of them adds to it.
-        for rows, views in ahead(np.array_split(order, self.steps), made):
+        # In a thread beside the network: a step on a GPU is short, and the work of the
+        # host between two steps would add to it.
+        for rows, views in prefetch(np.array_split(order, self.steps), load):
             yield (*views, rows)
 
-    def _plan(self, rows, generator):
-        """Draw what happens to a global batch and keep this rank's part."""
+    def _sample(self, rows, generator):
+        """Sample offsets and transforms of a global batch; return this rank's part."""
         world, rank = self.ranks.world, self.ranks.rank
         second = self.store.options.pairing.second
-        drawn = torch.randint(len(second), (len(rows),), generator=generator).numpy()
-        places = np.array(second)[drawn]
+        chosen = torch.randint(len(second), (len(rows),), generator=generator).numpy()
+        offsets = np.array(second)[chosen]
         box = self.store.options.box
-        draws = [draw(a, len(rows), box, generator) for a in self.augmentations]
+        transforms = [
+            sample_transforms(augmentation, len(rows), box, generator)
+            for augmentation in self.augmentations
+        ]
         mine = slice(rank, len(rows) // world * world, world)
-        return rows[mine], places[mine], [d.part(mine) for d in draws]
+        return rows[mine], offsets[mine], [part[mine] for part in transforms]
 
-    def _patches(self, rows, places):
-        first = np.full_like(places, self.store.options.pairing.first)
+    def _patches(self, rows, offsets):
+        first = np.full_like(offsets, self.store.options.pairing.first)
         return self.source(
-            np.concatenate([rows, rows]), np.concatenate([first, places])
+            np.concatenate([rows, rows]), np.concatenate([first, offsets])
         )
 
-    def _augmented(self, patches, draws):
+    def _transform(self, patches, transforms):
         halves = patches.chunk(2)
         return [
-            augment(
+            apply_transforms(
                 half,
-                drawn.to(self.device),
+                sampled.to(self.device),
                 box=self.store.options.box,
                 mean=self.mean,
                 std=self.std,
             )
-            for half, drawn in zip(halves, draws, strict=True)
+            for half, sampled in zip(halves, transforms, strict=True)
         ]
 
 
-def _refuse_too_few(candidates, smallest, batch_size, world):
+def _require_full_batches(candidates, smallest, batch_size, world):
     if smallest < max(2, world):
         shared = f", shared by {world} processes," if world > 1 else ""
         raise OptionError(
@@ -116,44 +122,44 @@ def _refuse_too_few(candidates, smallest, batch_size, world):
 
 
 def patch_source(store, device):
-    """Return a function that gives patches on the device.
+    """Return a function that returns patches on the device.
 
-    On a GPU the whole store goes there as 8-bit when it fits; otherwise batches are
+    The whole store is copied to a GPU, 8-bit, if it fits; otherwise batches are
     gathered from the memory-mapped shards.
 
     Returns
     -------
     callable
-        (rows, places) of ``PatchStore.gather`` -> Tensor of uint8, (B, V, S, S).
+        (rows, offsets) of ``PatchStore.gather`` -> Tensor of uint8, (B, V, S, S).
     """
     if device.type == "cuda" and store.nbytes < _room(device):
         try:
             return resident_source(store, device)
-        except torch.OutOfMemoryError:  # another program took what was free
+        except torch.OutOfMemoryError:  # another program took the free memory
             torch.cuda.empty_cache()
     return host_source(store, device)
 
 
 def resident_source(store, device):
-    """Return a function as `patch_source` does, with all patches on the device."""
+    """Return a patch source that holds all patches on the device."""
     shape = (len(store), *store.options.patch_shape)
     everything = torch.empty(shape, dtype=torch.uint8, device=device)
     for start, shard in zip(store.starts, store.shards, strict=False):
         part = everything[start : start + len(shard.coords)]
         part.copy_(torch.from_numpy(np.array(shard.patches)))
 
-    def from_device(rows, places):
-        index = torch.from_numpy(np.stack([rows, places])).to(device)
+    def from_device(rows, offsets):
+        index = torch.from_numpy(np.stack([rows, offsets])).to(device)
         return everything[index[0], index[1]]
 
     return from_device
 
 
 def host_source(store, device):
-    """Return a function as `patch_source` does, that gathers from the shards."""
+    """Return a patch source that gathers each batch from the shards."""
 
-    def from_host(rows, places):
-        batch = torch.from_numpy(store.gather(rows, places))
+    def from_host(rows, offsets):
+        batch = torch.from_numpy(store.gather(rows, offsets))
         if device.type == "cuda":
             batch = batch.pin_memory()
         return batch.to(device, non_blocking=True)
@@ -166,14 +172,14 @@ def _room(device):
     return RESIDENT_SHARE * free
 
 
-def ahead(plans, work):
-    """Yield work(plan) in their order, the next one made while the current is used."""
+def prefetch(items, load):
+    """Yield ``load(item)`` in order; a thread loads the next one meanwhile."""
     with ThreadPoolExecutor(1) as pool:
-        waiting = None
-        for plan in plans:
-            coming = pool.submit(work, plan)
-            if waiting is not None:
-                yield waiting.result()
-            waiting = coming
-        if waiting is not None:
-            yield waiting.result()
+        current = None
+        for item in items:
+            following = pool.submit(load, item)
+            if current is not None:
+                yield current.result()
+            current = following
+        if current is not None:
+            yield current.result()

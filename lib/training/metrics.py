@@ -37,7 +37,7 @@ def effective_rank(embeddings):
 
 def spectrum_rank(covariance):
     """Return the effective rank of a covariance (D, D); see `effective_rank`."""
-    # On the CPU: for a hundred numbers a GPU would have to load its solver first.
+    # On the CPU: a GPU would first have to load its solver.
     spectrum = torch.linalg.eigvalsh(covariance.double().cpu()).clamp(min=0)
     share = spectrum / spectrum.sum().clamp(min=1e-300)
     return float(torch.exp(-(share * share.clamp(min=1e-300).log()).sum()))
@@ -54,7 +54,7 @@ def output_std(embeddings):
 
 
 class Monitor:
-    """Loss and collapse monitors of an epoch, kept on the device until its end."""
+    """Accumulates loss and collapse monitors of an epoch, on the device."""
 
     def __init__(self, steps, device):
         self.losses = torch.zeros(steps, 2, device=device)
@@ -62,7 +62,7 @@ class Monitor:
         self.moments = None
 
     def add(self, step, loss, cosine, p, rows):
-        """Take in a step: its losses, predictions (B, D) and rows."""
+        """Add the losses, predictions (B, D) and rows of a step."""
         self.losses[step, 0] = loss
         self.losses[step, 1] = cosine
         self.rows.append(rows)
@@ -88,19 +88,19 @@ class Monitor:
 
 @dataclass(frozen=True)
 class Health:
-    """How an embedding does on the training candidates, in evaluation mode.
+    """Quality of an embedding of the training candidates, in evaluation mode.
 
     Attributes
     ----------
     output_std : float
-        Collapse monitor; 1 / sqrt(dim) is healthy.
+        See `output_std`; 1 / sqrt(dim) is healthy.
     effective_rank : float
-        Dimensions really used.
+        See `effective_rank`.
     agreement : float
         Share of candidates whose nearest neighbor among the second views is their
         own.
     chance : float
-        What that share would be by chance.
+        The share expected by chance.
     verdict : {"healthy", "undertrained", "collapsed"}
     """
 
@@ -131,7 +131,7 @@ class Health:
 
 
 def check_health(model, views, count, *, seed, device, precision):
-    """Judge a model whose batch-norm statistics are recalibrated.
+    """Check a model whose batch norm is recalibrated.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ def check_health(model, views, count, *, seed, device, precision):
     count : int
         Candidates in the store.
     seed : int
-        Of the sample of at most `SAMPLE` candidates.
+        Of the random sample of at most `SAMPLE` candidates.
 
     Returns
     -------
@@ -148,8 +148,8 @@ def check_health(model, views, count, *, seed, device, precision):
     """
     sample = sample_rows(count, SAMPLE, seed)
     embedded, first, second = (
-        _predictions(model, views, sample, place, device, precision)
-        for place in (0, views.pairing.first, views.pairing.second[0])
+        _predictions(model, views, sample, offset, device, precision)
+        for offset in (0, views.pairing.first, views.pairing.second[0])
     )
     nearest = (F.normalize(first, dim=1) @ F.normalize(second, dim=1).T).argmax(1)
     agreement = float(
@@ -163,21 +163,21 @@ def check_health(model, views, count, *, seed, device, precision):
 
 
 def collapsed(std, rank, dim):
-    """Return whether these monitors say that the embedding holds nothing."""
+    """Return whether an embedding of these metrics has collapsed."""
     return not (std > COLLAPSED_STD / dim**0.5 and rank > COLLAPSED_RANK)
 
 
-def sample_rows(count, most, seed):
-    """Return at most `most` of the rows, the same for the same seed."""
+def sample_rows(count, size, seed):
+    """Return a sorted random sample of at most `size` of `count` rows."""
     order = np.random.default_rng(seed).permutation(count)
-    return np.sort(order[:most])
+    return np.sort(order[:size])
 
 
-def _predictions(model, views, rows, place, device, precision, at_once=256):
-    parts = np.array_split(rows, -(-len(rows) // at_once))
+def _predictions(model, views, rows, offset, device, precision, batch_size=256):
+    parts = np.array_split(rows, -(-len(rows) // batch_size))
     return torch.cat(
         [
-            encode(model, views(part, place), device=device, precision=precision)[1]
+            encode(model, views(part, offset), device=device, precision=precision)[1]
             for part in parts
         ]
     )

@@ -1,4 +1,4 @@
-"""The epoch: batches, loss, step; then evaluation and checkpoints."""
+"""The training loop: epochs of batches, loss and step; then evaluation."""
 
 import time
 
@@ -6,11 +6,9 @@ import torch
 from tqdm import tqdm
 
 from lib.errors import ResourceError, TrainingError, warn
-from lib.system.ranks import ALONE
 from lib.system.runtime import autocast, signals_deferred
-from lib.training.checkpoint_writer import CheckpointWriter
 from lib.training.checkpoints import restore_weights
-from lib.training.distributed import shared_over_ranks, synchronize_batch_norm
+from lib.training.compute import activation_bytes, make_optimizer, prepare_network
 from lib.training.encoding import PlainViews, recalibrate
 from lib.training.loader import PairLoader
 from lib.training.losses import training_loss
@@ -18,7 +16,6 @@ from lib.training.metrics import Monitor, check_health, collapsed, sample_rows
 from lib.training.recipes import learning_rate
 
 RECALIBRATE_ON = 2048  # candidates
-KEEP_ALL_BELOW = 3e9  # bytes a step may keep in the memory of the host
 
 
 class Trainer:
@@ -29,72 +26,60 @@ class Trainer:
     model : SimSiam
     store : lib.patches.store.PatchStore
     recipe : lib.training.recipes.Recipe
-    schedule : Schedule
-    experiment : lib.artifacts.ExperimentDir
-    memory : dict
-        What the checkpoint remembers of the run: ``options``, ``normalization``
-        with ``mean`` and ``std``, ``seed``.
-    device : torch.device
-    precision : {"fp32", "bf16"}
-        Of the network; see `lib.system.runtime.choose_precision`.
-    ranks : lib.system.ranks.Ranks
-    compiled : bool
-        Compile the network.
+    schedule : lib.training.recipes.Schedule
+    writer : lib.training.checkpoint_writer.CheckpointWriter
+        Its `memory` holds ``seed`` and ``normalization``.
+    compute : lib.training.compute.Compute
+
+    Attributes
+    ----------
+    model : SimSiam
+        On the device.
+    network : callable
+        The model as a training step calls it.
+    step_bytes : int
+        Estimated activations of a step [bytes].
+    health : lib.training.metrics.Health or None
+        Of the last health check.
     """
 
-    def __init__(
-        self,
-        model,
-        store,
-        recipe,
-        schedule,
-        experiment,
-        memory,
-        *,
-        device,
-        precision="fp32",
-        ranks=ALONE,
-        compiled=False,
-    ):
+    def __init__(self, model, store, recipe, schedule, writer, compute):
         self.recipe, self.schedule = recipe, schedule
-        self.store, self.device, self.precision = store, device, precision
-        self.ranks, self.seed = ranks, memory["seed"]
-        self.record = CheckpointWriter(experiment, memory, ranks=ranks)
-        self.verdict = None
-        self.lap_at = time.monotonic()
-        model = model.to(device, memory_format=torch.channels_last)
-        self.step_bytes = model.activation_bytes(
-            schedule.batch_size // ranks.world, store.options.views, store.options.box
+        self.store, self.writer = store, writer
+        self.compute, self.ranks = compute, compute.ranks
+        self.seed = writer.memory["seed"]
+        self.health = None
+        self.last_lap = time.monotonic()
+        self.step_bytes = activation_bytes(
+            model.depth,
+            batch=schedule.batch_size // compute.ranks.world,
+            views=store.options.views,
+            box=store.options.box,
         )
-        on_cpu = device.type == "cpu" and not compiled
-        model.recompute = on_cpu and self.step_bytes > KEEP_ALL_BELOW
-        if ranks.world > 1:
-            model = synchronize_batch_norm(model, device)
-        self.model = model
-        self.network = _wrapped(model, device, ranks, compiled)
-        self.optimizer = _optimizer(model, recipe, schedule.lr)
-        normalization = memory["normalization"]
-        self.feed = PairLoader(
+        self.model, self.network = prepare_network(model, compute, self.step_bytes)
+        self.optimizer = make_optimizer(self.model, recipe, schedule.lr)
+        normalization = writer.memory["normalization"]
+        self.loader = PairLoader(
             store,
             recipe.augmentations[store.options.mode],
             batch_size=schedule.batch_size,
             seed=self.seed,
-            device=device,
-            ranks=ranks,
+            device=compute.device,
+            ranks=compute.ranks,
             **normalization,
         )
         self.views = PlainViews(
-            store, device=device, source=self.feed.source, **normalization
+            store, device=compute.device, source=self.loader.source, **normalization
         )
 
     @property
     def state(self):
-        """Where the run stands."""
-        return self.record.state
+        """Progress of the run."""
+        return self.writer.state
 
     def resume(self):
-        """Go on from model_last.pth."""
-        content, path = self.record.restore()
+        """Restore the state of model_last.pth."""
+        content, path = self.writer.restore()
         restore_weights(self.model, content["state_dict"], path)
         self.optimizer.load_state_dict(content["optimizer"])
 
@@ -104,8 +89,8 @@ class Trainer:
         Parameters
         ----------
         after_epoch : callable, optional
-            Called with the line of the log of each epoch, once its checkpoint is due
-            or written; an exception from it ends the run as Ctrl-C does.
+            Called with the log entry of each epoch, after its checkpoint; an exception
+            from it ends the run, as Ctrl-C does.
 
         Returns
         -------
@@ -115,46 +100,46 @@ class Trainer:
         Raises
         ------
         TrainingError
-            When the loss is not finite. The newest good checkpoint is on disk then,
-            as it is after KeyboardInterrupt.
+            When the loss is not finite. The last good checkpoint is written, as it is
+            after KeyboardInterrupt.
         """
-        steps = self.feed.steps
-        self.lap_at = time.monotonic()
+        steps = self.loader.steps
+        self.last_lap = time.monotonic()
         bar = tqdm(
             total=steps * self.schedule.epochs,
             initial=steps * self.state.epoch,
             unit="step",
             desc="training",
-            mininterval=1,  # each drawing waits for the GPU, see `_show`
+            mininterval=1,  # every update waits for the GPU, see `_show`
             disable=None if self.ranks.is_main else True,
         )
         try:
             while self.state.epoch < self.schedule.epochs:
                 entry = self._epoch(self.state.epoch + 1, bar)
-                self._finish(entry)
+                self._end_epoch(entry)
                 if after_epoch is not None:
                     after_epoch(entry)
         except torch.OutOfMemoryError as error:
             raise ResourceError(
-                f"{self.device} has too little memory for --batch_size "
+                f"{self.compute.device} has too little memory for --batch_size "
                 f"{self.schedule.batch_size}; give a smaller one, or a smaller --bbox"
             ) from error
         finally:
             with signals_deferred():
-                self.record.write()
+                self.writer.write()
             bar.close()
-        return self.verdict or self._health()
+        return self.health or self._check_health()
 
     def _epoch(self, number, bar):
-        """Train one epoch; return its line of the log."""
+        """Train one epoch; return its log entry."""
         self.model.train()
-        monitor = Monitor(self.feed.steps, self.device)
-        for step, (views1, views2, rows) in enumerate(self.feed.epoch(number)):
-            progress = number - 1 + step / self.feed.steps
+        monitor = Monitor(self.loader.steps, self.compute.device)
+        for step, (views1, views2, rows) in enumerate(self.loader.epoch(number)):
+            progress = number - 1 + step / self.loader.steps
             rate = learning_rate(self.schedule.lr, progress, self.recipe, self.schedule)
             for group in self.optimizer.param_groups:
                 group["lr"] = rate
-            with autocast(self.device, self.precision):
+            with autocast(self.compute.device, self.compute.precision):
                 p1, p2, z1, z2 = self.network(views1, views2)
             loss, cosine = training_loss(
                 p1,
@@ -170,7 +155,7 @@ class Trainer:
             self.optimizer.step()
             monitor.add(step, loss.detach(), cosine.detach(), p1.detach(), rows)
             self._show(bar, monitor, step)
-        self._refuse_nan(number, monitor)
+        self._require_finite_loss(number, monitor)
         return {
             "epoch": number,
             **monitor.summary(self.ranks),
@@ -179,22 +164,22 @@ class Trainer:
         }
 
     def _lap(self):
-        """Return the seconds since the last lap; that of an epoch holds all its work.
+        """Return the seconds since the previous call.
 
-        What follows the steps of an epoch (recalibration, checkpoint) counts for the
-        next one, so that the times of a run add up.
+        Recalibration and checkpoint of an epoch count for the next one, so that the
+        times of all epochs add up to that of the run.
         """
-        before, self.lap_at = self.lap_at, time.monotonic()
-        return self.lap_at - before
+        before, self.last_lap = self.last_lap, time.monotonic()
+        return self.last_lap - before
 
     def _show(self, bar, monitor, step):
-        """Advance the bar; the loss is fetched only when the bar is drawn."""
+        """Advance the bar; fetch the loss only when the bar is drawn."""
         if bar.update():
             bar.set_postfix(loss=f"{monitor.losses[step, 0].item():.4f}", refresh=False)
 
-    def _refuse_nan(self, number, monitor):
+    def _require_finite_loss(self, number, monitor):
         bad = ~monitor.losses.isfinite().all(1)
-        if not self.ranks.mean(bad.double()).any():  # of any rank: all stop together
+        if not self.ranks.mean(bad.double()).any():  # on any rank: all stop together
             return
         bad = bad.nonzero().flatten().tolist() or [0]
         names = sorted(set(self.store.names[monitor.rows[bad[0]]]))
@@ -205,8 +190,8 @@ class Trainer:
             "--resume"
         )
 
-    def _finish(self, entry):
-        """Take stock after an epoch; write what is due."""
+    def _end_epoch(self, entry):
+        """Update the state after an epoch; evaluate and write checkpoints when due."""
         state = self.state
         state.epoch = entry["epoch"]
         state.history = [*state.history, entry]
@@ -218,67 +203,47 @@ class Trainer:
         if best:
             state.best_loss = entry["loss"]
         self._recalibrate()
-        state.newest = self.record.snapshot(self.model, self.optimizer)
+        state.latest = self.writer.snapshot(self.model, self.optimizer)
         if best:
-            state.best = state.newest
+            state.best = state.latest
         if due:
-            self._take_stock(last)
-        if due or self.record.is_due:
-            self.record.write()
+            self._evaluate(last)
+        if due or self.writer.is_due:
+            self.writer.write()
 
-    def _take_stock(self, last):
-        """Judge the model; the run goes on also when it has collapsed."""
-        self.verdict = self._health()
-        self.state.health = self.verdict.as_dict()
-        self.state.newest["health"] = self.state.health
-        if self.verdict.verdict == "collapsed" and not last and self.ranks.is_main:
+    def _evaluate(self, last):
+        """Check the health of the model; a collapsed run is not stopped."""
+        self.health = self._check_health()
+        self.state.health = self.health.as_dict()
+        self.state.latest["health"] = self.state.health
+        if self.health.verdict == "collapsed" and not last and self.ranks.is_main:
             warn(
-                f"after epoch {self.state.epoch} {self.verdict.message}; stop with "
+                f"after epoch {self.state.epoch} {self.health.message}; stop with "
                 "Ctrl-C, and try a lower --lr or --recipe contrastive"
             )
         if self.schedule.keep_all:
-            self.record.keep()
+            self.writer.save_epoch()
 
     def _recalibrate(self):
-        """Settle the batch-norm statistics; a small part of the epoch's work."""
+        """Recompute the batch-norm statistics on a sample of the candidates."""
         count = len(self.store)
         last = self.state.epoch == self.schedule.epochs
         due = last or self.state.epoch % self.schedule.keep_every == 0
-        most = RECALIBRATE_ON if due else min(max(128, count // 8), 1024)
-        rows = sample_rows(count, most, self.seed)
+        limit = RECALIBRATE_ON if due else min(max(128, count // 8), 1024)
+        rows = sample_rows(count, limit, self.seed)
         recalibrate(
-            self.model, self.views(rows), device=self.device, precision=self.precision
+            self.model,
+            self.views(rows),
+            device=self.compute.device,
+            precision=self.compute.precision,
         )
 
-    def _health(self):
+    def _check_health(self):
         return check_health(
             self.model,
             self.views,
             len(self.store),
             seed=self.seed,
-            device=self.device,
-            precision=self.precision,
+            device=self.compute.device,
+            precision=self.compute.precision,
         )
-
-
-def _wrapped(model, device, ranks, compiled):
-    """Return what is called in training: compiled and shared where asked for."""
-    network = torch.compile(model, dynamic=False) if compiled else model
-    if ranks.world > 1:
-        network = shared_over_ranks(network, device)
-    return network
-
-
-def _optimizer(model, recipe, lr):
-    parameters = model.parameters()
-    if recipe.optimizer == "sgd":
-        return torch.optim.SGD(
-            parameters,
-            lr=lr,
-            momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay,
-            fused=True,
-        )
-    return torch.optim.AdamW(
-        parameters, lr=lr, weight_decay=recipe.weight_decay, fused=True
-    )

@@ -1,8 +1,8 @@
-"""Augmentation of whole batches on the device, as one resampling.
+"""Random transforms of whole batches on the device, as one resampling.
 
-Every sample has its own draw; the views of one candidate share it. The draws are
-made on the CPU for the global batch, so that they depend on the seed alone: not on
-the device, nor on how many ranks share the batch.
+Every candidate has its own transform, which its views share. Transforms are sampled
+on the CPU for the global batch, so that they depend on the seed alone: neither on the
+device nor on the number of ranks.
 """
 
 from dataclasses import dataclass, fields
@@ -11,19 +11,19 @@ import torch
 import torch.nn.functional as F
 
 ERASE_AREA = (0.01, 0.02)  # of the patch
-ERASE_AWAY = 0.25  # of the edge: no erasing nearer to the center
+ERASE_DISTANCE = 0.25  # from the center at least, in units of the edge
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How a view of a positive pair may vary.
+    """Ranges from which the transforms of a view are sampled.
 
     Attributes
     ----------
     rotation : float
-        Free in-plane rotation within +- this [degrees].
+        In-plane rotation within +- this, beside quarter turns [degrees].
     crop : (float, float)
-        Range of the area that is cropped and resized to the full box.
+        Range of the share of the area that is cropped and resized to the box.
     brightness, contrast : float
         Factor within 1 +- this.
     erase : float
@@ -38,8 +38,8 @@ class Augmentation:
 
 
 @dataclass(frozen=True)
-class Transform:
-    """What was drawn for each of B samples.
+class Transforms:
+    """The transform of each of B candidates.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Transform:
         of the box].
     brightness, contrast : Tensor, shape (B,)
     erase : Tensor, shape (B, 4)
-        left, top, right, bottom [px]; empty where nothing is erased.
+        left, top, right, bottom [px]; all 0 if nothing is erased.
     """
 
     matrix: torch.Tensor
@@ -56,20 +56,20 @@ class Transform:
     contrast: torch.Tensor
     erase: torch.Tensor
 
-    def part(self, index):
-        """Return the draws of some samples."""
-        return Transform(*(getattr(self, f.name)[index] for f in fields(self)))
+    def __getitem__(self, index):
+        """Return the transforms of some candidates."""
+        return Transforms(*(getattr(self, f.name)[index] for f in fields(self)))
 
     def to(self, device):
-        """Return the draws on a device."""
+        """Return the transforms on a device."""
         moved = (
             getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)
         )
-        return Transform(*moved)
+        return Transforms(*moved)
 
 
-def draw(augmentation, count, box, generator):
-    """Draw flips, quarter turns and what `augmentation` allows for `count` samples.
+def sample_transforms(augmentation, count, box, generator):
+    """Sample transforms: flips and quarter turns always, the rest as allowed.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def draw(augmentation, count, box, generator):
 
     Returns
     -------
-    Transform
+    Transforms
         On the CPU.
     """
 
@@ -94,7 +94,7 @@ def draw(augmentation, count, box, generator):
     free = torch.deg2rad(uniform(-augmentation.rotation, augmentation.rotation))
     scale = uniform(*augmentation.crop).sqrt()
     shift = (1 - scale) * box / 2 * torch.stack([uniform(-1, 1), uniform(-1, 1)])
-    # Quarter turns from a table: exact, where cos and sin would leave 1e-8.
+    # From a table: cos and sin of quarter turns are not exact.
     cos_q = torch.tensor([1.0, 0.0, -1.0, 0.0])[quarter]
     sin_q = torch.tensor([0.0, 1.0, 0.0, -1.0])[quarter]
     cos = cos_q * free.cos() - sin_q * free.sin()
@@ -105,22 +105,22 @@ def draw(augmentation, count, box, generator):
     matrix = torch.cat(
         [(scale[:, None] * turn).view(count, 2, 2), shift.T[:, :, None]], dim=2
     )
-    return Transform(
+    return Transforms(
         matrix,
         brightness=uniform(1 - augmentation.brightness, 1 + augmentation.brightness),
         contrast=uniform(1 - augmentation.contrast, 1 + augmentation.contrast),
-        erase=_draw_erase(augmentation.erase, count, box, uniform),
+        erase=_sample_erase(augmentation.erase, count, box, uniform),
     )
 
 
-def augment(patches, drawn, *, box, mean, std):
-    """Resample, vary and normalize a batch.
+def apply_transforms(patches, transforms, *, box, mean, std):
+    """Resample, jitter and normalize a batch.
 
     Parameters
     ----------
     patches : Tensor of uint8, shape (B, V, S, S)
         Stored patches; S is `box` and the context around it.
-    drawn : Transform
+    transforms : Transforms
         On the device of `patches`.
     box : int
         Edge of the result [px].
@@ -133,17 +133,17 @@ def augment(patches, drawn, *, box, mean, std):
     """
     size = patches.shape[-1]
     values = patches.float() / 255
-    grid = _sampling_grid(drawn.matrix, box, size)
+    grid = _sampling_grid(transforms.matrix, box, size)
     values = F.grid_sample(
         values, grid, mode="bilinear", padding_mode="border", align_corners=False
     )
-    values = _jitter(values, drawn)
-    values = _blank(values, drawn.erase, mean)
+    values = _jitter(values, transforms)
+    values = _blank(values, transforms.erase, mean)
     return (values - mean[:, None, None]) / std[:, None, None]
 
 
 def center_crop(patches, *, box, mean, std):
-    """Normalize the plain boxes of a batch; shapes as in `augment`."""
+    """Crop the boxes of a batch and normalize them; shapes as in `apply_transforms`."""
     context = (patches.shape[-1] - box) // 2
     inner = slice(context, context + box)
     values = patches[..., inner, inner].float() / 255
@@ -160,17 +160,17 @@ def _sampling_grid(matrix, box, size):
     return torch.einsum("hwk,bck->bhwc", raster, matrix) * (2 / size)
 
 
-def _jitter(values, drawn):
-    """Vary brightness, then contrast about the mean of each patch; stay in 0..1."""
-    values = (values * drawn.brightness[:, None, None, None]).clamp(0, 1)
+def _jitter(values, transforms):
+    """Scale brightness, then contrast about the mean of a patch; clip to 0..1."""
+    values = (values * transforms.brightness[:, None, None, None]).clamp(0, 1)
     center = values.mean(dim=(2, 3), keepdim=True)
-    return ((values - center) * drawn.contrast[:, None, None, None] + center).clamp(
-        0, 1
-    )
+    return (
+        (values - center) * transforms.contrast[:, None, None, None] + center
+    ).clamp(0, 1)
 
 
 def _blank(values, erase, mean):
-    """Set the drawn rectangles to the mean."""
+    """Set the erased rectangles to the mean."""
     axis = torch.arange(values.shape[-1], device=values.device)
     left, top, right, bottom = erase.T[:, :, None]
     columns = (axis >= left) & (axis < right)
@@ -179,12 +179,12 @@ def _blank(values, erase, mean):
     return torch.where(blank, mean[:, None, None], values)
 
 
-def _draw_erase(probability, count, box, uniform):
+def _sample_erase(probability, count, box, uniform):
     area = uniform(*ERASE_AREA) * box**2
     aspect = uniform(-1, 1).exp2()
     size = torch.stack([(area * aspect).sqrt(), (area / aspect).sqrt()])
     angle = uniform(0, 2 * torch.pi)
-    away = uniform(ERASE_AWAY, 0.5) * box
-    center = box / 2 + away * torch.stack([angle.cos(), angle.sin()])
+    distance = uniform(ERASE_DISTANCE, 0.5) * box
+    center = box / 2 + distance * torch.stack([angle.cos(), angle.sin()])
     corners = torch.cat([center - size / 2, center + size / 2]).round()
     return torch.where(uniform(0, 1) < probability, corners, 0).T
