@@ -92,7 +92,8 @@ def train(device, small):
     floor, own = (before + seconds(bare)) / 2, np.median(epochs[1:])
     yield (
         f"{trainer.store.options.views} views, box {BOX}, batch {len(views)}, "
-        f"{len(trainer.store):,} candidates, {trainer.compute.precision}, epochs 2 to 4",
+        f"{len(trainer.store):,} candidates, {trainer.compute.precision}, "
+        "epochs 2 to 4",
         f"{patches / own:.0f} patches/s",
         f"bare network {patches / floor:.0f} patches/s",
         f"{floor / own:.3f}",
