@@ -69,7 +69,7 @@ def test_training_falls_in_the_precision_of_the_device(stores, tmp_path, device)
         precision=choose_precision("auto", device),
     )
     rows = np.arange(16)
-    pair = trainer.views(rows), trainer.views(rows, place=1)
+    pair = trainer.views(rows), trainer.views(rows, offset=1)
     trainer.loader.epoch = lambda _: iter([(*pair, rows)] * trainer.loader.steps)
     trainer.recipe = replace(trainer.recipe, loss="simsiam")
     trainer.run()

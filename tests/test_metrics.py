@@ -23,10 +23,10 @@ class Views:
     def __init__(self, codes, noise):
         self.codes, self.noise = codes, noise
 
-    def __call__(self, rows, place=0):
-        torch.manual_seed(place)
+    def __call__(self, rows, offset=0):
+        torch.manual_seed(offset)
         codes = self.codes[np.asarray(rows)]
-        return codes + self.noise * place * torch.randn_like(codes)
+        return codes + self.noise * offset * torch.randn_like(codes)
 
 
 class Identity(torch.nn.Module):
