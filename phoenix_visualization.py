@@ -11,10 +11,10 @@ def main():
     from lib.artifacts import ExperimentDir
     from lib.session.export import home_of
     from lib.session.launch import run_session
-    from lib.system.preflight import look_at_folder
+    from lib.system.preflight import inspect_folder
 
     exports = ExperimentDir(home_of(options.input)).exports
-    kept = look_at_folder(exports, "a copy of the experiment")
+    kept = inspect_folder(exports, "a copy of the experiment")
     if not kept.ok:
         warn(
             f"what is picked can be looked at, but not exported: {exports}: {kept.said}"

@@ -18,13 +18,13 @@ def main():
     from lib.maps.layout import is_collapsed, unit_rows
     from lib.pictures.colormap import plane_colors
     from lib.pictures.patch_pictures import gray_levels, writing_patch_pictures
-    from lib.system.preflight import check_surroundings
+    from lib.system.preflight import check_environment
 
     table = EmbeddingTable.load(options.input)
     if not len(table):
         raise ArtifactError(f"{options.input} has no candidates; embed again")
     experiment = ExperimentDir(options.path)
-    check_surroundings(
+    check_environment(
         {experiment.root: "--path"},
         room=table.subvol.size + BLOCK * len(table),
         files=len(table) + OTHER_FILES,

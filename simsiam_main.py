@@ -18,7 +18,7 @@ def main():
     from lib.artifacts.experiment import check_folder, experiment_lock
     from lib.inputs.image_list import find_image_list, read_image_list
     from lib.patches.preparation import prepare_store, store_folder
-    from lib.system.preflight import check_surroundings
+    from lib.system.preflight import check_environment
     from lib.system.ranks import end_distributed, init_distributed
     from lib.system.runtime import (
         choose_device,
@@ -46,7 +46,7 @@ def main():
     if options.compile and ranks.world > 1:
         raise OptionError("--compile is for one process; leave it out with several")
     install_signal_handlers(ranks)
-    check_surroundings(
+    check_environment(
         {experiment.root: "--exp_dir or --exp_id"},
         cache=options.cache_dir or options.exp_dir,
         room=0 if options.dry_run else ROOM,

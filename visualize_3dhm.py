@@ -16,7 +16,7 @@ def main():
     from lib.inputs.noted_files import name_other_files
     from lib.overlay.painted_tomogram import check_painting
     from lib.overlay.plan import check_disk, load_colors, plan_paintings
-    from lib.system.preflight import check_surroundings
+    from lib.system.preflight import check_environment
 
     table = EmbeddingTable.load(options.input)
     colors = load_colors(options.color, table, options.input)
@@ -34,7 +34,7 @@ def main():
     if line := name_other_files(noted, {p.name: p.path for p in paintings}):
         print(line)
     experiment = ExperimentDir(options.dir_simsiam)
-    check_surroundings({experiment.root: "--dir_simsiam"}, maps=True)
+    check_environment({experiment.root: "--dir_simsiam"}, maps=True)
     size = check_disk(paintings, experiment)
     print(
         f"painting {len(paintings)} tomogram(s): {size / 1e9:.2f} GB in "

@@ -16,8 +16,8 @@ import pytest
 from lib.errors import ResourceError
 from lib.patches.workers import worker_count
 from lib.pictures.patch_pictures import writing_patch_pictures
-from lib.system import caches, launched, machine
-from lib.system.preflight import check_surroundings, look_at_folder
+from lib.system import caches, machine, ranks
+from lib.system.preflight import check_environment, inspect_folder
 from lib.system.ranks import init_distributed
 from tests.small_runs import folder_of, train_command
 from tests.test_locks import refusing
@@ -41,7 +41,7 @@ def python(code, *arguments, shell="exec", **environment):
 
 
 def test_all_well_is_one_line_and_leaves_nothing(tmp_path, capsys):
-    check_surroundings({tmp_path / "exp" / "new": "--exp_dir"}, maps=True)
+    check_environment({tmp_path / "exp" / "new": "--exp_dir"}, maps=True)
     said = capsys.readouterr()
     assert said.out.startswith(f"checked {tmp_path}")
     assert said.out.count("\n") == 1
@@ -80,7 +80,7 @@ FAULTS = {
 def test_fault_of_a_disk_is_told_with_what_to_do(monkeypatch, tmp_path, break_it):
     break_it(monkeypatch)
     with pytest.raises(ResourceError, match=f"{tmp_path}.*: .*{FAULTS[break_it]}"):
-        check_surroundings({tmp_path: "--path"}, room=10**9, files=100, maps=True)
+        check_environment({tmp_path: "--path"}, room=10**9, files=100, maps=True)
     assert not list(tmp_path.iterdir())
 
 
@@ -90,7 +90,7 @@ def test_all_that_is_wrong_is_told_at_once(monkeypatch, tmp_path):
     monkeypatch.setattr("lib.system.preflight.available_memory", lambda: 1000)
     folders = {tmp_path / "file" / "run": "--exp_dir", tmp_path / "gone": "--path"}
     with pytest.raises(ResourceError) as refusal:
-        check_surroundings(folders)
+        check_environment(folders)
     said = str(refusal.value)
     for words in ("is a file where a folder should be", "--path", "0.00 GB free"):
         assert words in said
@@ -100,23 +100,23 @@ def test_patches_that_are_all_there_need_no_writable_folder(
     monkeypatch, tmp_path, capsys
 ):
     (tmp_path / "cache").touch()  # for root every folder is writable
-    check_surroundings({tmp_path: "--exp_dir"}, cache=tmp_path / "cache")
+    check_environment({tmp_path: "--exp_dir"}, cache=tmp_path / "cache")
     assert "--cache_dir, unless all patches are there" in capsys.readouterr().err
 
 
 def test_disk_without_locks_is_said_to_be_one(monkeypatch, tmp_path):
     monkeypatch.setattr("fcntl.flock", refusing(errno.ENOLCK))
-    finding = look_at_folder(tmp_path, "--path")
+    finding = inspect_folder(tmp_path, "--path")
     assert finding.ok
     assert "locks by file" in finding.said
 
 
 OPEN_FILES = """
 import resource, sys, pathlib, numpy
-from lib.system.preflight import look_at_process
+from lib.system.preflight import inspect_process
 from lib.patches.mapped import map_bytes
 resource.setrlimit(resource.RLIMIT_NOFILE, (48, 96))
-first = look_at_process()[0]
+first = inspect_process()[0]
 assert first.ok and "96" in first.said, first
 assert resource.getrlimit(resource.RLIMIT_NOFILE) == (96, 96)
 path = pathlib.Path(sys.argv[1])
@@ -166,8 +166,8 @@ WHOLE = {"WORLD_SIZE": "4", "RANK": "1", "MASTER_ADDR": "n1", "MASTER_PORT": "29
 
 @pytest.fixture
 def launch_variables(monkeypatch):
-    launched.warn_once.cache_clear()
-    for name in (*launched.NEEDED, "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID"):
+    ranks.warn_once.cache_clear()
+    for name in (*ranks.VARIABLES, "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID"):
         monkeypatch.delenv(name, raising=False)
 
     def set_all(values):
@@ -179,7 +179,7 @@ def launch_variables(monkeypatch):
 
 def test_complete_launch_is_believed(launch_variables):
     launch_variables(WHOLE)
-    assert launched.find_launch() == launched.Launch(1, 4, False, "n1")
+    assert ranks.find_launch() == ranks.Launch(1, 4, False, "n1")
 
 
 @pytest.mark.parametrize(
@@ -221,13 +221,13 @@ def nowhere_to_keep(monkeypatch, tmp_path):
     monkeypatch.setattr(caches, "is_writable", lambda place: tmp_path in place.parents)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setenv("NUMBA_CACHE_DIR", "/proc/numba")
-    caches.own_folder.cache_clear()
+    caches.private_folder.cache_clear()
     yield tmp_path
-    caches.own_folder.cache_clear()
+    caches.private_folder.cache_clear()
 
 
 def test_numba_gets_a_private_folder_where_it_has_none(nowhere_to_keep):
-    caches.keep_numba_cache()
+    caches.ensure_numba_cache()
     place = Path(os.environ["NUMBA_CACHE_DIR"]).parent
     assert place.parent == nowhere_to_keep
     assert place.stat().st_mode & 0o077 == 0
@@ -237,7 +237,7 @@ def test_compiled_code_is_not_kept_where_others_can_write(nowhere_to_keep):
     planted = nowhere_to_keep / f"caches-of-user-{os.getuid()}"
     planted.mkdir()
     planted.chmod(0o777)
-    assert caches.own_folder() != planted
+    assert caches.private_folder() != planted
 
 
 def test_home_that_nobody_knows_is_not_made_in_the_current_folder(tmp_path):

@@ -8,7 +8,7 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
 
 from lib.maps.clustering import reproducible_threads
-from lib.system.caches import keep_numba_cache
+from lib.system.caches import ensure_numba_cache
 
 N_LEAST_FOR_LAYOUT = 6
 # Beyond this many rows UMAP's approximate search overtakes the exact one.
@@ -133,7 +133,7 @@ def _umap(vectors, layout, neighbors, labels, start):
     with warnings.catch_warnings():
         # tensorflow is not needed; a map that places no new rows needs no index.
         warnings.simplefilter("ignore")
-        keep_numba_cache()
+        ensure_numba_cache()
         import umap
 
         model = umap.UMAP(

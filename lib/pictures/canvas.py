@@ -9,11 +9,11 @@ import os
 import sys
 from contextlib import contextmanager
 
-from lib.system.caches import keep_matplotlib_cache
+from lib.system.caches import ensure_matplotlib_cache
 
 if "matplotlib" not in sys.modules:
     os.environ["MPLBACKEND"] = "agg"
-    keep_matplotlib_cache()
+    ensure_matplotlib_cache()
 
 import matplotlib
 from matplotlib.backends.backend_agg import FigureCanvasAgg

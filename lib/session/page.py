@@ -19,7 +19,7 @@ import numpy as np
 
 from lib.errors import ResourceError, user_files, warn
 from lib.session.cloud import label_numbers
-from lib.system.caches import keep_numba_cache
+from lib.system.caches import ensure_numba_cache
 
 PHOENIX_VERSION = "13.2.0"
 LEAST_SAMPLE = 300
@@ -55,7 +55,7 @@ def set_environment(folder):
     folder : path-like
         Where it may leave files; the caller removes it.
     """
-    keep_numba_cache()  # Phoenix compiles too
+    ensure_numba_cache()  # Phoenix compiles too
     for key in [key for key in os.environ if key.startswith("PHOENIX_")]:
         del os.environ[key]
     os.environ.update(

@@ -1,7 +1,7 @@
-"""Places for what numba and Matplotlib keep between runs.
+"""Writable cache folders for numba and Matplotlib.
 
-Both look in the installation and in the home folder. In a container, or on a compute
-node, neither may be writable; numba then refuses to compile at all.
+By default both use the installation or the home folder. In a container or on a compute
+node neither may be writable; numba then does not compile at all.
 """
 
 import atexit
@@ -17,25 +17,24 @@ from pathlib import Path
 from lib.errors import ResourceError
 
 
-def keep_numba_cache():
-    """Give numba a folder of ours where it has none; before umap is imported."""
-    if not any(map(is_writable, _numba_places())):
-        os.environ["NUMBA_CACHE_DIR"] = str(own_folder() / "numba")
+def ensure_numba_cache():
+    """Set NUMBA_CACHE_DIR if numba has no writable folder, before umap is imported."""
+    if not any(map(is_writable, _numba_folders())):
+        os.environ["NUMBA_CACHE_DIR"] = str(private_folder() / "numba")
 
 
-def keep_matplotlib_cache():
-    """Give Matplotlib a folder of ours where it has none; before it is imported."""
-    if not is_writable(_matplotlib_place()):
-        place = own_folder() / "matplotlib"
-        place.mkdir(exist_ok=True)
-        os.environ["MPLCONFIGDIR"] = str(place)
+def ensure_matplotlib_cache():
+    """Set MPLCONFIGDIR if Matplotlib has no writable folder, before its import."""
+    if not is_writable(_matplotlib_folder()):
+        folder = private_folder() / "matplotlib"
+        folder.mkdir(exist_ok=True)
+        os.environ["MPLCONFIGDIR"] = str(folder)
 
 
 def is_writable(folder):
-    """Return whether files can be made in a folder, which need not be there yet.
+    """Return whether files can be created in a folder, which need not exist yet.
 
-    A path that is not absolute counts as not writable: that is what is left of a home
-    folder that nobody knows.
+    A relative path counts as not writable: it stands for an unknown home folder.
     """
     folder = Path(folder)
     if not folder.is_absolute():
@@ -50,31 +49,31 @@ def is_writable(folder):
 
 
 @functools.cache
-def own_folder():
-    """Return a folder for caches that only this user can write to.
+def private_folder():
+    """Return a cache folder that only this user can write to.
 
-    Compiled code is loaded from it: what others could have put there is not used, and
-    a new folder is made, which goes with the process.
+    Compiled code is loaded from it, so a folder that others can write to is not used.
+    In that case a new folder is created and removed at the end of the process.
     """
     try:
-        place = Path(tempfile.gettempdir()) / f"caches-of-user-{os.getuid()}"
-        place.mkdir(mode=0o700, exist_ok=True)
-        found = place.lstat()
-        private = stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077
-        if private and found.st_uid == os.getuid() and is_writable(place):
-            return place
-        place = Path(tempfile.mkdtemp(prefix="caches-"))
+        folder = Path(tempfile.gettempdir()) / f"caches-of-user-{os.getuid()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+        private = stat.S_ISDIR(status.st_mode) and not status.st_mode & 0o077
+        if private and status.st_uid == os.getuid() and is_writable(folder):
+            return folder
+        folder = Path(tempfile.mkdtemp(prefix="caches-"))
     except OSError as error:
         raise ResourceError(
             "no folder for temporary files can be written (TMPDIR, /tmp, this one); "
             "export TMPDIR=/a/folder that can"
         ) from error
-    atexit.register(shutil.rmtree, place, ignore_errors=True)
-    return place
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
-def _numba_places():
-    """Return where numba looks for a folder that it can write to."""
+def _numba_folders():
+    """Yield the folders in which numba keeps compiled code, if writable."""
     if given := os.environ.get("NUMBA_CACHE_DIR"):
         yield Path(given).absolute()
     if installed := find_spec("umap"):
@@ -85,7 +84,7 @@ def _numba_places():
         yield Path(os.environ.get("XDG_CACHE_HOME") or _home(".cache")) / "numba"
 
 
-def _matplotlib_place():
+def _matplotlib_folder():
     if given := os.environ.get("MPLCONFIGDIR"):
         return Path(given).absolute()
     if sys.platform == "darwin":
@@ -94,7 +93,7 @@ def _matplotlib_place():
 
 
 def _home(below):
-    """Return a path in the home folder; one that begins with ~ where there is none."""
+    """Return a path in the home folder; it starts with ~ if that is unknown."""
     try:
         return Path.home() / below
     except RuntimeError:

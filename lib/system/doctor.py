@@ -1,7 +1,7 @@
-"""All about this machine that a bug report needs: ``make doctor``.
+"""Print the details of this machine for a bug report: ``make doctor``.
 
-It never prints an environment variable that could hold a secret, and goes on where a
-library does not load.
+Environment variables that could hold a secret are not printed. A library that does not
+load is reported and does not end the script.
 """
 
 import locale
@@ -15,15 +15,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from lib import __version__
-from lib.system.launched import find_launch
-from lib.system.preflight import look_at_folder, look_at_process
+from lib.system.preflight import inspect_folder, inspect_process
+from lib.system.ranks import find_launch
 from lib.system.streams import make_streams_safe
 
 PROJECT = Path(__file__).resolve().parents[1]
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "umap-learn")
 PACKAGES += ("numba", "matplotlib", "pillow", "mrcfile", "pandas", "pyarrow")
 PACKAGES += ("arize-phoenix", "starlette", "uvicorn")
-# What decides how a run goes; a value is a number, a path or a name, never a key.
+# Variables that affect a run; their values are numbers, paths or names, never keys.
 VARIABLES = ("CUDA_VISIBLE_DEVICES", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
 VARIABLES += ("LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", "RANK")
 VARIABLES += ("WORLD_SIZE", "MPLBACKEND", "MPLCONFIGDIR", "NUMBA_CACHE_DIR")
@@ -35,9 +35,9 @@ FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "amx_tile", "asimd", "
 
 
 def main():
-    """Print everything, in parts."""
+    """Print all sections."""
     make_streams_safe()
-    for title, part in (
+    for title, section in (
         ("versions", versions),
         ("processor", processor),
         ("GPU", gpus),
@@ -47,12 +47,12 @@ def main():
         ("environment", environment),
     ):
         print(f"\n{title}")
-        for name, said in part():
-            print(f"  {name:<20} {said}")
+        for name, text in section():
+            print(f"  {name:<20} {text}")
 
 
 def versions():
-    """Yield this project, Python, the system and each package."""
+    """Yield the versions of this project, Python, the system and each package."""
     yield "this project", f"{__version__} in {PROJECT}"
     yield "python", f"{platform.python_version()} of {sys.prefix}"
     yield "system", f"{platform.platform()}, {' '.join(platform.libc_ver())}"
@@ -61,12 +61,12 @@ def versions():
             yield package, version(package)
         except PackageNotFoundError:
             yield package, "not installed: make env"
-    torch, reason = _loaded("torch")
+    torch, reason = _import("torch")
     yield "torch loads", reason or f"yes, built for CUDA {torch.version.cuda}"
 
 
 def processor():
-    """Yield its name, and what of it makes the network fast."""
+    """Yield the name of the processor and its instruction sets."""
     names = {"model name": "model", "flags": "flags", "Features": "flags"}
     found = {}
     for line in _read("/proc/cpuinfo").splitlines():
@@ -75,7 +75,7 @@ def processor():
     yield "model", found.get("model", platform.processor() or platform.machine())
     flags = set(found.get("flags", "").split())
     yield "features", ", ".join(f for f in FEATURES if f in flags) or "not known"
-    torch, _ = _loaded("torch")
+    torch, _ = _import("torch")
     if torch is not None and hasattr(torch.cpu, "get_capabilities"):
         known = torch.cpu.get_capabilities()
         yield (
@@ -89,13 +89,13 @@ def processor():
 
 
 def gpus():
-    """Yield each GPU and the driver, as the driver and as torch see them."""
+    """Yield the GPUs that the driver and torch report."""
     asked = "--query-gpu=name,driver_version,memory.total,memory.used"
     command = [shutil.which("nvidia-smi"), asked, "--format=csv,noheader"]
     lines = _output(command) if command[0] else "no nvidia-smi"
     for line in lines.splitlines():
         yield "driver", line
-    torch, reason = _loaded("torch")
+    torch, reason = _import("torch")
     if torch is None:
         yield "torch", reason
     else:
@@ -104,56 +104,56 @@ def gpus():
 
 
 def limits():
-    """Yield what this process may take, with what to do where it is too little."""
-    for finding in look_at_process():
-        yield finding.what, _told(finding)
+    """Yield the limits of this process, with advice if they are too low."""
+    for finding in inspect_process():
+        yield finding.what, _format(finding)
     launch = find_launch()
     yield "ranks", f"{launch.world}" if launch.world > 1 else "this process alone"
 
 
 def folders():
-    """Yield what can be done in the folders that are read and written."""
+    """Yield whether the folders of the project can be written."""
     exp = PROJECT / "exp"
     for folder in (exp, exp / ".patches", PROJECT / "data", Path("/dev/shm")):
-        finding = look_at_folder(folder, "an option", maps=True)
-        yield str(folder), f"{_told(finding)} ({_file_system(folder)})"
+        finding = inspect_folder(folder, "an option", maps=True)
+        yield str(folder), f"{_format(finding)} ({_file_system(folder)})"
 
 
 def terminal():
-    """Yield how what is printed reaches the user."""
+    """Yield encodings and whether the output is a terminal."""
     yield "locale", ".".join(filter(None, locale.getlocale())) or "C"
     yield "file names", sys.getfilesystemencoding()
     yield "output", f"{sys.stdout.encoding}, terminal: {sys.stdout.isatty()}"
 
 
 def environment():
-    """Yield the variables that decide how a run goes, where they are set."""
+    """Yield the environment variables that affect a run, if set."""
     for name in VARIABLES:
         if name in os.environ:
             yield name, os.environ[name]
 
 
-def _told(finding):
-    said = finding.said or "fine"
-    return said if finding.ok else f"{said}; {finding.remedy}"
+def _format(finding):
+    text = finding.said or "fine"
+    return text if finding.ok else f"{text}; {finding.remedy}"
 
 
-def _loaded(module):
-    """Return a module, or None and why it does not load."""
+def _import(module):
+    """Return a module and "", or None and the reason why it does not load."""
     try:
         return import_module(module), ""
-    except Exception as error:  # noqa: BLE001 - whatever a broken installation does
+    except Exception as error:  # noqa: BLE001 - a broken installation may raise anything
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         return None, f"does not load: {reason}"
 
 
 def _file_system(folder):
-    """Return the type of the file system that a folder is, or would be, on."""
-    place = folder.absolute()
+    """Return the type of the file system of a folder, which need not exist."""
+    folder = folder.absolute()
     best, kind = "", "type not known"
     for line in _read("/proc/self/mounts").splitlines():
         _, mounted, found, *_ = line.split()
-        if place.is_relative_to(mounted) and len(mounted) >= len(best):
+        if folder.is_relative_to(mounted) and len(mounted) >= len(best):
             best, kind = mounted, found
     return kind
 

@@ -1,9 +1,9 @@
-"""What of this machine a process may use: cores and memory.
+"""The cores and the memory that this process may use.
 
-The machine's own numbers are too large where a container, a batch system or a user
-limit gives only a part of it. Those limits are control groups of the Linux kernel, in
-two versions: every group from that of the process up to the root bounds it. Where there
-are none, as on macOS, the machine's numbers hold.
+A container, a batch system or a user limit may allow only a part of the machine. These
+limits are control groups (cgroups) of the Linux kernel, version 1 or 2; the limits of
+the group of the process and of all its parents apply. Without control groups, as on
+macOS, the numbers of the machine are used.
 """
 
 import functools
@@ -14,29 +14,33 @@ from pathlib import Path, PurePosixPath
 
 import psutil
 
-from lib.system.launched import whole_number
-
 ROOT = Path("/")
 SLURM_UNIT = 2**20  # bytes; Slurm counts memory in MiB
 
 
+def whole_number(text):
+    """Return the number in the text of a variable; None if it is not a number."""
+    text = text.strip()
+    return int(text) if text.isascii() and text.isdecimal() else None
+
+
 def ranks_here():
-    """Return how many ranks of torchrun share this machine."""
+    """Return the number of ranks of torchrun on this machine."""
     return whole_number(os.environ.get("LOCAL_WORLD_SIZE", "")) or 1
 
 
 def usable_cores(root=ROOT):
-    """Return how many cores this process may keep busy.
+    """Return the number of cores that this process may use.
 
-    The least of those it may run on, those its Slurm job has on this node, and the
-    processor time of its control groups, rounded up. SLURM_CPUS_PER_TASK is not asked:
-    in the batch script itself, where torchrun starts all ranks, a job has as many for
-    each of its tasks.
+    The minimum of its processor affinity, the cores of its Slurm job on this node, and
+    the processor time of its control groups, rounded up. SLURM_CPUS_PER_TASK is not
+    used: torchrun starts all ranks in the batch script, which has the cores of all
+    tasks.
 
     Parameters
     ----------
     root : Path
-        Where ``proc`` and ``sys`` lie.
+        Folder of ``proc`` and ``sys``.
     """
     counts = [_cores_to_run_on(), _slurm("SLURM_CPUS_ON_NODE")]
     counts += [_core_quota(group) for group in _control_groups("cpu", root)]
@@ -44,10 +48,9 @@ def usable_cores(root=ROOT):
 
 
 def usable_threads():
-    """Return how many threads a computation may use: as OMP_NUM_THREADS says, or all.
+    """Return the number of threads: that of OMP_NUM_THREADS, or `usable_cores`.
 
-    Of several numbers, which OpenMP reads as one for each nesting level, the first
-    counts.
+    OMP_NUM_THREADS may list a number for each nesting level; the first one is used.
     """
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     return int(first) if first.isdecimal() and int(first) else usable_cores()
@@ -55,10 +58,10 @@ def usable_threads():
 
 @functools.cache
 def has_process_pools():
-    """Return whether this process may start a pool of others.
+    """Return whether this process can create a pool of worker processes.
 
-    They share locks, which Linux keeps in /dev/shm; some containers and jails have
-    none that can be written to.
+    Pools need locks, which Linux keeps in /dev/shm; in some containers it does not
+    exist or is not writable.
     """
     try:
         multiprocessing.get_context("fork").Lock()
@@ -68,15 +71,15 @@ def has_process_pools():
 
 
 def available_memory(root=ROOT):
-    """Return the memory that this process and its children may still take [bytes].
+    """Return the memory that this process and its children can still use [bytes].
 
-    The least of what is free in the machine and in each control group, and of what the
-    Slurm job has on this node.
+    The minimum of the free memory of the machine and of each control group, and of
+    the memory of the Slurm job on this node.
 
     Parameters
     ----------
     root : Path
-        Where ``proc`` and ``sys`` lie.
+        Folder of ``proc`` and ``sys``.
     """
     rooms = [psutil.virtual_memory().available, _slurm_memory()]
     rooms += [_free_memory(group) for group in _control_groups("memory", root)]
@@ -92,7 +95,7 @@ def _cores_to_run_on():
 
 
 def _slurm(name):
-    """Return a number that Slurm set; None when it is not set, or 0 for no limit."""
+    """Return the number in a variable of Slurm; None if not set or 0 (no limit)."""
     text = os.environ.get(name, "")
     return int(text) if text.isdecimal() and int(text) else None
 
@@ -112,15 +115,15 @@ def _slurm_memory():
 
 
 def _control_groups(controller, root):
-    """Yield the folders of this process's group and of all groups above it.
+    """Yield the folders of the control group of this process and of its parents.
 
-    Within a container the group's path may be that of the host, of which only the
-    container's part is mounted, at the top: folders that are not there bound nothing.
+    In a container the path of the group may be that of the host, of which only a part
+    is mounted. Folders that do not exist set no limit.
 
     Parameters
     ----------
     controller : {"cpu", "memory"}
-        Version 1 has a tree for each; version 2 has one for all.
+        Version 1 has a tree for each controller; version 2 has one for all.
     """
     top = root / "sys" / "fs" / "cgroup"
     for line in _read(root / "proc" / "self" / "cgroup").splitlines():
@@ -141,7 +144,7 @@ def _control_groups(controller, root):
 
 
 def _core_quota(group):
-    """Return the cores whose time a group may take, or None without a limit."""
+    """Return the limit of a group in cores, or None without a limit."""
     quota, _, period = _read(group / "cpu.max").partition(" ")
     if not quota:
         quota = _read(group / "cpu.cfs_quota_us")
@@ -152,10 +155,10 @@ def _core_quota(group):
 
 
 def _free_memory(group):
-    """Return the memory a group may still take [bytes], or None without a limit.
+    """Return the free memory of a group [bytes], or None without a limit.
 
-    Files that were read once and are only kept in case do not count as used: the
-    kernel gives their memory away before it refuses any.
+    Cached files that are not in use count as free: the kernel drops them when memory
+    is needed.
     """
     limits = [_bytes(group / name) for name in ("memory.max", "memory.high")]
     used, kept = _bytes(group / "memory.current"), "inactive_file"
@@ -176,7 +179,7 @@ def _bytes(path):
 
 
 def _read(path):
-    """Return the text of a small file of the kernel's, empty where it is not there."""
+    """Return the text of a file of the kernel, empty if it cannot be read."""
     try:
         return path.read_text().strip()
     except OSError:

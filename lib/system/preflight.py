@@ -1,7 +1,7 @@
-"""A second of looking before anything long: what a run would otherwise die of later.
+"""Checks before a run: folders, memory and limits of the process.
 
-Everything is tried rather than asked for: a disk that says it is writable may refuse to
-rename, or to map a file, and then a training ends at its first checkpoint.
+Operations are tried instead of asking whether they are supported: a disk that claims to
+be writable may not rename or map files, and training would end at its first checkpoint.
 """
 
 import errno
@@ -18,26 +18,26 @@ from lib.artifacts.locks import has_flock
 from lib.errors import ResourceError, warn
 from lib.system.machine import available_memory, has_process_pools, usable_cores
 
-OPEN_FILES = 65_536  # more than anything here needs; some systems allow a billion
-LEAST_FILES = 64
-LEAST_MEMORY = 400_000_000  # bytes; the libraries alone take most of it
-LITTLE_TIME = 3600  # seconds of processor time
+OPEN_FILES = 65_536  # more than any script needs
+MIN_FILES = 64
+MIN_MEMORY = 400_000_000  # bytes; the libraries alone need most of it
+MIN_TIME = 3600  # seconds of processor time
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found of one part of the surroundings.
+    """The result of one check.
 
     Attributes
     ----------
     what : str
-        The part, such as "locks" or the path of a folder.
+        What was checked, such as "memory" or the path of a folder.
     said : str
-        What was found, in a few words; empty where nobody needs to know.
+        What was found, in a few words; empty if not worth printing.
     remedy : str
-        What to do about it; empty where nothing is wrong.
+        What to do about it; empty if all is well.
     serious : bool
-        Whether the run cannot go on.
+        Whether the run cannot start.
     """
 
     what: str
@@ -47,44 +47,44 @@ class Finding:
 
     @property
     def ok(self):
-        """Whether nothing is wrong."""
+        """Whether the check passed."""
         return not self.remedy
 
 
-def check_surroundings(
-    folders, *, cache=None, room=0, files=0, maps=False, quiet=False
-):
-    """Say in one line that a run can begin, or refuse with all that stands against it.
+def check_environment(folders, *, cache=None, room=0, files=0, maps=False, quiet=False):
+    """Print one line if a run can start; otherwise raise one error for all problems.
 
     Parameters
     ----------
     folders : dict of path-like to str
-        Folders that will be written, not necessarily there, and the option that names
-        another.
+        Folders that will be written, which need not exist yet, and the option that
+        names another.
     cache : path-like, optional
-        Folder of patches, which need not be writable where none is missing.
+        Folder of patches, which need not be writable if it holds all patches.
     room : int
-        Least free space in each of `folders` [bytes].
+        Free space needed in each of `folders` [bytes].
     files : int
-        Least number of files that can still be made in each.
+        Number of new files needed in each.
     maps : bool
-        Whether files in them are written through memory.
+        Whether files in them are memory-mapped.
     quiet : bool
-        Say only what is wrong, as the ranks that do not speak.
+        Print problems only.
 
     Raises
     ------
     ResourceError
     """
     found = [
-        look_at_folder(folder, option, room=room, files=files, maps=maps)
+        inspect_folder(folder, option, room=room, files=files, maps=maps)
         for folder, option in folders.items()
     ]
     if cache is not None:
-        seen = look_at_folder(cache, "--cache_dir")
-        remedy = f"{seen.remedy}, unless all patches are there" if seen.remedy else ""
-        found.append(replace(seen, remedy=remedy, serious=False))
-    found += look_at_process()
+        cached = inspect_folder(cache, "--cache_dir")
+        remedy = (
+            f"{cached.remedy}, unless all patches are there" if cached.remedy else ""
+        )
+        found.append(replace(cached, remedy=remedy, serious=False))
+    found += inspect_process()
     wrong = [finding for finding in found if not finding.ok]
     for finding in wrong:
         if not finding.serious:
@@ -97,8 +97,8 @@ def check_surroundings(
         print(f"checked {'; '.join(fine)}", flush=True)
 
 
-def look_at_process():
-    """Return what was found of the limits of this process; raises that of open files.
+def inspect_process():
+    """Check the limits of this process; raise that of open files.
 
     Returns
     -------
@@ -107,16 +107,16 @@ def look_at_process():
     return [_open_files(), _temporary_files(), _memory(), _time(), _processes()]
 
 
-def look_at_folder(folder, option, *, room=0, files=0, maps=False):
-    """Try in a folder, or in the nearest above it that exists, what a run will do.
+def inspect_folder(folder, option, *, room=0, files=0, maps=False):
+    """Check a folder, or its first parent that exists, by writing to it.
 
     Parameters
     ----------
     folder : path-like
     option : str
-        Names another folder.
+        Option that names another folder.
     room, files, maps
-        As in `check_surroundings`.
+        As in `check_environment`.
 
     Returns
     -------
@@ -131,12 +131,12 @@ def look_at_folder(folder, option, *, room=0, files=0, maps=False):
         said = _try_writing(place, maps)
         disk = os.statvfs(place)
     except OSError as error:
-        return Finding(str(folder), _refused(place, error), elsewhere)
+        return Finding(str(folder), _reason(place, error), elsewhere)
     free = disk.f_bavail * disk.f_frsize
     if free < room:
         said = f"{free / 1e9:.2f} GB free, {room / 1e9:.2f} GB needed"
         return Finding(str(folder), said, f"make room, or {elsewhere}")
-    # A file system without a fixed number of files counts none.
+    # File systems without a fixed number of files report 0.
     if disk.f_files and disk.f_favail < files:
         said = f"{disk.f_favail:,} more files can be made, {files:,} are needed"
         return Finding(str(folder), said, f"remove files, or {elsewhere}")
@@ -144,7 +144,7 @@ def look_at_folder(folder, option, *, room=0, files=0, maps=False):
 
 
 def _try_writing(place, maps):
-    """Make, lock, map, replace and remove a small file; return what is unusual."""
+    """Create, lock, map, rename and remove a small file; return what is unusual."""
     first, second = (partial_path(place / "preflight") for _ in range(2))
     try:
         with first.open("xb+") as stream:
@@ -156,10 +156,10 @@ def _try_writing(place, maps):
             except OSError:
                 said += ", rights cannot be changed"
             if maps:
-                with _told_as("cannot map files into memory"):
+                with _failure_named("cannot map files into memory"):
                     mmap.mmap(stream.fileno(), mmap.PAGESIZE).close()
         second.touch()
-        with _told_as("cannot rename files"):
+        with _failure_named("cannot rename files"):
             first.replace(second)
     finally:
         for path in (first, second):
@@ -168,8 +168,8 @@ def _try_writing(place, maps):
 
 
 @contextmanager
-def _told_as(what):
-    """Say what a file system refused, beside the words of the system."""
+def _failure_named(what):
+    """Name the operation that failed in the message of an OSError."""
     try:
         yield
     except OSError as error:
@@ -177,15 +177,15 @@ def _told_as(what):
         raise OSError(error.errno, reason) from error
 
 
-def _refused(place, error):
-    """Return why a folder cannot be written, and whose it is where that decides."""
+def _reason(place, error):
+    """Return why a folder cannot be written, with its owner if that matters."""
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return f"{place} is a file where a folder should be"
     if error.errno not in (errno.EACCES, errno.EPERM):
         return error.strerror or str(error)
     try:
         owner, rights = place.owner(), oct(place.stat().st_mode & 0o7777)[2:]
-    except (KeyError, OSError):  # an owner without a name
+    except (KeyError, OSError):  # a user id without a name
         return error.strerror
     return f"{error.strerror}: {place} belongs to {owner}, rights {rights}"
 
@@ -194,11 +194,11 @@ def _open_files():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
     if soft != resource.RLIM_INFINITY and soft < most:
-        with suppress(OSError, ValueError):  # macOS has a limit that it does not tell
+        with suppress(OSError, ValueError):  # macOS has a lower limit than it reports
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
             soft = most
-    if 0 <= soft < LEAST_FILES:
-        remedy = f"raise the limit: ulimit -n {LEAST_FILES * 4}"
+    if 0 <= soft < MIN_FILES:
+        remedy = f"raise the limit: ulimit -n {MIN_FILES * 4}"
         return Finding("open files", f"{soft} allowed", remedy)
     return Finding("open files", "no limit" if soft < 0 else f"up to {soft:,}")
 
@@ -217,10 +217,10 @@ def _temporary_files():
 def _memory():
     free = available_memory()
     address, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if 0 <= address < 4 * LEAST_MEMORY:
+    if 0 <= address < 4 * MIN_MEMORY:
         said = f"{address / 1e9:.1f} GB of addresses allowed"
         return Finding("memory", said, "raise the limit: ulimit -v unlimited")
-    if free < LEAST_MEMORY:
+    if free < MIN_MEMORY:
         remedy = "ask for more, or end what else runs here"
         return Finding("memory", f"{free / 1e9:.2f} GB free", remedy)
     return Finding("memory", f"{free / 1e9:.1f} GB free, {usable_cores()} cores")
@@ -228,7 +228,7 @@ def _memory():
 
 def _time():
     seconds, _ = resource.getrlimit(resource.RLIMIT_CPU)
-    if not 0 <= seconds < LITTLE_TIME:
+    if not 0 <= seconds < MIN_TIME:
         return Finding("processor time", "")
     said = f"this shell ends every program after {seconds} s of it (ulimit -t)"
     remedy = "run in a job, not on a login node"

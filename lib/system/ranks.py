@@ -1,52 +1,107 @@
-"""The processes that train together, and how they find and wait for each other."""
+"""The ranks of distributed training: finding, joining and waiting for them.
 
+torchrun, and job scripts that follow PyTorch's convention, set RANK, WORLD_SIZE,
+MASTER_ADDR and MASTER_PORT. Other job scripts and notebooks may leave some of them set.
+"""
+
+import os
 import socket
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from lib.errors import ResourceError
-from lib.system.launched import find_launch
+from lib.errors import ResourceError, warn_once
+from lib.system.machine import whole_number
 
-PATIENCE = timedelta(days=7)  # one rank may prepare for so long while others wait
-MEETING = timedelta(minutes=5)  # by then every rank of a launch has come
+VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+SLOW_TIMEOUT = timedelta(days=7)  # of preparation, while the other ranks wait
+RENDEZVOUS_TIMEOUT = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
-class Ranks:
-    """Which process of those that train together it is.
+class Launch:
+    """The ranks that the environment variables describe.
 
     Attributes
     ----------
     rank, world : int
-        Number of this process, and how many there are.
-    slow : object, optional
-        Group of all ranks that `barrier` waits in.
+        Rank and world size of this process.
+    by_torchrun : bool
+        Whether torchrun started the processes; it starts all or none.
+    host : str
+        Address of the rendezvous.
     """
 
     rank: int = 0
     world: int = 1
-    slow: object = field(default=None, repr=False, compare=False)
+    by_torchrun: bool = False
+    host: str = ""
+
+
+def find_launch():
+    """Read the environment variables of torchrun; a single process by default.
+
+    Inconsistent variables are ignored with a warning: otherwise this process would
+    wait for others that were never started.
+    """
+    values = {name: os.environ.get(name, "").strip() for name in VARIABLES}
+    world, rank = whole_number(values["WORLD_SIZE"]), whole_number(values["RANK"])
+    if world == 1 or not values["WORLD_SIZE"]:
+        return Launch()
+    wrong = [name for name in VARIABLES if not values[name]]
+    if not wrong and (world is None or rank is None or rank >= world):
+        wrong = ["RANK", "WORLD_SIZE"]
+    if not wrong and whole_number(values["MASTER_PORT"]) is None:
+        wrong = ["MASTER_PORT"]
+    if wrong:
+        found = ", ".join(f"{name}={values[name] or '(not set)'}" for name in wrong)
+        warn_once(
+            f"WORLD_SIZE={values['WORLD_SIZE']} is ignored ({found}): this process "
+            "works alone; start several with torchrun, see docs/cluster.md"
+        )
+        return Launch()
+    return Launch(
+        rank,
+        world,
+        by_torchrun="TORCHELASTIC_RUN_ID" in os.environ,
+        host=values["MASTER_ADDR"],
+    )
+
+
+@dataclass(frozen=True)
+class Ranks:
+    """Rank and world size of this process.
+
+    Attributes
+    ----------
+    rank, world : int
+    slow_group : object, optional
+        Process group of `barrier`, with a long timeout.
+    """
+
+    rank: int = 0
+    world: int = 1
+    slow_group: object = field(default=None, repr=False, compare=False)
 
     @property
     def is_main(self):
-        """Whether this process writes and speaks."""
+        """Whether this process writes files and prints."""
         return self.rank == 0
 
     def part(self, count):
-        """Return the places of a list of `count` that are this rank's."""
+        """Return the indices of this rank's share of `count` items."""
         return range(self.rank, count, self.world)
 
     def barrier(self):
-        """Wait for all ranks, as long as preparing and drawing may take.
+        """Wait for all ranks, for up to `SLOW_TIMEOUT`.
 
-        Where their work is uneven, this goes before the first collective: all others
-        give up after the minutes that PyTorch allows, so that a hung step does not hold
-        a node until its time is over. A rank that dies ends the wait.
+        Call it before the first collective after uneven work, such as preparation:
+        other collectives have PyTorch's timeout of minutes, so that a hung step does
+        not block a node. A rank that dies ends the wait.
         """
         if self.world > 1:
             import torch.distributed as dist
 
-            dist.barrier(group=self.slow)
+            dist.barrier(group=self.slow_group)
 
     def mean(self, values):
         """Return the mean over the ranks of a float64 tensor."""
@@ -62,12 +117,12 @@ ALONE = Ranks()
 
 
 def init_distributed(timeout=None):
-    """Join the processes that torchrun started, if it did.
+    """Initialize the process group if torchrun started several processes.
 
     Parameters
     ----------
     timeout : timedelta, optional
-        Of every collective but `Ranks.barrier`; PyTorch's by default.
+        Of all collectives except `Ranks.barrier`; PyTorch's by default.
 
     Returns
     -------
@@ -82,17 +137,17 @@ def init_distributed(timeout=None):
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(
         backend,
-        store=_meet(launch),
+        store=_rendezvous(launch),
         rank=launch.rank,
         world_size=launch.world,
         timeout=timeout,
     )
-    slow = dist.new_group(backend="gloo", timeout=PATIENCE)
-    return Ranks(launch.rank, launch.world, slow)
+    slow_group = dist.new_group(backend="gloo", timeout=SLOW_TIMEOUT)
+    return Ranks(launch.rank, launch.world, slow_group)
 
 
-def _meet(launch):
-    """Return the store through which the ranks find each other, once all are there."""
+def _rendezvous(launch):
+    """Wait until all ranks have joined; return their common store."""
     import torch.distributed as dist
 
     try:
@@ -104,14 +159,15 @@ def _meet(launch):
             "machine, or an address that all nodes reach"
         ) from error
     if launch.rank == 0 and not launch.by_torchrun:
+        minutes = RENDEZVOUS_TIMEOUT.seconds // 60
         print(
-            f"waiting up to {MEETING.seconds // 60} minutes for {launch.world} "
-            f"processes at {launch.host}, as WORLD_SIZE and MASTER_ADDR say; "
+            f"waiting up to {minutes} minutes for {launch.world} processes "
+            f" at {launch.host}, as WORLD_SIZE and MASTER_ADDR say; "
             "unset WORLD_SIZE to work alone",
             flush=True,
         )
     try:
-        store, _, _ = next(dist.rendezvous("env://", timeout=MEETING))
+        store, _, _ = next(dist.rendezvous("env://", timeout=RENDEZVOUS_TIMEOUT))
     except (dist.DistError, RuntimeError, ValueError) as error:
         raise ResourceError(
             f"the {launch.world} processes that WORLD_SIZE promises did not meet at "
@@ -122,7 +178,7 @@ def _meet(launch):
 
 
 def end_distributed(ranks):
-    """Leave the process group."""
+    """Destroy the process group."""
     if ranks.world > 1:
         import torch.distributed as dist
 

@@ -1,4 +1,4 @@
-"""Device, precision, signals and seed of a run."""
+"""Device, precision, signals and random seed of a run."""
 
 import os
 import random
@@ -9,20 +9,20 @@ from contextlib import contextmanager
 import numpy as np
 
 from lib.errors import Interrupted, OptionError, ResourceError
-from lib.system.launched import whole_number
+from lib.system.machine import whole_number
 from lib.system.ranks import ALONE
 
 INTERRUPTIONS = (signal.SIGTERM, signal.SIGINT)
 
 
 def choose_device(gpus, ranks=ALONE):
-    """Return the torch device of ``--gpus``, saying so when it is not to be had.
+    """Return the torch device of ``--gpus``; the CPU if there is no GPU.
 
     Parameters
     ----------
     gpus : str
-        Number of a GPU; "-1" for the CPU on purpose; of several numbers the first,
-        unless torchrun gives each process its own.
+        Number of a GPU, or "-1" for the CPU. Of several numbers the first is used, or
+        one for each rank of torchrun.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def choose_device(gpus, ranks=ALONE):
         if ranks.is_main:
             print("no GPU found: running on the CPU", flush=True)
         return torch.device("cpu")
-    torch.backends.cudnn.allow_tf32 = False  # float32 is to mean float32
+    torch.backends.cudnn.allow_tf32 = False  # float32 stays float32
     number = numbers[0]
     if ranks.world > 1:
         local = whole_number(os.environ.get("LOCAL_RANK", ""))
@@ -54,7 +54,7 @@ def choose_device(gpus, ranks=ALONE):
         )
     try:
         torch.cuda.set_device(number)
-        torch.cuda.mem_get_info(number)  # the first call that needs the GPU itself
+        torch.cuda.mem_get_info(number)  # the first call that uses the GPU
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[0]
         raise ResourceError(
@@ -66,20 +66,20 @@ def choose_device(gpus, ranks=ALONE):
 
 @contextmanager
 def enough_memory(device, advice):
-    """Say in words when the memory of a device does not suffice for the block.
+    """Raise a user error if a device runs out of memory in the block.
 
     Parameters
     ----------
     device : torch.device or str
     advice : str
-        What for, and what to do: ends the sentence.
+        What needs the memory and what to do; ends the message.
 
     Raises
     ------
     ResourceError
         In place of torch.OutOfMemoryError.
     """
-    if str(device) == "cpu":  # torch is not imported for what needs none
+    if str(device) == "cpu":  # do not import torch if it is not needed
         yield
         return
     import torch
@@ -91,9 +91,10 @@ def enough_memory(device, advice):
 
 
 def install_signal_handlers(ranks):
-    """Let SIGTERM interrupt like Ctrl-C; with several ranks only the main one heeds.
+    """Let SIGTERM interrupt the run as Ctrl-C does.
 
-    The others go on serving its collectives until it has written what it has.
+    Other ranks than the main one ignore both signals, so that collectives work until
+    the main rank has written its checkpoints.
     """
     signal.signal(signal.SIGTERM, _terminate)
     if not ranks.is_main:
@@ -107,7 +108,7 @@ def _terminate(number, _frame):
 
 @contextmanager
 def signals_deferred():
-    """Let no further signal cut off what is done in the block."""
+    """Ignore SIGTERM and Ctrl-C in the block."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -120,7 +121,7 @@ def signals_deferred():
 
 
 def seed_everything(seed):
-    """Make this process repeatable."""
+    """Seed all random number generators of this process."""
     import torch
 
     random.seed(seed)
@@ -134,7 +135,7 @@ def choose_precision(wanted, device):
     Parameters
     ----------
     wanted : {"auto", "fp32", "bf16"}
-        auto: bf16 where the hardware multiplies in it, see `multiplies_in_bf16`.
+        "auto" is bf16 if the hardware supports it, see `has_fast_bf16`.
     device : torch.device
 
     Returns
@@ -143,21 +144,21 @@ def choose_precision(wanted, device):
     """
     if wanted != "auto":
         return wanted
-    return "bf16" if multiplies_in_bf16(device) else "fp32"
+    return "bf16" if has_fast_bf16(device) else "fp32"
 
 
-def multiplies_in_bf16(device):
-    """Return whether bf16 is faster than float32 on a device, never emulated.
+def has_fast_bf16(device):
+    """Return whether a device computes faster in bf16 than in float32.
 
-    Of processors those with AMX: there a training step took a third of its time in
-    float32. With AVX-512 alone it took longer, with its bf16 instructions too
+    Among processors only those with AMX do: a training step took a third of the time.
+    With AVX-512, even with its bf16 instructions, it took longer
     (benchmarks/RESULTS.md).
     """
     import torch
 
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    # What oneDNN was told to leave unused counts as missing.
+    # Instruction sets that oneDNN is told not to use count as missing.
     allowed = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() or "DEFAULT"
     if allowed not in ("DEFAULT", "ALL") and "AMX" not in allowed:
         return False
@@ -166,7 +167,7 @@ def multiplies_in_bf16(device):
 
 
 def autocast(device, precision):
-    """Return the context in which the network runs.
+    """Return the autocast context of the network.
 
     Parameters
     ----------

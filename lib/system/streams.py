@@ -1,8 +1,8 @@
-"""Standard streams that never end the work of a script.
+"""Standard streams whose errors do not end a script.
 
-A batch system may close them, ``| head`` stops listening, a terminal goes away with its
-ssh, the disk of a log fills, and in the C locale no umlaut can be printed. None of this
-is worth hours of training: what cannot be shown is dropped, and the work goes on.
+A batch system may close them, ``| head`` stops reading, an ssh connection breaks, the
+disk of a log is full, or the C locale cannot encode an umlaut. Output that cannot be
+written is dropped, so that the script continues.
 """
 
 import io
@@ -10,11 +10,11 @@ import os
 import sys
 
 
-class _Unheard(io.FileIO):
-    """A file whose writes succeed, whether or not anybody takes them."""
+class _IgnoresErrors(io.FileIO):
+    """A file that ignores errors in writing."""
 
     def write(self, data):
-        """Write what can be written; return as if all was."""
+        """Write data, or drop it after an error; return as if it was written."""
         try:
             return super().write(data)
         except OSError:
@@ -22,7 +22,7 @@ class _Unheard(io.FileIO):
 
 
 def make_streams_safe():
-    """Replace the standard streams of this process by such; once, at its start."""
+    """Replace the standard streams of this process; call once, at its start."""
     for number in range(3):
         _open_if_closed(number)
     if sys.stdin is None:
@@ -32,32 +32,32 @@ def make_streams_safe():
 
 
 def _open_if_closed(number):
-    """Keep the next file that is opened from becoming a standard stream."""
+    """Open a closed standard stream, so that no other file gets its number."""
     try:
         os.fstat(number)
     except OSError:
-        opened = os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+        opened = os.open(os.devnull, os.O_RDWR)  # gets the lowest free number
         if opened != number:
             os.dup2(opened, number)
             os.close(opened)
 
 
 def _safe(number, stream, original):
-    """Return a stream on a file number that bears every letter and every reader.
+    """Return a text stream on a file number that ignores errors.
 
     Parameters
     ----------
     number : int
     stream, original : file object or None
-        As it is now, and as Python made it: where they differ, somebody is catching
-        what is written, and goes on doing so.
+        The current stream and that of Python's start. If they differ, something
+        captures the output, and the current one is returned.
     """
     if stream is not original:
         return stream
     if stream is not None:
         stream.flush()
     return io.TextIOWrapper(
-        io.BufferedWriter(_Unheard(number, "w", closefd=False)),
+        io.BufferedWriter(_IgnoresErrors(number, "w", closefd=False)),
         encoding=getattr(stream, "encoding", "utf-8"),
         errors="backslashreplace",
         line_buffering=number == 2 or os.isatty(number),

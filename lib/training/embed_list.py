@@ -5,7 +5,7 @@ from lib.errors import warn
 from lib.geometry.check import check_tomograms
 from lib.inputs.image_list import find_image_list, read_image_list
 from lib.patches.preparation import prepare_store, store_folder
-from lib.system.preflight import check_surroundings
+from lib.system.preflight import check_environment
 from lib.system.ranks import end_distributed, init_distributed
 from lib.system.runtime import choose_device, seed_everything
 from lib.training.inference import TrainedRun, embed
@@ -41,7 +41,7 @@ def embed_image_list(options, given, *, project):
     )
     ranks = init_distributed()
     experiment = ExperimentDir.of(options.exp_dir, options.dataset, options.exp_id)
-    check_surroundings(
+    check_environment(
         {experiment.root: "--exp_dir or --exp_id"},
         cache=options.cache_dir or options.exp_dir,
         maps=True,
