@@ -162,7 +162,7 @@ def _rendezvous(launch):
         minutes = RENDEZVOUS_TIMEOUT.seconds // 60
         print(
             f"waiting up to {minutes} minutes for {launch.world} processes "
-            f" at {launch.host}, as WORLD_SIZE and MASTER_ADDR say; "
+            f"at {launch.host}, as WORLD_SIZE and MASTER_ADDR say; "
             "unset WORLD_SIZE to work alone",
             flush=True,
         )
