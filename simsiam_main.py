@@ -106,7 +106,7 @@ def settings(options, experiment):
         path = experiment.checkpoint("last")
         content = load_run(path)
         run = resumed_options(content, path, chosen=run, typed=typed)
-    recipe = find_recipe(run["recipe"]).adapted(
+    recipe = find_recipe(run["recipe"]).with_schedule(
         **{key: run.get(key) for key in ("cosine", "steps", "warm")}
     )
     wanted = {**recipe.patching[options.task], **run}

@@ -167,7 +167,8 @@ ranks = init_distributed(timedelta(seconds=2) if "short" in sys.argv else None)
 if "defaults" in sys.argv:
     group = dist.group.WORLD._get_backend(torch.device("cpu"))
     print("collectives", group.options._timeout.total_seconds())
-    print("barrier", ranks.slow_group._get_backend(torch.device("cpu")).options._timeout)
+    backend = ranks.slow_group._get_backend(torch.device("cpu"))
+    print("barrier", backend.options._timeout)
 if "slow" in sys.argv and not ranks.is_main:
     time.sleep(5)
 if "dies" in sys.argv and not ranks.is_main:

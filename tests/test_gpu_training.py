@@ -40,7 +40,7 @@ def make_trainer(store, folder, device, epochs=3, precision="fp32", name="contra
         build_model(gpu_ranks.ARCH[mode], mode=mode, dim=16),
         store,
         # At a constant rate, so that a short run is the beginning of a longer one.
-        find_recipe(name).adapted(cosine=False, steps=(), warm=0.0),
+        find_recipe(name).with_schedule(cosine=False, steps=(), warm=0.0),
         Schedule(epochs, batch_size=16, lr=1e-3),
         CheckpointWriter(ExperimentDir(folder), memory, ranks=ALONE),
         Compute(device, precision),

@@ -346,10 +346,10 @@ def test_rate_warms_up_then_falls_along_a_cosine():
 
 
 def test_user_may_change_the_schedule_of_a_recipe():
-    changed = CONTRASTIVE.adapted(cosine=False, steps=(3,), warm=0.0)
+    changed = CONTRASTIVE.with_schedule(cosine=False, steps=(3,), warm=0.0)
     assert learning_rate(1.0, 2.9, changed, Schedule(10, 1, 1)) == 1.0
     assert learning_rate(1.0, 3.0, changed, Schedule(10, 1, 1)) == pytest.approx(0.1)
-    assert CONTRASTIVE.adapted() == CONTRASTIVE
+    assert CONTRASTIVE.with_schedule() == CONTRASTIVE
 
 
 def test_contrast_is_the_papers_formula():

@@ -1,4 +1,4 @@
-"""Several ranks as one: batch norm and contrast over the global batch."""
+"""Batch norm, gradients and loss over the global batch of several ranks."""
 
 import inspect
 
@@ -8,7 +8,7 @@ from torch import nn
 
 
 class SumOverRanks(torch.autograd.Function):
-    """Sum of a tensor over all ranks; its gradient is summed over them too."""
+    """Sum of a tensor over all ranks, with gradients."""
 
     @staticmethod
     def forward(_, values):
@@ -19,7 +19,7 @@ class SumOverRanks(torch.autograd.Function):
 
     @staticmethod
     def backward(_, gradient):
-        """Return the gradient of every rank's use of the sum."""
+        """Return the gradient, summed over all ranks."""
         total = gradient.clone()
         dist.all_reduce(total)
         return total
@@ -29,9 +29,9 @@ sum_over_ranks = SumOverRanks.apply
 
 
 class RankBatchNorm(nn.Module):
-    """Batch norm over all ranks; PyTorch's own works on GPUs only.
+    """Batch norm over all ranks, for CPUs; `torch.nn.SyncBatchNorm` needs GPUs.
 
-    Takes over the parameters and buffers of a `torch.nn.BatchNorm1d` or ``2d``.
+    Uses the parameters and buffers of a `torch.nn.BatchNorm1d` or ``2d``.
     """
 
     def __init__(self, norm):
@@ -42,7 +42,7 @@ class RankBatchNorm(nn.Module):
             self.register_buffer(name, getattr(norm, name))
 
     def reset_running_stats(self):
-        """Forget the running statistics, as PyTorch's."""
+        """Reset the running statistics."""
         self.running_mean.zero_()
         self.running_var.fill_(1)
         self.num_batches_tracked.zero_()
@@ -82,7 +82,7 @@ class RankBatchNorm(nn.Module):
 
 
 def synchronize_batch_norm(model, device):
-    """Return the model with batch norm over all ranks, in place where possible."""
+    """Replace the batch norm of a model by one over all ranks; return the model."""
     if device.type == "cuda":
         return nn.SyncBatchNorm.convert_sync_batchnorm(model)
     for module in list(model.modules()):
@@ -93,12 +93,13 @@ def synchronize_batch_norm(model, device):
 
 
 def shared_over_ranks(network, device):
-    """Return the network with gradients averaged over all ranks.
+    """Wrap a network so that its gradients are averaged over all ranks.
 
-    Its buffers, the statistics of batch norm, are the same on all ranks by themselves.
+    Its buffers are not broadcast: synchronized batch norm has the same statistics on
+    all ranks.
     """
     shared = nn.parallel.DistributedDataParallel
-    # The name that PyTorch 2.13 calls deprecated is the only one before it.
+    # PyTorch 2.13 renamed the argument.
     new = "forward_sync_buffers" in inspect.signature(shared).parameters
     buffers = "forward_sync_buffers" if new else "broadcast_buffers"
     ids = [device.index] if device.type == "cuda" else None
@@ -106,7 +107,7 @@ def shared_over_ranks(network, device):
 
 
 def gather_rows(rows):
-    """Return the rows (B, D) of all ranks, with gradients; itself when alone."""
+    """Return the rows (B, D) of all ranks, with gradients."""
     if not (dist.is_available() and dist.is_initialized()):
         return rows
     count, rank = len(rows), dist.get_rank()

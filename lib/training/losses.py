@@ -1,9 +1,9 @@
-"""The two losses, side by side, and how a recipe combines them.
+"""The losses NT-Xent and SimSiam, and their combination.
 
-SimSiam (Chen & He 2021) is the loss of MiLoPYP: the prediction of one view shall
-point where the projection of the other does. NT-Xent (Chen et al. 2020, SimCLR) is
-the contrastive loss that our default recipe minimizes: among all views of a batch,
-the second view of the same candidate shall be the most similar one.
+SimSiam (Chen & He 2021) is the loss of MiLoPYP: it maximizes the cosine similarity of
+the prediction of one view and the projection of the other. NT-Xent (Chen et al. 2020,
+SimCLR) is the contrastive loss of the default recipe: among all views of a batch, the
+other view of the same candidate should be the most similar one.
 """
 
 import torch
@@ -28,7 +28,7 @@ def simsiam_loss(p1, p2, z1, z2):
     Returns
     -------
     Tensor
-        -1 is perfect.
+        -1 at best.
     """
     return negative_cosine(p1, z2) / 2 + negative_cosine(p2, z1) / 2
 
@@ -39,10 +39,10 @@ def nt_xent_loss(z1, z2, temperature):
     Parameters
     ----------
     z1, z2 : Tensor, shape (N, D)
-        Projections of both views. With several ranks, the other views are those of
-        the batches of all ranks.
+        Projections of both views. With several ranks, the views of all ranks are
+        compared.
     temperature : float
-        A small value weighs only the most similar of the other views.
+        The smaller it is, the more the most similar other views weigh.
     """
     views = F.normalize(torch.cat([gather_rows(z1), gather_rows(z2)]).float(), dim=1)
     similarity = views @ views.T / temperature
@@ -52,7 +52,7 @@ def nt_xent_loss(z1, z2, temperature):
 
 
 def training_loss(p1, p2, z1, z2, *, loss, temperature, simsiam_weight):
-    """Return what a recipe minimizes, and the SimSiam loss for the log.
+    """Return the loss of a recipe, and the SimSiam loss for the log.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ from lib.training.transforms import Augmentation
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything about training that is not data, network or length.
+    """Loss, optimizer, schedule and transforms of training.
 
     Attributes
     ----------
@@ -19,21 +19,22 @@ class Recipe:
     loss : {"nt_xent", "simsiam"}
         See `lib.training.losses.training_loss`.
     temperature, simsiam_weight : float
-        Of NT-Xent, and of the SimSiam loss beside it; ``"simsiam"`` has neither.
+        Temperature of NT-Xent and weight of the SimSiam loss added to it; None for
+        ``"simsiam"``.
     optimizer : {"sgd", "adamw"}
     momentum : float
         Of SGD.
     weight_decay : float
     small_init : bool
-        Linear layers start at std 0.001, as in MiLoPYP.
+        Whether linear layers are initialized with std 0.001, as in MiLoPYP.
     cosine : bool
-        The learning rate falls along a cosine to zero.
+        Whether the learning rate follows a cosine to zero.
     steps : tuple of int
-        Epochs at which the learning rate falls to a tenth.
+        Epochs after which the learning rate is divided by ten.
     warm : float
-        Share of the epochs over which the learning rate rises linearly.
+        Share of the epochs with a linear warm-up.
     augmentations : dict
-        By the name of the mode, for view 1 and view 2.
+        By the name of the mode: `Augmentation` of view 1 and of view 2.
     patching : dict
         By the name of the mode, options of the patches whose default differs from
         that of `PatchOptions`.
@@ -53,13 +54,13 @@ class Recipe:
     simsiam_weight: float | None = None
     momentum: float = 0.0
 
-    def adapted(self, *, cosine=None, steps=None, warm=None):
-        """Return the recipe with the schedule that the user asked for instead."""
+    def with_schedule(self, *, cosine=None, steps=None, warm=None):
+        """Return the recipe with another schedule of the learning rate."""
         changes = {"cosine": cosine, "steps": steps, "warm": warm}
         return replace(self, **{k: v for k, v in changes.items() if v is not None})
 
 
-VARIED = Augmentation(rotation=180, crop=(0.8, 1.0), contrast=0.2)
+ROTATED = Augmentation(rotation=180, crop=(0.8, 1.0), contrast=0.2)
 
 # Chosen on simulated proteins of another seed and dose than those reported: see
 # benchmarks/RESULTS.md for what was tried.
@@ -74,7 +75,7 @@ CONTRASTIVE = Recipe(
     cosine=True,
     steps=(),
     warm=0.05,
-    augmentations=dict.fromkeys((SIMSIAM2D3D.name, SIMSIAM3D.name), (VARIED, VARIED)),
+    augmentations=dict.fromkeys((SIMSIAM2D3D.name, SIMSIAM3D.name), (ROTATED, ROTATED)),
     patching={
         SIMSIAM2D3D.name: {"tilt_range": 40.0, "disjoint_tilts": True},
         SIMSIAM3D.name: {},
@@ -118,16 +119,17 @@ def find_recipe(name):
 
 @dataclass(frozen=True)
 class Schedule:
-    """Length and rate of a run.
+    """Length, batch size and learning rate of a run.
 
     Attributes
     ----------
     epochs : int
     batch_size : int
-        Candidates a step, over all ranks; no rate depends on the number of ranks.
+        Candidates per step, over all ranks.
     lr : float
     keep_every : int
-        Epochs between two health checks and, with `keep_all`, kept checkpoints.
+        Epochs between two health checks and, with `keep_all`, between checkpoints
+        that are kept.
     keep_all : bool
     """
 
@@ -139,10 +141,10 @@ class Schedule:
 
 
 def learning_rate(lr, progress, recipe, schedule):
-    """Return the rate after `progress` epochs (a fraction within the epoch).
+    """Return the learning rate after `progress` epochs.
 
-    Warm-up first, then steps or a cosine; a function of progress alone, so that a
-    resumed run needs no scheduler state.
+    Warm-up, then steps or a cosine. It depends on the progress alone, so that a
+    checkpoint needs no state of a scheduler.
     """
     warm = recipe.warm * schedule.epochs
     if progress < warm:
