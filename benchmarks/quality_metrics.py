@@ -61,8 +61,8 @@ def match(names, candidates, particle_names, particles, radius):
     Matches
     """
     tomograms = {name: APART * i for i, name in enumerate({*names, *particle_names})}
-    found = _apart(tomograms, names, candidates)
-    truth = _apart(tomograms, particle_names, particles)
+    found = _separate_tomograms(tomograms, names, candidates)
+    truth = _separate_tomograms(tomograms, particle_names, particles)
     candidate_distance, nearest = _nearest(truth, found)
     particle_distance, _ = _nearest(found, truth)
     owner = np.where(candidate_distance <= radius, nearest, -1)
@@ -73,7 +73,7 @@ def match(names, candidates, particle_names, particles, radius):
     return Matches(owner, best, particle_distance, candidate_distance)
 
 
-def _apart(tomograms, names, positions):
+def _separate_tomograms(tomograms, names, positions):
     positions = np.array(positions, dtype=float).reshape(-1, 3)
     positions[:, 2] += [tomograms[name] for name in names]
     return positions

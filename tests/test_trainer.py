@@ -7,27 +7,19 @@ import pytest
 import torch
 
 from lib.artifacts import ExperimentDir
-from lib.errors import OptionError, ResourceError, TrainingError
-from lib.inputs.image_list import read_image_list
+from lib.errors import ResourceError, TrainingError
 from lib.modes import MODES
-from lib.patches.preparation import prepare_store
-from lib.system.ranks import ALONE, Ranks
+from lib.system.ranks import ALONE
 from lib.system.runtime import seed_everything, signals_deferred
 from lib.training.checkpoint_writer import CheckpointWriter
 from lib.training.checkpoints import load_checkpoint
 from lib.training.compute import Compute
-from lib.training.loader import PairLoader
-from lib.training.losses import nt_xent_loss
 from lib.training.models import build_model
 from lib.training.recipes import (
     CONTRASTIVE,
-    SIMSIAM,
     Schedule,
-    find_recipe,
-    learning_rate,
 )
 from lib.training.trainer import Trainer
-from tests.data_sets import small_options
 
 CPU = torch.device("cpu")
 
@@ -232,141 +224,3 @@ def test_resuming_from_a_peers_checkpoint_is_refused(stores, tmp_path):
     torch.save(weights_alone, tmp_path / "model_last.pth")
     with pytest.raises(TrainingError, match="--load_model"):
         trainer.resume()
-
-
-def test_epoch_sees_each_candidate_once_in_even_batches(stores):
-    store = stores["simsiam3d"]
-    mean, std = store.normalization()
-    feed = PairLoader(
-        store,
-        CONTRASTIVE.augmentations["simsiam3d"],
-        batch_size=16,
-        mean=mean,
-        std=std,
-        seed=1,
-        device=CPU,
-    )
-    rows = [rows for *_, rows in feed.epoch(1)]
-    assert sorted(np.concatenate(rows)) == list(range(len(store)))
-    sizes = [len(batch) for batch in rows]
-    assert max(sizes) <= 16
-    assert max(sizes) - min(sizes) <= 1
-    again = [rows for *_, rows in feed.epoch(1)]
-    assert all(np.array_equal(a, b) for a, b in zip(rows, again, strict=True))
-    assert not np.array_equal(rows[0], next(iter(feed.epoch(2)))[2])
-
-
-def test_ranks_share_a_batch_without_repeating_and_with_the_same_draws(stores):
-    store = stores["simsiam2d3d"]
-    mean, std = store.normalization()
-    common = {"batch_size": 16, "mean": mean, "std": std, "seed": 1, "device": CPU}
-    augmentations = CONTRASTIVE.augmentations["simsiam2d3d"]
-    alone = list(PairLoader(store, augmentations, **common).epoch(3))
-    parts = [
-        list(PairLoader(store, augmentations, ranks=Ranks(r, 2), **common).epoch(3))
-        for r in range(2)
-    ]
-    for whole, first, second in zip(alone, *parts, strict=True):
-        even = len(whole[2]) // 2 * 2
-        for part, start in ((first, 0), (second, 1)):
-            mine = slice(start, even, 2)
-            np.testing.assert_array_equal(part[2], whole[2][mine])
-            torch.testing.assert_close(part[0], whole[0][mine])
-            torch.testing.assert_close(part[1], whole[1][mine])
-
-
-@pytest.mark.parametrize(("batch_size", "world"), [(1, 1), (2, 4), (16, 17)])
-def test_step_too_small_for_batch_norm_or_the_ranks_is_refused(
-    stores, batch_size, world
-):
-    store = stores["simsiam3d"]
-    with pytest.raises(OptionError, match=f"--batch_size {batch_size}.*; raise"):
-        PairLoader(
-            store,
-            CONTRASTIVE.augmentations["simsiam3d"],
-            batch_size=batch_size,
-            mean=[0.5],
-            std=[0.2],
-            seed=1,
-            device=CPU,
-            ranks=Ranks(0, world),
-        )
-
-
-@pytest.mark.parametrize("disjoint", [False, True])
-def test_pairs_are_taken_from_the_places_of_the_store(
-    data_set, tmp_path, monkeypatch, disjoint
-):
-    rows = read_image_list(data_set, project=tmp_path, needs_tilts=True, order="zxy")
-    options = small_options("simsiam2d3d", disjoint_tilts=disjoint)
-    store = prepare_store(rows, options, cache=tmp_path, workers=0)
-    asked = []
-    gather = store.gather
-    monkeypatch.setattr(store, "gather", lambda r, p: asked.append(p) or gather(r, p))
-    recipe, (mean, std) = CONTRASTIVE, store.normalization()
-    list(
-        PairLoader(
-            store,
-            recipe.augmentations["simsiam2d3d"],
-            batch_size=16,
-            mean=mean,
-            std=std,
-            seed=1,
-            device=CPU,
-        ).epoch(1)
-    )
-    first, second = zip(*[np.split(places, 2) for places in asked], strict=True)
-    assert set(np.concatenate(first)) == {options.pairing.first}
-    assert set(np.concatenate(second)) == set(options.pairing.second)
-
-
-def test_recipes_go_by_their_content_and_by_the_old_names():
-    assert find_recipe("default") is find_recipe("contrastive")
-    assert find_recipe("milopyp") is find_recipe("simsiam")
-    with pytest.raises(OptionError, match="--recipe byol: expected contrastive, sim"):
-        find_recipe("byol")
-
-
-def test_rate_of_the_simsiam_recipe_falls_in_steps():
-    recipe = SIMSIAM
-    schedule = Schedule(700, 256, 1e-3)
-    rates = [learning_rate(1e-3, e, recipe, schedule) for e in (0, 199, 200, 400, 600)]
-    assert rates == pytest.approx([1e-3, 1e-3, 1e-4, 1e-5, 1e-6])
-
-
-def test_rate_warms_up_then_falls_along_a_cosine():
-    recipe = replace(CONTRASTIVE, warm=0.1, cosine=True)
-    schedule = Schedule(100, 256, 1e-3)
-    rates = [learning_rate(1e-3, e, recipe, schedule) for e in range(101)]
-    assert rates[0] < 1e-5
-    assert rates[10] == pytest.approx(1e-3)
-    assert rates[55] == pytest.approx(0.5e-3)
-    assert rates[100] == pytest.approx(0, abs=1e-9)
-    assert all(a >= b for a, b in zip(rates[10:], rates[11:], strict=False))
-
-
-def test_user_may_change_the_schedule_of_a_recipe():
-    changed = CONTRASTIVE.with_schedule(cosine=False, steps=(3,), warm=0.0)
-    assert learning_rate(1.0, 2.9, changed, Schedule(10, 1, 1)) == 1.0
-    assert learning_rate(1.0, 3.0, changed, Schedule(10, 1, 1)) == pytest.approx(0.1)
-    assert CONTRASTIVE.with_schedule() == CONTRASTIVE
-
-
-def test_contrast_is_the_papers_formula():
-    torch.manual_seed(0)
-    z1, z2 = torch.randn(2, 5, 8)
-    views = torch.nn.functional.normalize(torch.cat([z1, z2]), dim=1)
-    losses = []
-    for i in range(10):
-        similarity = torch.exp(views @ views[i] / 0.2)
-        others = similarity.sum() - similarity[i]
-        losses.append(-torch.log(similarity[(i + 5) % 10] / others))
-    torch.testing.assert_close(nt_xent_loss(z1, z2, 0.2), torch.stack(losses).mean())
-
-
-def test_contrast_prefers_distinct_candidates_to_a_collapse():
-    torch.manual_seed(0)
-    distinct = torch.randn(32, 16)
-    constant = torch.ones(32, 16)
-    assert nt_xent_loss(distinct, distinct, 0.2) < 1
-    assert nt_xent_loss(constant, constant, 0.2) == pytest.approx(math.log(63))
