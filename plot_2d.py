@@ -43,11 +43,11 @@ def main():
         fingerprint=fingerprint,
         workers=options.num_workers,
     ):
-        layout = choose_layout(options, len(vectors))
-        places, labeled = lay_out_twice(vectors, labels, layout)
+        layout = choose_projection(options, len(vectors))
+        map_xy, labeled = project_twice(vectors, labels, layout)
         caption = write_caption(table, options, layout, alarm)
-        draw(experiment, options, vectors, labels, gray, places, labeled, caption)
-        save_colors(experiment.colors, plane_colors(places), fingerprint)
+        draw(experiment, options, vectors, labels, gray, map_xy, labeled, caption)
+        save_colors(experiment.colors, plane_colors(map_xy), fingerprint)
     save_interactive_table(experiment, table, labels, options.host)
     for path in (experiment.map_picture, experiment.label_picture):
         print(f"look at {path}")
@@ -67,9 +67,9 @@ def health_alarm(table, collapsed):
     return health.get("message", f"the model is {verdict}")
 
 
-def choose_layout(options, n):
+def choose_projection(options, n):
     """Return how to lay out `n` candidates, and say what it will cost."""
-    from lib.maps.layout import Layout
+    from lib.maps.layout import ProjectionOptions
 
     n_neighbors = max(2, min(options.num_neighbor, n - 1))
     if n_neighbors < options.num_neighbor:
@@ -79,25 +79,27 @@ def choose_layout(options, n):
         f"laying out two maps by {options.mode}: about {seconds / 60:.1f} minutes "
         "(on one core, so that the same seed gives the same map)"
     )
-    return Layout(options.mode, n_neighbors, options.min_dist_umap, options.seed)
+    return ProjectionOptions(
+        options.mode, n_neighbors, options.min_dist_umap, options.seed
+    )
 
 
-def lay_out_twice(vectors, labels, layout):
-    """Return the places in the plain map, and in the one supervised by labels."""
-    from lib.maps.layout import lay_out, nearest_neighbors
+def project_twice(vectors, labels, layout):
+    """Return the map_xy in the plain map, and in the one supervised by labels."""
+    from lib.maps.layout import nearest_neighbors, project_2d
 
     neighbors = None
     if layout.mode == "umap":
         neighbors = nearest_neighbors(vectors, layout.n_neighbors)
-    places = lay_out(vectors, layout, neighbors=neighbors)
-    return places, lay_out(
-        vectors, layout, neighbors=neighbors, labels=labels, start=places
+    map_xy = project_2d(vectors, layout, neighbors=neighbors)
+    return map_xy, project_2d(
+        vectors, layout, neighbors=neighbors, labels=labels, start=map_xy
     )
 
 
 def write_caption(table, options, layout, alarm):
     """Return the caption: the run, N, and how the map was made."""
-    from lib.pictures.map_canvas import Caption
+    from lib.pictures.canvas import Caption
 
     folder = options.input.resolve().parent
     run = table.provenance.get("exp_id", folder.name)
@@ -115,14 +117,14 @@ def write_caption(table, options, layout, alarm):
     return Caption(f"{run}  ·  {mode}", facts, alarm)
 
 
-def draw(experiment, options, vectors, labels, gray, places, labeled, caption):
+def draw(experiment, options, vectors, labels, gray, map_xy, labeled, caption):
     """Draw both maps."""
     from lib.pictures.colormap import plane_colors
-    from lib.pictures.figures import draw_label_map, draw_map
+    from lib.pictures.map_pictures import draw_label_map, draw_map
 
     draw_map(
         experiment.map_picture,
-        places,
+        map_xy,
         gray,
         min_dist=options.min_dist_vis,
         caption=caption,
@@ -133,7 +135,7 @@ def draw(experiment, options, vectors, labels, gray, places, labeled, caption):
         labels,
         gray,
         vectors=vectors,
-        colors=plane_colors(places),
+        colors=plane_colors(map_xy),
         caption=caption,
     )
 

@@ -14,13 +14,13 @@ def main():
 
     from lib.artifacts import EmbeddingTable, ExperimentDir
     from lib.inputs.noted_files import name_other_files
-    from lib.overlay.painted_tomogram import check_painting
-    from lib.overlay.plan import check_disk, load_colors, plan_paintings
+    from lib.overlay.checks import check_job
+    from lib.overlay.jobs import check_disk, find_overlay_jobs, load_colors
     from lib.system.preflight import check_environment
 
     table = EmbeddingTable.load(options.input)
     colors = load_colors(options.color, table, options.input)
-    paintings = plan_paintings(
+    jobs = find_overlay_jobs(
         table,
         rec_dir=options.rec_dir,
         listed=listed_tomograms(options.image_txt),
@@ -28,23 +28,20 @@ def main():
         order=options.order,
         only=options.only,
     )
-    for painting in paintings:  # the last is refused before the first is painted
-        check_painting(painting, table)
-    noted = {painting.name: painting.facts for painting in paintings}
-    if line := name_other_files(noted, {p.name: p.path for p in paintings}):
+    for job in jobs:  # the last is refused before the first is painted
+        check_job(job, table)
+    noted = {job.name: job.facts for job in jobs}
+    if line := name_other_files(noted, {p.name: p.path for p in jobs}):
         print(line)
     experiment = ExperimentDir(options.dir_simsiam)
     check_environment({experiment.root: "--dir_simsiam"}, maps=True)
-    size = check_disk(paintings, experiment)
-    print(
-        f"painting {len(paintings)} tomogram(s): {size / 1e9:.2f} GB in "
-        f"{experiment.root}"
-    )
-    for painting in tqdm(paintings, unit="tomogram", disable=None):
-        paint(painting, table, colors, experiment, options)
+    size = check_disk(jobs, experiment)
+    print(f"painting {len(jobs)} tomogram(s): {size / 1e9:.2f} GB in {experiment.root}")
+    for job in tqdm(jobs, unit="tomogram", disable=None):
+        paint(job, table, colors, experiment, options)
     print("look at both volumes at once with napari (pip install napari[all]):")
-    for painting in paintings:
-        print(f"  {napari_command(experiment, painting.name)}")
+    for job in jobs:
+        print(f"  {napari_command(experiment, job.name)}")
 
 
 def listed_tomograms(image_txt):
@@ -56,33 +53,33 @@ def listed_tomograms(image_txt):
     return find_listed_files(find_image_list(image_txt, PROJECT), project=PROJECT)
 
 
-def paint(painting, table, colors, experiment, options):
+def paint(job, table, colors, experiment, options):
     """Paint one tomogram: both volumes, then the blended picture of slices."""
-    from lib.overlay.heatmap import Discs, paint_tomogram
-    from lib.overlay.painted_tomogram import is_paired
-    from lib.pictures.overlay_picture import draw_blend
+    from lib.overlay.checks import is_paired
+    from lib.overlay.paint import Markers, paint_tomogram
+    from lib.pictures.overlay_slices import draw_blend
 
     paired = is_paired(table)
-    positions = table.coords[painting.rows]
-    gray_path = experiment.gray_volume(painting.name)
-    color_path = experiment.heatmap_volume(painting.name)
+    positions = table.coords[job.rows]
+    gray_path = experiment.gray_volume(job.name)
+    color_path = experiment.heatmap_volume(job.name)
     paint_tomogram(
-        painting.tomogram.map_voxels(),
-        Discs.of(positions, colors[painting.rows], options.radius),
+        job.tomogram.map_voxels(),
+        Markers.of(positions, colors[job.rows], options.radius),
         gray_path=gray_path,
         color_path=color_path,
         paired=paired,
     )
     draw_blend(
-        experiment.blended_picture(painting.name),
+        experiment.blended_picture(job.name),
         gray_path,
         color_path,
         heights=positions[:, 2] * (2 if paired else 1),
         weight=options.blend,
-        voxel_size=painting.tomogram.voxel_size,
-        title=painting.name,
+        voxel_size=job.tomogram.voxel_size,
+        title=job.name,
     )
-    print(f"look at {experiment.blended_picture(painting.name)}")
+    print(f"look at {experiment.blended_picture(job.name)}")
 
 
 def napari_command(experiment, name):

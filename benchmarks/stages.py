@@ -193,26 +193,33 @@ def embed(device, small):
 
 def plots(_device, small):
     """plot_2d.py against its own clustering and UMAP."""
-    import lib.pictures.figures  # noqa: F401 - matplotlib's import is no cost of the plots
+    import lib.pictures.map_pictures  # noqa: F401 - matplotlib's import is no cost of the plots
     from lib.maps.clustering import over_cluster
-    from lib.maps.layout import Layout, lay_out, nearest_neighbors, unit_rows
+    from lib.maps.layout import (
+        ProjectionOptions,
+        nearest_neighbors,
+        project_2d,
+        unit_rows,
+    )
 
     count = 1000 if small else 20_000
     with tempfile.TemporaryDirectory() as folder:
         table = clustered_table(count)
         table.save(Path(folder) / "all_output_info.npz")
         vectors = unit_rows(table.pred)
-        layout = Layout("umap", 40, 0.5, 42)
+        layout = ProjectionOptions("umap", 40, 0.5, 42)
 
         def umap_alone():
             labels = over_cluster(vectors, n_cluster=48, seed=42)
             near = nearest_neighbors(vectors, 40)
-            places = lay_out(vectors, layout, neighbors=near)
-            lay_out(vectors, layout, neighbors=near, labels=labels, start=places)
+            map_xy = project_2d(vectors, layout, neighbors=near)
+            project_2d(vectors, layout, neighbors=near, labels=labels, start=map_xy)
 
         command = [sys.executable, PROJECT / "plot_2d.py", "--input"]
         command += [Path(folder) / "all_output_info.npz"]
-        lay_out(vectors[:200], Layout("umap", 10, 0.5, 42))  # compile first
+        project_2d(
+            vectors[:200], ProjectionOptions("umap", 10, 0.5, 42)
+        )  # compile first
         floor = seconds(umap_alone)
         ours = seconds(lambda: subprocess.run(command, check=True, capture_output=True))
     size = f"{count:,} candidates"
@@ -221,7 +228,7 @@ def plots(_device, small):
 
 def paint(_device, small):
     """Painting a tomogram against reading it and writing the arrays."""
-    from lib.overlay.heatmap import Discs, paint_tomogram
+    from lib.overlay.paint import Markers, paint_tomogram
 
     shape = (32, 128, 128) if small else (256, 512, 512)
     rng = np.random.default_rng(0)
@@ -231,7 +238,9 @@ def paint(_device, small):
         np.save(source, rng.normal(size=shape).astype(np.float32))
         volume = np.load(source, mmap_mode="r")
         positions = rng.integers(0, np.array(shape)[::-1], (5000, 3))
-        discs = Discs.of(positions, rng.integers(0, 256, (5000, 3), dtype=np.uint8), 12)
+        markers = Markers.of(
+            positions, rng.integers(0, 256, (5000, 3), dtype=np.uint8), 12
+        )
 
         def copy():
             for name in ("gray", "color"):
@@ -245,7 +254,7 @@ def paint(_device, small):
         def ours():
             paint_tomogram(
                 volume,
-                discs,
+                markers,
                 gray_path=folder / "rec.npy",
                 color_path=folder / "hm.npy",
                 paired=False,

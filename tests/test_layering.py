@@ -27,9 +27,9 @@ SCRIPTS = (
 PLOTTING = (
     "lib.maps.clustering",
     "lib.maps.layout",
-    "lib.pictures.figures",
+    "lib.pictures.map_pictures",
     "lib.pictures.patch_pictures",
-    "lib.overlay.heatmap",
+    "lib.overlay.paint",
     "lib.export.picks",
 )
 HEAVY = {"torch", "torchvision", "numpy", "scipy", "sklearn", "umap", "numba"}

@@ -19,7 +19,8 @@ import pytest
 
 from lib.artifacts import ArtifactError, InteractiveTable
 from lib.errors import OptionError, ResourceError
-from lib.session.cloud import Cloud, Superseded, label_numbers, lay_out, nearest
+from lib.maps.layout import ProjectionOptions, project_cloud, unit_rows
+from lib.session.cloud import Cloud, Superseded, label_numbers
 from lib.session.export import find_export, home_of, write_export
 from lib.session.launch import open_table
 from lib.session.page import (
@@ -185,18 +186,9 @@ def test_links_of_the_table_are_kept_when_they_stay_on_this_machine(capsys):
 # --- the cloud -----------------------------------------------------------------
 
 
-def test_nearest_neighbors_are_those_of_a_full_search():
-    points = np.random.default_rng(0).normal(size=(60, 5)).astype(np.float32)
-    indices, distances = nearest(points, 7, block=16)
-    table = np.linalg.norm(points[:, None] - points, axis=-1)
-    np.testing.assert_array_equal(indices, np.argsort(table, axis=1)[:, :7])
-    np.testing.assert_allclose(distances, np.sort(table, axis=1)[:, :7], atol=2e-3)
-
-
-def test_a_point_is_its_own_first_neighbor_even_among_equals():
-    indices, distances = nearest(np.ones((9, 4), np.float32), 3)
-    np.testing.assert_array_equal(indices[:, 0], np.arange(9))
-    np.testing.assert_array_equal(distances, 0)
+def lay_out(embeddings, n_neighbors):
+    options = ProjectionOptions("umap", n_neighbors, 0.1, seed=0)
+    return project_cloud(unit_rows(embeddings), options, 3)
 
 
 def test_larger_samples_hold_the_smaller_and_repeat():
@@ -221,16 +213,14 @@ def test_clusters_of_the_page_are_the_labels_of_the_table():
 @pytest.mark.parametrize("count", [1, 2, 10])
 def test_a_handful_of_points_is_laid_out_too(count):
     points = make_table(count, clusters=1).embeddings
-    settings = {"n_neighbors": 30, "min_dist": 0.1, "n_components": 3}
-    positions = lay_out(points, **settings)
+    positions = lay_out(points, n_neighbors=30)
     assert positions.shape == (count, 3)
     np.testing.assert_allclose(positions.mean(axis=0), 0, atol=1e-5)
 
 
 def test_more_points_are_laid_out_with_their_groups_apart():
     table = make_table(60, clusters=3)
-    settings = {"n_neighbors": 8, "min_dist": 0.1, "n_components": 3}
-    positions = lay_out(table.embeddings, **settings)
+    positions = lay_out(table.embeddings, n_neighbors=8)
     assert positions.shape == (60, 3)
     middles = np.array([positions[table.label == k].mean(axis=0) for k in range(3)])
     to_middles = np.linalg.norm(positions[:, None] - middles, axis=-1)
@@ -251,13 +241,13 @@ class Layouts:
     def __init__(self, monkeypatch):
         self.done, self.begun = [], threading.Event()
         self.may_go_on = threading.Semaphore(0)
-        monkeypatch.setattr("lib.session.cloud.lay_out", self)
+        monkeypatch.setattr("lib.session.cloud.project_cloud", self)
 
-    def __call__(self, embeddings, *, n_neighbors, **_):
+    def __call__(self, vectors, options, n_components):
         self.begun.set()
         assert self.may_go_on.acquire(timeout=20)
-        self.done.append(n_neighbors)
-        return np.zeros((len(embeddings), 3))
+        self.done.append(options.n_neighbors)
+        return np.zeros((len(vectors), n_components))
 
 
 def test_of_many_requests_the_newest_is_computed_next(monkeypatch):
@@ -282,12 +272,12 @@ def test_of_many_requests_the_newest_is_computed_next(monkeypatch):
 
 
 def test_layout_goes_on_after_one_that_failed(monkeypatch):
-    def fail_once(embeddings, *, n_neighbors, **_):
-        if n_neighbors == 10:
+    def fail_once(vectors, options, n_components):
+        if options.n_neighbors == 10:
             raise ArithmeticError("no")
-        return np.zeros((len(embeddings), 3))
+        return np.zeros((len(vectors), n_components))
 
-    monkeypatch.setattr("lib.session.cloud.lay_out", fail_once)
+    monkeypatch.setattr("lib.session.cloud.project_cloud", fail_once)
     cloud = Cloud(np.zeros((50, 4), "f4"), np.zeros(50, int), say=lambda _: None)
     with pytest.raises(ArithmeticError):
         cloud.start(50, 10, 0.1).result(20)
@@ -296,8 +286,7 @@ def test_layout_goes_on_after_one_that_failed(monkeypatch):
 
 def test_cloud_looks_the_same_each_time():
     points = make_table(300, clusters=4).embeddings
-    settings = {"n_neighbors": 15, "min_dist": 0.1, "n_components": 3}
-    one, two = lay_out(points, **settings), lay_out(points, **settings)
+    one, two = (lay_out(points, n_neighbors=15) for _ in range(2))
     np.testing.assert_array_equal(one, two)
 
 

@@ -1,7 +1,7 @@
-"""The embedding on a plane: UMAP or t-SNE, scaled to the unit square."""
+"""Projection of the embeddings by UMAP or t-SNE: onto the map, or into the 3-D view."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -13,24 +13,28 @@ from lib.system.caches import ensure_numba_cache
 N_LEAST_FOR_LAYOUT = 6
 # Beyond this many rows UMAP's approximate search overtakes the exact one.
 N_EXACT_NEIGHBORS = 50_000
-# Share of the labels in supervised UMAP: groups part, their neighborhoods remain.
+# Weight of the labels in supervised UMAP: groups separate, neighborhoods remain.
 LABEL_PULL = 0.3
 N_ROUNDS_FROM_START = 200
 # Length of one label step against unit-length embeddings, in supervised t-SNE.
 LABEL_WEIGHT = 0.5
+# The view of the interactive page: it is waited for, so a large one takes fewer rounds.
+N_MAX_PRINCIPAL = 10  # up to this many rows the principal components are shown
+N_CLOUD = 20_000
+CLOUD_ROUNDS = 200
 # A spread this far below the length of the rows is float32 rounding, not structure.
 COLLAPSED_SPREAD = 1e-5
 
 
 @dataclass(frozen=True)
-class Layout:
-    """How embeddings are laid out on a plane.
+class ProjectionOptions:
+    """How embeddings are projected.
 
     Attributes
     ----------
     mode : {"umap", "tsne"}
     n_neighbors : int
-        Neighbors a point is placed by; t-SNE's perplexity is a third of it.
+        Neighbors that UMAP considers; the perplexity of t-SNE is a third of it.
     min_dist : float
         Least distance of points in UMAP, 0 to 1.
     seed : int
@@ -72,39 +76,67 @@ def is_collapsed(vectors):
     return len(vectors) > 1 and float(vectors.std(axis=0).mean()) < COLLAPSED_SPREAD
 
 
-def lay_out(vectors, layout, *, neighbors=None, labels=None, start=None):
-    """Place every row on the unit square, alike rows close together.
+def project_2d(vectors, options, *, neighbors=None, labels=None, start=None):
+    """Project every row onto the unit square, similar rows close together.
 
     Parameters
     ----------
     vectors : ndarray of float32, shape (N, D)
         See `unit_rows`.
-    layout : Layout
+    options : ProjectionOptions
     neighbors : tuple of ndarray, optional
         Of `nearest_neighbors`, to search only once for several maps.
     labels : ndarray of int, shape (N,), optional
         Pull rows of one label together (the supervised map).
     start : ndarray, shape (N, 2), optional
-        Places to start from, so that two maps show the same groups on the same
-        side. The default is the plane of largest variance.
+        Initial positions, so that two maps show the same groups on the same side. The
+        default is the plane of largest variance.
 
     Returns
     -------
     ndarray of float32, shape (N, 2)
-        x and y, each from 0 to 1. Where nothing can be laid out, because the rows
-        do not differ, a disc in random order.
+        x and y, each from 0 to 1. If the rows do not differ, positions on a disc in
+        random order.
     """
     if is_collapsed(vectors) or len(vectors) == 1:
-        return _random_disc(len(vectors), layout.seed)
+        return _random_disc(len(vectors), options.seed)
     if len(vectors) < N_LEAST_FOR_LAYOUT:
-        return _to_unit_square(_principal_plane(vectors))
+        return _to_unit_square(_principal_axes(vectors))
     if start is None:
-        start = _to_unit_square(_principal_plane(vectors))
-    if layout.mode == "umap":
-        places = _umap(vectors, layout, neighbors, labels, start)
+        start = _to_unit_square(_principal_axes(vectors))
+    if options.mode == "umap":
+        # from the map without labels half the rounds are enough
+        n_epochs = None if labels is None else N_ROUNDS_FROM_START
+        map_xy = _umap(vectors, options, start, neighbors, labels, n_epochs)
     else:
-        places = _tsne(vectors, layout, labels, start)
-    return _to_unit_square(places)
+        map_xy = _tsne(vectors, options, labels, start)
+    return _to_unit_square(map_xy)
+
+
+def project_cloud(vectors, options, n_components):
+    """Project every row into the 2-D or 3-D view of the interactive page, by UMAP.
+
+    Parameters
+    ----------
+    vectors : ndarray of float32, shape (N, D)
+        See `unit_rows`.
+    options : ProjectionOptions
+    n_components : {2, 3}
+
+    Returns
+    -------
+    ndarray of float64, shape (N, n_components)
+        Centered on the origin.
+    """
+    positions = _principal_axes(vectors, n_components)
+    if len(vectors) > max(n_components + 1, N_MAX_PRINCIPAL):
+        n_neighbors = min(options.n_neighbors, len(vectors) - 1)
+        options = replace(options, n_neighbors=n_neighbors)
+        neighbors = nearest_neighbors(vectors, n_neighbors)
+        n_epochs = CLOUD_ROUNDS if len(vectors) <= N_CLOUD else CLOUD_ROUNDS // 2
+        start = _to_unit_square(positions)
+        positions = _umap(vectors, options, start, neighbors, n_epochs=n_epochs)
+    return (positions - positions.mean(axis=0)).astype(np.float64)
 
 
 def nearest_neighbors(vectors, n_neighbors):
@@ -119,7 +151,7 @@ def nearest_neighbors(vectors, n_neighbors):
     Returns
     -------
     indices, distances : ndarray, shape (N, n_neighbors)
-        None where N is so large that UMAP's approximate search is faster.
+        None instead if N is so large that UMAP's approximate search is faster.
     """
     if len(vectors) > N_EXACT_NEIGHBORS:
         return None
@@ -129,59 +161,62 @@ def nearest_neighbors(vectors, n_neighbors):
     return indices, distances.astype(np.float32)
 
 
-def _umap(vectors, layout, neighbors, labels, start):
+def _umap(vectors, options, start, neighbors=None, labels=None, n_epochs=None):
+    """Return UMAP positions (N, C) from a start (N, C) on the unit square or cube."""
     with warnings.catch_warnings():
-        # tensorflow is not needed; a map that places no new rows needs no index.
+        # umap warns that tensorflow is missing, and of settings chosen here on purpose
         warnings.simplefilter("ignore")
         ensure_numba_cache()
         import umap
 
         model = umap.UMAP(
-            n_neighbors=layout.n_neighbors,
-            min_dist=layout.min_dist,
-            random_state=layout.seed,
-            n_jobs=1,
+            n_components=start.shape[1],
+            n_neighbors=options.n_neighbors,
+            min_dist=options.min_dist,
+            random_state=options.seed,
+            n_jobs=1,  # several threads would give another map each time
             init=(10 * start).astype(np.float32),
             target_weight=LABEL_PULL,
-            # from a good start half the rounds are enough
-            n_epochs=None if labels is None else N_ROUNDS_FROM_START,
+            n_epochs=n_epochs,
             precomputed_knn=(None, None) if neighbors is None else neighbors,
         )
         return model.fit_transform(vectors, y=labels)
 
 
-def _tsne(vectors, layout, labels, start):
+def _tsne(vectors, options, labels, start):
     from sklearn.manifold import TSNE
 
     if labels is not None:
         steps = np.eye(labels.max() + 1, dtype=np.float32)[labels]
         vectors = np.hstack([vectors, LABEL_WEIGHT * steps])
-    # The usual small start: large ones keep clusters where they happen to be.
+    # The usual small start: a large one keeps clusters where they happen to be.
     start = 1e-4 * (start - start.mean(axis=0)) / start[:, 0].std()
-    perplexity = min(max(layout.n_neighbors / 3, 2), (len(vectors) - 1) / 3)
+    perplexity = min(max(options.n_neighbors / 3, 2), (len(vectors) - 1) / 3)
     with reproducible_threads(len(vectors)):
         return TSNE(
             perplexity=perplexity,
             init=start.astype(np.float32),
-            random_state=layout.seed,
+            random_state=options.seed,
         ).fit_transform(vectors)
 
 
-def _principal_plane(vectors):
+def _principal_axes(vectors, n_components=2):
+    """Return the first principal components (N, n_components), zeros if fewer exist."""
     centered = vectors.astype(np.float64) - vectors.mean(axis=0)
-    plane = PCA(min(2, *vectors.shape), svd_solver="full").fit_transform(centered)
-    return np.pad(plane, ((0, 0), (0, 2 - plane.shape[1])))
+    n_found = min(n_components, *vectors.shape)
+    found = PCA(n_found, svd_solver="full").fit_transform(centered)
+    return np.pad(found, ((0, 0), (0, n_components - n_found)))
 
 
-def _to_unit_square(places):
-    low, high = places.min(axis=0), places.max(axis=0)
+def _to_unit_square(map_xy):
+    low, high = map_xy.min(axis=0), map_xy.max(axis=0)
     flat = high - low <= 0
-    scaled = (places - low) / np.where(flat, 1, high - low)
+    scaled = (map_xy - low) / np.where(flat, 1, high - low)
     return np.where(flat, 0.5, scaled).astype(np.float32)
 
 
 def _random_disc(n, seed):
-    """Spread rows evenly over a disc, shuffled: their places mean nothing."""
+    """Spread rows evenly over a disc, in random order."""
     rank = np.random.default_rng(seed).permutation(n) + 0.5
     radius, angle = np.sqrt(rank / n) / 2, rank * np.pi * (3 - np.sqrt(5))
     disc = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)

@@ -26,10 +26,10 @@ def draw_candidates(path, volume, coords, *, name, box, diameter, sigmas, z_step
     box : int
         Edge of a patch [voxels]; one is drawn for scale.
     diameter : float
-        Candidates keep this distance [voxels].
+        Least distance of two candidates [voxels].
     sigmas : sequence of float
     z_step : int
-        Slices of the tomogram to one step of z: 2 with ``--compress``.
+        Slices of the tomogram in one step of z: 2 with ``--compress``.
     """
     depth, height, width = volume.shape
     coords = coords * (1, 1, z_step)
@@ -40,7 +40,7 @@ def draw_candidates(path, volume, coords, *, name, box, diameter, sigmas, z_step
     axes = figure.subplots(1, SLICES)
     for axis, z in zip(axes, sections, strict=True):
         slab = np.asarray(volume[max(z - 2, 0) : z + 3], np.float32).mean(0)
-        slab = gaussian_filter(slab, 1)  # for the eye: single voxels are noise
+        slab = gaussian_filter(slab, 1)  # single voxels are noise
         low, high = np.percentile(slab, (0.5, 99.5))
         axis.imshow(slab, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
         near = coords[np.abs(coords[:, 2] - z) <= diameter / 4]
@@ -73,7 +73,7 @@ def draw_candidates(path, volume, coords, *, name, box, diameter, sigmas, z_step
 
 
 def _busiest_sections(z, depth):
-    """Return the slice of each third of the tomogram that most candidates are near."""
+    """Return the slice of each third of the tomogram with most candidates near it."""
     counts = np.convolve(np.bincount(z, minlength=depth)[:depth], np.ones(5), "same")
     edges = np.linspace(0, depth, SLICES + 1).astype(int)
     return [

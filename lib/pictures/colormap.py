@@ -1,4 +1,4 @@
-"""A perceptually even color for every place of the unit square."""
+"""A color for every position on the unit square, with even perceptual steps."""
 
 import numpy as np
 
@@ -23,12 +23,12 @@ LMS_TO_LINEAR_RGB = np.array(
 )
 
 
-def plane_colors(places):
-    """Return the color of places on the unit square: even steps, even differences.
+def plane_colors(map_xy):
+    """Return the colors of positions: equal steps give equal perceptual differences.
 
     Parameters
     ----------
-    places : ndarray, shape (..., 2)
+    map_xy : ndarray, shape (..., 2)
         x to the right and y upwards, 0 to 1.
 
     Returns
@@ -36,7 +36,7 @@ def plane_colors(places):
     ndarray of uint8, shape (..., 3)
         sRGB.
     """
-    x, y = np.moveaxis(2.0 * np.asarray(places, dtype=np.float64) - 1, -1, 0)
+    x, y = np.moveaxis(2.0 * np.asarray(map_xy, dtype=np.float64) - 1, -1, 0)
     lab = COLOR_CENTER + x[..., None] * COLOR_ALONG_X + y[..., None] * COLOR_ALONG_Y
     linear = ((lab @ OKLAB_TO_LMS.T) ** 3 @ LMS_TO_LINEAR_RGB.T).clip(0, 1)
     low, high = 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055

@@ -1,15 +1,15 @@
-"""Small patches on a page: which ones, and pasted pixel by pixel."""
+"""Thumbnails of patches on a map: which rows, and pasted pixel by pixel."""
 
 import numpy as np
 from PIL import Image
 
 
-def choose_apart(places, *, edge, min_dist):
+def choose_apart(map_xy, *, edge, min_dist):
     """Choose rows whose thumbnails do not cover each other.
 
     Parameters
     ----------
-    places : ndarray, shape (N, 2)
+    map_xy : ndarray, shape (N, 2)
         On the unit square.
     edge : float
         Of a thumbnail, on the same square.
@@ -19,16 +19,16 @@ def choose_apart(places, *, edge, min_dist):
     Returns
     -------
     ndarray of int
-        Rows, in the order they were chosen. Rows next to the knots of a regular
-        grid come first, so that the page fills evenly. No other row can be added.
+        Rows, in the order they were chosen. Rows next to the points of a regular
+        grid come first, so that the map fills evenly. No other row can be added.
     """
     pitch = max(edge, np.sqrt(min_dist))
-    # knots a little wider than needed, as no row sits exactly on one
-    knots = places / (1.08 * pitch)
-    off_knot = np.abs(knots - np.round(knots)).max(axis=1)
+    # a little wider than needed, because no row lies exactly on a point
+    grid = map_xy / (1.08 * pitch)
+    off_grid = np.abs(grid - np.round(grid)).max(axis=1)
     chosen, cells = [], {}
-    for row in np.argsort(off_knot, kind="stable").tolist():
-        x, y = places[row].tolist()
+    for row in np.argsort(off_grid, kind="stable").tolist():
+        x, y = map_xy[row].tolist()
         column, line = int(x // pitch), int(y // pitch)
         rivals = (
             rival
@@ -42,12 +42,12 @@ def choose_apart(places, *, edge, min_dist):
     return np.array(chosen, dtype=np.int64)
 
 
-def push_apart(spots, size, steps=200):
-    """Move text boxes until none covers another, as little as that takes.
+def push_apart(label_positions, size, steps=200):
+    """Move text boxes apart, no further than needed, until none covers another.
 
     Parameters
     ----------
-    spots : ndarray, shape (K, 2)
+    label_positions : ndarray, shape (K, 2)
         Centers.
     size : tuple of float
         Width and height of a box.
@@ -58,29 +58,31 @@ def push_apart(spots, size, steps=200):
     -------
     ndarray, shape (K, 2)
     """
-    spots, size = np.array(spots, dtype=np.float64), np.asarray(size)
+    centers = np.array(label_positions, dtype=np.float64)
+    size = np.asarray(size)
+    numbers = np.arange(len(centers))
     for _ in range(steps):
-        apart = spots[:, None] - spots
+        apart = centers[:, None] - centers
         overlap = (size - abs(apart)).clip(0)
-        covered = overlap.all(axis=-1) & ~np.eye(len(spots), dtype=bool)
+        covered = overlap.all(axis=-1) & ~np.eye(len(centers), dtype=bool)
         if not covered.any():
             break
-        # along the shorter way out; the lower row of a pair in one place goes left
+        # along the shorter way; of two boxes at one point the first goes left
         axis = (overlap / size).argmin(axis=-1)
-        order = np.sign(np.arange(len(spots))[:, None] - np.arange(len(spots)))
+        order = np.sign(numbers[:, None] - numbers)
         for i in range(2):
             away = np.where(apart[..., i] == 0, order, np.sign(apart[..., i]))
             moves = away * overlap[..., i] * (covered & (axis == i))
-            spots[:, i] += 0.3 * moves.sum(axis=1)
-    return spots
+            centers[:, i] += 0.3 * moves.sum(axis=1)
+    return centers
 
 
 def _apart(dx, dy, edge, min_dist):
     return max(abs(dx), abs(dy)) >= edge and dx * dx + dy * dy >= min_dist
 
 
-class Sheet:
-    """A transparent sheet of pixels to paste framed thumbnails on.
+class ThumbnailLayer:
+    """A transparent layer of pixels to paste framed thumbnails on.
 
     Parameters
     ----------
@@ -92,9 +94,9 @@ class Sheet:
         self.pixels = np.zeros((height, width, 4), dtype=np.uint8)
 
     @classmethod
-    def over(cls, page):
-        """Return a sheet of the size of a `lib.pictures.map_canvas.Page`."""
-        width, height = page.figure.get_size_inches() * page.figure.dpi
+    def over(cls, canvas):
+        """Return a layer of the size of a `lib.pictures.canvas.MapCanvas`."""
+        width, height = canvas.figure.get_size_inches() * canvas.figure.dpi
         return cls(round(width), round(height))
 
     def fill(self, color, *, left, top, size):
@@ -110,7 +112,7 @@ class Sheet:
         ----------
         gray : ndarray of uint8, shape (H, W)
         left, top, edge, frame : int
-            [pixels]; what lies beyond the sheet is cut off.
+            [pixels]; what lies beyond the layer is cut off.
         color : sequence of int, optional
             RGB of the frame; none without.
         """

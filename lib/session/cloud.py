@@ -1,27 +1,25 @@
-"""The cloud of the interactive session: its 3-D layout, sample and clusters.
+"""The point cloud of the interactive page: its 3-D layout, sample and clusters.
 
-Phoenix lays its points out while a browser waits, with an approximate search
-for neighbors, and clusters them anew with HDBSCAN, from a fresh random sample
-each time. Here the layout starts before anybody asks, the sample is the same
-each time, and the clusters are the labels of the table, so that "Cluster 07"
-of the page is number 7 of every other picture and file of the run.
+Phoenix computes the layout while the browser waits, and clusters a new random sample
+with HDBSCAN each time. Here the layout starts when the session starts, the sample is
+the same each time, and the clusters are the labels of the table, so that "Cluster 07"
+on the page is number 7 in every other picture and file of the run.
 """
 
 import threading
 import time
-import warnings
 from concurrent.futures import Future
 
 import numpy as np
 
+from lib.maps.layout import ProjectionOptions, project_cloud, unit_rows
+
 SHOWN_AT_FIRST = 10_000
-EXACT_NEIGHBORS = 20_000
-EPOCHS, EPOCHS_BEYOND = 200, 100
 SEED = 0
 
 
 class Superseded(Exception):
-    """A layout that was not begun yet, because another was asked for since."""
+    """A layout that was replaced by a newer request before it began."""
 
 
 class Cloud:
@@ -32,12 +30,12 @@ class Cloud:
     embeddings : ndarray of float32, shape (N, D)
     label : ndarray of int, shape (N,)
     say : callable
-        Told, in a line of text, what is being computed and how long it took.
+        Called with a line of text: what is being computed, and how long it took.
 
     Attributes
     ----------
     order : ndarray of int, shape (N,)
-        In which rows come into a sample.
+        Order in which rows enter a sample.
     """
 
     def __init__(self, embeddings, label, *, say):
@@ -51,23 +49,22 @@ class Cloud:
         self._busy = False
 
     def sample(self, count):
-        """Return `count` rows, spread evenly; a larger sample holds a smaller one."""
+        """Return `count` random rows; a larger sample contains a smaller one."""
         if count >= len(self.label):
             return np.arange(len(self.label))
         return self.order[: max(count, 0)]
 
     def start(self, count, n_neighbors, min_dist, n_components=3):
-        """Lay the sample out in the background, one layout at a time.
+        """Compute the layout of a sample in the background, one layout at a time.
 
-        Of the requests that arrive meanwhile, as when a slider is drawn, only the
-        newest is computed next.
+        Of the requests that arrive meanwhile, as when a slider moves, only the newest
+        is computed next.
 
         Returns
         -------
         Future
-            Of an ndarray of float64, shape (count, n_components). The same request
-            twice is computed once; one that another took the place of raises
-            `Superseded`.
+            Of an ndarray of float64, shape (count, n_components). Equal requests are
+            computed once; a request that a newer one replaced raises `Superseded`.
         """
         key = (min(count, len(self.label)), n_neighbors, min_dist, n_components)
         with self._lock:
@@ -80,11 +77,11 @@ class Cloud:
                 self._busy = True
                 threading.Thread(target=self._work, daemon=True).start()
         if passed_over is not None:
-            passed_over.set_exception(Superseded("another layout was asked for since"))
+            passed_over.set_exception(Superseded("a newer layout was requested"))
         return future
 
     def _work(self):
-        """Compute what is asked for until nothing is left."""
+        """Compute requests until none is left."""
         while True:
             with self._lock:
                 if self._next is None:
@@ -100,13 +97,10 @@ class Cloud:
         self.say(f"laying out {len(rows):,} points in {n_components}-D ...")
         begun = time.monotonic()
         try:
-            positions = lay_out(
-                self.embeddings[rows],
-                n_neighbors=n_neighbors,
-                min_dist=min_dist,
-                n_components=n_components,
-            )
-        except Exception as error:  # noqa: BLE001 - handed on to who asked
+            options = ProjectionOptions("umap", n_neighbors, min_dist, SEED)
+            vectors = unit_rows(self.embeddings[rows])
+            positions = project_cloud(vectors, options, n_components)
+        except Exception as error:  # noqa: BLE001 - raised where the result is used
             with self._lock:
                 self._layouts.pop(key)
             future.set_exception(error)
@@ -137,90 +131,3 @@ def label_numbers(label):
     values = np.unique(label)
     width = max(2, *(len(str(abs(value))) for value in values.tolist()))
     return {value: f"{value:0{width}d}" for value in values.tolist()}
-
-
-def lay_out(embeddings, *, n_neighbors, min_dist, n_components):
-    """Map embeddings to 2-D or 3-D with UMAP; the same embeddings to the same places.
-
-    Up to 20,000 points the neighbors are searched exactly, by matrix product,
-    which is quicker than to build an approximate index; beyond, an index is built
-    and half as many steps are made. It starts from the principal components, which
-    keeps the far order and skips a slow eigenproblem.
-
-    Parameters
-    ----------
-    embeddings : ndarray of float32, shape (N, D)
-    n_neighbors : int
-    min_dist : float
-    n_components : {2, 3}
-
-    Returns
-    -------
-    ndarray of float64, shape (N, n_components)
-        Centered on the origin.
-    """
-    count = len(embeddings)
-    if count <= max(n_components + 1, 10):
-        return _principal(embeddings, n_components)
-    n_neighbors = min(n_neighbors, count - 1)
-    with warnings.catch_warnings():
-        # umap and numba warn of settings chosen here on purpose
-        warnings.simplefilter("ignore")
-        from umap import UMAP
-
-        known, epochs = (None, None, None), EPOCHS_BEYOND
-        if count <= EXACT_NEIGHBORS:
-            known, epochs = (*nearest(embeddings, n_neighbors), None), EPOCHS
-        positions = UMAP(
-            n_components=n_components,
-            n_neighbors=n_neighbors,
-            min_dist=min_dist,
-            n_epochs=epochs,
-            init="pca" if embeddings.shape[1] >= n_components else "random",
-            precomputed_knn=known,
-            random_state=SEED,
-            n_jobs=1,  # all cores would give another cloud each time
-        ).fit_transform(embeddings)
-    return (positions - positions.mean(axis=0)).astype(np.float64)
-
-
-def _principal(embeddings, n_components):
-    """Return the first principal components, zeros where there are fewer."""
-    centered = embeddings - embeddings.mean(axis=0)
-    left, size, _ = np.linalg.svd(centered.astype(np.float64), full_matrices=False)
-    positions = np.zeros((len(embeddings), n_components))
-    found = (left * size)[:, :n_components]
-    positions[:, : found.shape[1]] = found
-    return positions
-
-
-def nearest(points, count, block=1024):
-    """Return the nearest neighbors of each point, itself first, and their distances.
-
-    Parameters
-    ----------
-    points : ndarray of float32, shape (N, D)
-    count : int
-        Neighbors of each, at most N.
-
-    Returns
-    -------
-    indices : ndarray of int32, shape (N, count)
-    distances : ndarray of float32, shape (N, count)
-        Euclidean.
-    """
-    squares = np.einsum("ij,ij->i", points, points)
-    indices = np.empty((len(points), count), np.int32)
-    distances = np.empty((len(points), count), np.float32)
-    for start in range(0, len(points), block):
-        rows = slice(start, start + block)
-        table = squares - 2 * points[rows] @ points.T + squares[rows, None]
-        # rounding must not put another point before the point itself
-        table[np.arange(len(table)), np.arange(start, start + len(table))] = -1
-        near = np.argpartition(table, count - 1, axis=1)[:, :count]
-        gaps = np.take_along_axis(table, near, axis=1)
-        order = np.argsort(gaps, axis=1)
-        indices[rows] = np.take_along_axis(near, order, axis=1)
-        near_first = np.take_along_axis(gaps, order, axis=1)
-        distances[rows] = np.sqrt(np.maximum(near_first, 0))
-    return indices, distances

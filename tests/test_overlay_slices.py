@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib.pictures.overlay_picture import blend, choose_slices, draw_blend, thick_slice
+from lib.pictures.overlay_slices import blend, choose_slices, draw_blend, thick_slice
 
 
 def test_blend_weighs_gray_and_color_and_leaves_the_rest_alone():

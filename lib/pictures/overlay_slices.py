@@ -1,16 +1,23 @@
-"""A few slices of the painted tomogram, as a picture."""
+"""A picture of three slices of the painted tomogram."""
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from lib.artifacts import atomic_write
-from lib.overlay.heatmap import GRAY_PERCENTILES, REACH
-from lib.pictures.canvas import Figure, FigureCanvasAgg, plain_style
+from lib.overlay.paint import GRAY_PERCENTILES, REACH
+from lib.pictures.canvas import (
+    DPI,
+    FAINT,
+    INK,
+    PAPER,
+    Figure,
+    FigureCanvasAgg,
+    plain_style,
+)
 from lib.pictures.colormap import plane_colors
-from lib.pictures.map_canvas import DPI, FAINT, INK, PAPER
 
 SHARES = (0.3, 0.5, 0.7)  # of the candidates lie below the slices shown
-SIGMA = 1.0  # of the Gaussian, for the eye alone [voxels]
+SIGMA = 1.0  # of the Gaussian that makes particles visible [voxels]
 PANEL = 6.0  # longer edge of a slice [inches]
 GAP, RIM, STRIP = 0.12, 0.25, 0.62
 LEGEND_EDGE = 0.42
@@ -18,7 +25,7 @@ NICE_LENGTHS = (10, 20, 50, 100, 200, 500, 1000)  # of a scale bar [nm]
 
 
 def blend(gray, colors, weight):
-    """Lay colors over gray where there are any.
+    """Blend colors with gray where a voxel is painted.
 
     Parameters
     ----------
@@ -29,7 +36,7 @@ def blend(gray, colors, weight):
     Returns
     -------
     ndarray of uint8, shape (Y, X, 3)
-        Where nothing is painted the gray alone, not darkened.
+        Voxels that are not painted keep their gray.
     """
     mixed = weight * gray.astype(np.float32) + (1 - weight) * colors
     painted = colors.any(axis=-1, keepdims=True)
@@ -37,7 +44,7 @@ def blend(gray, colors, weight):
 
 
 def thick_slice(gray, z):
-    """Average the slices over which a disc is painted; smooth and stretch them.
+    """Average the slices over which a marker is painted; smooth and stretch them.
 
     Parameters
     ----------
@@ -63,7 +70,7 @@ def choose_slices(heights, depth):
     heights : ndarray of int, shape (N,)
         z of the candidates [voxels].
     depth : int
-        Slices there are.
+        Number of slices.
 
     Returns
     -------
@@ -83,9 +90,9 @@ def draw_blend(
     Parameters
     ----------
     path : path-like
-        PNG; appears whole or not at all.
+        PNG, written atomically.
     gray_path, color_path : path-like
-        What `lib.overlay.heatmap.paint_tomogram` wrote; only the slices shown are read.
+        What `lib.overlay.paint.paint_tomogram` wrote; only the slices shown are read.
     heights : ndarray of int, shape (N,)
         z of the candidates [voxels of the volumes].
     weight : float
@@ -105,12 +112,12 @@ def draw_blend(
     )
     figure = Figure(figsize=size, dpi=DPI, facecolor=PAPER)
     FigureCanvasAgg(figure)
-    for place, z in enumerate(slices):
-        left = RIM + place * (width * scale + GAP)
+    for column, z in enumerate(slices):
+        left = RIM + column * (width * scale + GAP)
         axes = _add_axes(figure, left, STRIP, width * scale, height * scale)
         picture = blend(thick_slice(gray, z), colors[z], weight)
         axes.imshow(picture, interpolation="lanczos")
-        _label(axes, f"z = {z}", voxel_size if place == 0 else None, width)
+        _label(axes, f"z = {z}", voxel_size if column == 0 else None, width)
     _add_strip(figure, title, f"{len(heights):,} candidates", size[0])
     with atomic_write(path) as stream:
         figure.savefig(stream, format="png", dpi=DPI)
@@ -118,8 +125,9 @@ def draw_blend(
 
 def _add_axes(figure, left, bottom, width, height):
     page = figure.get_size_inches()
-    place = (left / page[0], bottom / page[1], width / page[0], height / page[1])
-    axes = figure.add_axes(place)
+    axes = figure.add_axes(
+        (left / page[0], bottom / page[1], width / page[0], height / page[1])
+    )
     axes.set_axis_off()
     return axes
 
@@ -151,7 +159,7 @@ def _add_strip(figure, title, facts, width):
     axes.text(
         1 - (LEGEND_EDGE + 0.1) / (width - 2 * RIM),
         0.45,
-        "color: place on the 2-D map",
+        "color: position on the 2-D map",
         fontsize=10,
         color=FAINT,
         va="center",

@@ -4,8 +4,8 @@ import pytest
 
 from lib.artifacts import ExperimentDir, fingerprint_path, write_fingerprint
 from lib.errors import ArtifactError, InputError, OptionError, ResourceError
-from lib.overlay.painted_tomogram import check_painting, is_paired
-from lib.overlay.plan import check_disk, load_colors, plan_paintings
+from lib.overlay.checks import check_job, is_paired
+from lib.overlay.jobs import check_disk, find_overlay_jobs, load_colors
 from tests.plot_tables import SIZE, make_table, write_shown_tomogram
 
 
@@ -17,21 +17,21 @@ def folder(tmp_path):
     return tmp_path
 
 
-def paths(paintings):
-    return [painting.path.name for painting in paintings]
+def paths(jobs):
+    return [job.path.name for job in jobs]
 
 
 def test_tomograms_are_found_by_name_and_either_ending(folder):
-    paintings = plan_paintings(make_table(), rec_dir=folder)
-    assert paths(paintings) == ["tomo1.rec", "tomo2.mrc"]
-    assert [painting.tomogram.order for painting in paintings] == ["xzy", "xzy"]
-    np.testing.assert_array_equal(paintings[1].rows, np.arange(1, 60, 2))
+    jobs = find_overlay_jobs(make_table(), rec_dir=folder)
+    assert paths(jobs) == ["tomo1.rec", "tomo2.mrc"]
+    assert [job.tomogram.order for job in jobs] == ["xzy", "xzy"]
+    np.testing.assert_array_equal(jobs[1].rows, np.arange(1, 60, 2))
 
 
 @pytest.mark.parametrize("ext", [".mrc", "mrc"])
 def test_ending_can_be_chosen(folder, ext):
     write_shown_tomogram(folder / "tomo1.mrc")
-    found = plan_paintings(make_table(), rec_dir=folder, ext=ext)
+    found = find_overlay_jobs(make_table(), rec_dir=folder, ext=ext)
     assert paths(found) == ["tomo1.mrc", "tomo2.mrc"]
 
 
@@ -44,21 +44,23 @@ def test_what_the_run_knew_finds_files_of_other_names_and_their_order(folder):
     (folder / "tomo2.mrc").rename(folder / "other.mrc")
     known["tomo1"]["rec_path"] = str(folder / "other.mrc")
     known["tomo2"]["rec_path"] = "/gone/other.mrc"
-    assert paths(plan_paintings(table, only=["tomo1"])) == ["other.mrc"]
-    in_folder = plan_paintings(table, rec_dir=folder, only=["tomo2"])
+    assert paths(find_overlay_jobs(table, only=["tomo1"])) == ["other.mrc"]
+    in_folder = find_overlay_jobs(table, rec_dir=folder, only=["tomo2"])
     assert paths(in_folder) == ["other.mrc"]
     assert in_folder[0].tomogram.order == "zxy"
-    assert plan_paintings(table, rec_dir=folder, order="xyz")[0].tomogram.order == "xyz"
+    assert (
+        find_overlay_jobs(table, rec_dir=folder, order="xyz")[0].tomogram.order == "xyz"
+    )
 
 
 def test_tomograms_not_found_are_named_together(folder):
     (folder / "tomo1.rec").unlink()
     with pytest.raises(InputError, match=r"tomo1 \(.*tomo1\.rec.*\); tomo2 \(no path"):
-        plan_paintings(
+        find_overlay_jobs(
             make_table(provenance={"tomograms": {"tomo1": {"rec_path": "tomo1.rec"}}})
         )
     with pytest.raises(InputError, match=r"tomo2 \(no path known\)"):
-        plan_paintings(make_table(), listed={"tomo1": folder / "tomo1.rec"})
+        find_overlay_jobs(make_table(), listed={"tomo1": folder / "tomo1.rec"})
 
 
 def test_names_that_leave_the_folder_are_refused(folder):
@@ -67,12 +69,12 @@ def test_names_that_leave_the_folder_are_refused(folder):
     (folder / "sub").mkdir()
     write_shown_tomogram(folder / "x.rec")
     with pytest.raises(InputError, match=r"'\.\./x' is no name for a file"):
-        plan_paintings(table, rec_dir=folder / "sub")
+        find_overlay_jobs(table, rec_dir=folder / "sub")
 
 
 def test_only_what_the_table_has_can_be_painted(folder):
     with pytest.raises(OptionError, match="no candidates in tomo9; .* tomo1, tomo2"):
-        plan_paintings(make_table(), rec_dir=folder, only=["tomo9"])
+        find_overlay_jobs(make_table(), rec_dir=folder, only=["tomo9"])
 
 
 def deep_table(folder, **facts):
@@ -89,9 +91,9 @@ def deep_table(folder, **facts):
 def test_a_deep_tomogram_is_painted_as_the_run_read_it(folder, capsys):
     table = deep_table(folder, shape=[60, 24, 50])
     for order in (None, "auto"):  # auto would guess another one
-        (painting,) = plan_paintings(table, order=order, only=["tomo1"])
-        check_painting(painting, table)
-        assert painting.tomogram.map_voxels().shape == (60, 24, 50)
+        (job,) = find_overlay_jobs(table, order=order, only=["tomo1"])
+        check_job(job, table)
+        assert job.tomogram.map_voxels().shape == (60, 24, 50)
     assert "z is not the shortest axis" in capsys.readouterr().err
 
 
@@ -101,59 +103,61 @@ def test_a_deep_tomogram_of_which_nobody_said_the_order_is_refused(folder):
     with mrcfile.new(folder / "tomo1.rec", in_file, overwrite=True) as mrc:
         mrc.voxel_size = 10
     with pytest.raises(InputError, match="use --order zxy, or give --order xzy"):
-        plan_paintings(table, rec_dir=folder)
+        find_overlay_jobs(table, rec_dir=folder)
 
 
 def test_another_tomogram_of_the_same_name_is_refused(folder, capsys):
     table = deep_table(folder, shape=[120, 48, 100])
-    (painting,) = plan_paintings(table, only=["tomo1"])
+    (job,) = find_overlay_jobs(table, only=["tomo1"])
     with pytest.raises(InputError, match="had x, y, z = 100, 48, 120: .* 50, 24, 60"):
-        check_painting(painting, table)
+        check_job(job, table)
     facts = table.provenance["tomograms"]["tomo1"]
     facts |= {"shape": [60, 24, 50], "voxel_size": 20}
-    (painting,) = plan_paintings(table, only=["tomo1"])
-    check_painting(painting, table)
+    (job,) = find_overlay_jobs(table, only=["tomo1"])
+    check_job(job, table)
     assert "voxels of 10 Angstrom, 20 when the run" in capsys.readouterr().err
 
 
 def test_the_file_the_run_read_comes_before_one_called_like_the_tomogram(folder):
     table = deep_table(folder, rec_path="/elsewhere/deep.rec")
-    assert paths(plan_paintings(table, rec_dir=folder, only=["tomo1"])) == ["deep.rec"]
+    assert paths(find_overlay_jobs(table, rec_dir=folder, only=["tomo1"])) == [
+        "deep.rec"
+    ]
 
 
 def test_candidates_outside_the_tomogram_are_refused_with_both_sizes(folder):
     table = make_table()
     table.coords[0] = SIZE
-    painting = plan_paintings(table, rec_dir=folder)[0]
+    job = find_overlay_jobs(table, rec_dir=folder)[0]
     with pytest.raises(InputError, match="1 of 30 .* 60, 50, 24 .* reach 60, 50, 24"):
-        check_painting(painting, table)
+        check_job(job, table)
 
 
 def test_paired_slices_are_known_from_the_run(folder):
     table = make_table(provenance={"options": {"compress": True}})
-    painting = plan_paintings(table, rec_dir=folder)[0]
+    job = find_overlay_jobs(table, rec_dir=folder)[0]
     with pytest.raises(InputError, match="60, 50, 12 "):
-        check_painting(painting, table)
+        check_job(job, table)
     table.coords[:, 2] //= 2
-    check_painting(painting, table)
+    check_job(job, table)
     assert is_paired(table)
-    assert painting.tomogram.shape == tuple(SIZE[::-1].tolist())
+    assert job.tomogram.shape == tuple(SIZE[::-1].tolist())
 
 
 def test_disk_is_counted_before_anything_is_written(folder, monkeypatch):
-    paintings = plan_paintings(make_table(), rec_dir=folder)
+    jobs = find_overlay_jobs(make_table(), rec_dir=folder)
     experiment = ExperimentDir(folder / "out")
     size = 2 * 2 * 3 * int(SIZE.prod())
-    assert check_disk(paintings, experiment) == size
+    assert check_disk(jobs, experiment) == size
 
     class Usage:
         free = size - 1
 
-    monkeypatch.setattr("lib.overlay.plan.shutil.disk_usage", lambda _: Usage)
+    monkeypatch.setattr("lib.overlay.jobs.shutil.disk_usage", lambda _: Usage)
     with pytest.raises(ResourceError, match="make room"):
-        check_disk(paintings, experiment)
+        check_disk(jobs, experiment)
     experiment.gray_volume("tomo1").write_bytes(bytes(1000))
-    assert check_disk(paintings, experiment) == size
+    assert check_disk(jobs, experiment) == size
 
 
 def write_colors(path, rows=60, dtype=np.uint8):

@@ -16,13 +16,13 @@ from lib.errors import (
 )
 from lib.inputs.axis_order import DEFAULT_ORDER
 from lib.inputs.tomogram import Tomogram
-from lib.overlay.heatmap import bytes_needed
+from lib.overlay.paint import bytes_needed
 
 EXTENSIONS = (".rec", ".mrc", ".rec.gz", ".mrc.gz")
 
 
 @dataclass(frozen=True)
-class Painting:
+class OverlayJob:
     """A tomogram, and the rows of its candidates.
 
     Attributes
@@ -99,7 +99,7 @@ def _told(shape):
     return f"an array of shape {shape}"
 
 
-def plan_paintings(
+def find_overlay_jobs(
     table, *, rec_dir=None, listed=None, ext=None, order=None, only=None
 ):
     """Find the tomogram of every name in the table.
@@ -121,7 +121,7 @@ def plan_paintings(
 
     Returns
     -------
-    list of Painting
+    list of OverlayJob
         By name.
 
     Raises
@@ -153,7 +153,7 @@ def plan_paintings(
             f"tomograms not found: {'; '.join(faults)}; name their folder with "
             "--rec_dir (and --ext), or the image list with --image_txt"
         )
-    paintings = []
+    jobs = []
     for name, path in found.items():
         facts = known.get(name, {})
         given = asked or facts.get("order") or order or used
@@ -161,8 +161,8 @@ def plan_paintings(
             path, given or DEFAULT_ORDER, order_is_given=bool(given), name=name
         )
         rows = np.flatnonzero(table.name == name)
-        paintings.append(Painting(tomogram, rows, facts))
-    return paintings
+        jobs.append(OverlayJob(tomogram, rows, facts))
+    return jobs
 
 
 def _require_known(wanted, names):
@@ -195,14 +195,14 @@ def _size(path):
         return 0
 
 
-def check_disk(paintings, experiment):
-    """Return how many bytes the paintings will take; refuse when they do not fit.
+def check_disk(jobs, experiment):
+    """Return how many bytes the jobs will take; refuse when they do not fit.
 
     Parameters
     ----------
-    paintings : list of Painting
+    jobs : list of OverlayJob
     experiment : ExperimentDir
-        Files of an earlier painting in it count as free.
+        Files of an earlier job in it count as free.
 
     Returns
     -------
@@ -212,13 +212,13 @@ def check_disk(paintings, experiment):
     ------
     ResourceError
     """
-    sizes = [bytes_needed(painting.tomogram.shape) for painting in paintings]
+    sizes = [bytes_needed(job.tomogram.shape) for job in jobs]
     present = (
         _size(path)
-        for painting in paintings
+        for job in jobs
         for path in (
-            experiment.gray_volume(painting.name),
-            experiment.heatmap_volume(painting.name),
+            experiment.gray_volume(job.name),
+            experiment.heatmap_volume(job.name),
         )
     )
     # an old file goes only when its successor is whole

@@ -18,8 +18,8 @@ SLAB_VOXELS = 2**23
 
 
 @dataclass(frozen=True)
-class Discs:
-    """Colored candidates at different places, whatever the order of their rows.
+class Markers:
+    """Colored candidates at distinct positions; the order of the rows has no effect.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Discs:
 
     @classmethod
     def of(cls, positions, colors, radius):
-        """Sort candidates by z, then x, y and color; keep the last at each place."""
+        """Sort candidates by z, then x, y and color; keep the last at each position."""
         order = np.lexsort(
             (*colors.T, positions[:, 1], positions[:, 0], positions[:, 2])
         )
@@ -46,7 +46,7 @@ class Discs:
         return cls(positions[last], colors[last], radius)
 
     def offsets(self):
-        """Return the voxels (dx, dy, dz) of a disc, the farthest first."""
+        """Return the voxels (dx, dy, dz) of a marker, the farthest first."""
         reach = np.arange(-self.radius, self.radius + 1)
         slices = np.arange(-REACH, REACH + 1)
         grid = np.meshgrid(reach, reach, slices, indexing="ij")
@@ -57,12 +57,12 @@ class Discs:
         return offsets[np.argsort(-(offsets**2).sum(axis=1), kind="stable")]
 
 
-def paint_slab(discs, first, depth, height, width):
-    """Paint the discs in a range of slices.
+def paint_slab(markers, first, depth, height, width):
+    """Paint the markers in a range of slices.
 
     Parameters
     ----------
-    discs : Discs
+    markers : Markers
     first : int
         Index of the first slice.
     depth, height, width : int
@@ -71,20 +71,21 @@ def paint_slab(discs, first, depth, height, width):
     Returns
     -------
     ndarray of uint8, shape (depth, height, width, 3)
-        Black where no disc is. Where discs overlap, a voxel has the color of the
+        Black where no marker is. Where markers overlap, a voxel has the color of the
         nearest candidate; of equally near ones always the same, whatever the rows.
     """
-    # A margin as wide as a disc takes the place of a test for every voxel.
-    margin = discs.radius
+    # A margin as wide as a marker avoids a bounds test for every voxel.
+    margin = markers.radius
     rows, columns = height + 2 * margin, width + 2 * margin
     canvas = np.zeros(depth * rows * columns, dtype=RGB)
-    x, y, z = discs.positions.T
+    x, y, z = markers.positions.T
     centers = ((z - first) * rows + y + margin) * columns + x + margin
-    colors = np.ascontiguousarray(discs.colors).view(RGB).ravel()
-    # One offset at a time, the nearer ones later so that they win: candidates lie at
-    # different places, so no voxel is assigned twice at once, which NumPy leaves open.
+    colors = np.ascontiguousarray(markers.colors).view(RGB).ravel()
+    # One offset at a time, the nearer ones later so that they win. Candidates lie at
+    # distinct positions, so no assignment repeats an index: NumPy does not define the
+    # result of one that does.
     reached = {dz: _between(z, first - dz, depth) for dz in range(-REACH, REACH + 1)}
-    for dx, dy, dz in discs.offsets().tolist():
+    for dx, dy, dz in markers.offsets().tolist():
         near = reached[dz]
         canvas[centers[near] + ((dz * rows + dy) * columns + dx)] = colors[near]
     slab = canvas.view(np.uint8).reshape(depth, rows, columns, 3)
@@ -98,7 +99,7 @@ def _between(ascending, first, count):
 
 
 def gray_range(volume):
-    """Return the voxel values that shall be black and white.
+    """Return the voxel values that become black and white.
 
     Parameters
     ----------
@@ -162,7 +163,7 @@ def bytes_needed(shape):
 
 
 def paint_tomogram(
-    volume, discs, *, gray_path, color_path, paired=False, progress=None
+    volume, markers, *, gray_path, color_path, paired=False, progress=None
 ):
     """Write the gray and the colored volume of a tomogram.
 
@@ -170,15 +171,15 @@ def paint_tomogram(
     ----------
     volume : ndarray, shape (Z, Y, X)
         May be mapped from a file; read once, slab by slab.
-    discs : Discs
+    markers : Markers
         z in slices of `volume`; with `paired` in pairs of slices.
     gray_path, color_path : path-like
-        ``.npy`` files, uint8 (Z, Y, X, 3); each appears whole or not at all.
+        ``.npy`` files, uint8 (Z, Y, X, 3), each written atomically.
     paired : bool
         The candidates were found with slices merged in pairs (``--compress``): what
         is painted at z shows in slices 2 z and 2 z + 1.
     progress : callable, optional
-        Told the number of slices after each slab.
+        Called with the number of slices after each slab.
     """
     depth, height, width = volume.shape
     slices = max(2, SLAB_VOXELS // (height * width) // 2 * 2)
@@ -192,9 +193,9 @@ def paint_tomogram(
 
     def color(first, end):
         if not paired:
-            return paint_slab(discs, first, end - first, height, width)
+            return paint_slab(markers, first, end - first, height, width)
         pairs = (end - first + 1) // 2
-        slab = paint_slab(discs, first // 2, pairs, height, width)
+        slab = paint_slab(markers, first // 2, pairs, height, width)
         return np.repeat(slab, 2, axis=0)[: end - first]
 
     # Two threads: both spend their time in copies, which do not hold each other up.

@@ -3,9 +3,9 @@ import pytest
 from PIL import Image
 
 from lib.maps.layout import unit_rows
+from lib.pictures.canvas import DPI, MAP_EDGE, MARGIN, Caption
 from lib.pictures.colormap import plane_colors
-from lib.pictures.figures import draw_label_map, draw_map
-from lib.pictures.map_canvas import DPI, MAP_EDGE, MARGIN, Caption
+from lib.pictures.map_pictures import draw_label_map, draw_map
 from lib.pictures.patch_pictures import gray_levels
 from tests.plot_tables import make_table
 
@@ -16,25 +16,25 @@ RIM = round(MARGIN * DPI)
 
 def fake_map(rows):
     table = make_table(rows)
-    places = np.random.default_rng(0).random((rows, 2)).astype(np.float32)
-    return unit_rows(table.pred), gray_levels(table.subvol), places
+    map_xy = np.random.default_rng(0).random((rows, 2)).astype(np.float32)
+    return unit_rows(table.pred), gray_levels(table.subvol), map_xy
 
 
 def draw(path, rows=60, caption=CAPTION):
-    _, gray, places = fake_map(rows)
-    shown = draw_map(path, places, gray, min_dist=1.3e-3, caption=caption)
-    return shown, np.asarray(Image.open(path).convert("RGB")), places
+    _, gray, map_xy = fake_map(rows)
+    shown = draw_map(path, map_xy, gray, min_dist=1.3e-3, caption=caption)
+    return shown, np.asarray(Image.open(path).convert("RGB")), map_xy
 
 
 def draw_labels(path, n_cluster, rows=60):
-    vectors, gray, places = fake_map(rows)
+    vectors, gray, map_xy = fake_map(rows)
     draw_label_map(
         path,
-        places,
+        map_xy,
         np.arange(rows) % n_cluster,
         gray,
         vectors=vectors,
-        colors=plane_colors(places),
+        colors=plane_colors(map_xy),
         caption=CAPTION,
     )
     return np.asarray(Image.open(path).convert("RGB"))
@@ -50,12 +50,12 @@ def test_map_is_sharp_and_light(tmp_path):
 
 def test_frames_of_the_color_map_stand_where_their_candidates_are(tmp_path):
     _, gray, _ = fake_map(3)
-    places = np.array([[0.0, 0.0], [1.0, 1.0], [0.2, 0.8]], np.float32)
+    map_xy = np.array([[0.0, 0.0], [1.0, 1.0], [0.2, 0.8]], np.float32)
     assert draw_map(
-        tmp_path / "m.png", places, gray, min_dist=1.3e-3, caption=CAPTION
-    ) == len(places)
+        tmp_path / "m.png", map_xy, gray, min_dist=1.3e-3, caption=CAPTION
+    ) == len(map_xy)
     picture = np.asarray(Image.open(tmp_path / "m.png").convert("RGB")).astype(int)
-    for place, color in zip(places, plane_colors(places), strict=True):
+    for place, color in zip(map_xy, plane_colors(map_xy), strict=True):
         of_color = abs(picture[:, : RIM + SIDE] - color).max(axis=-1) <= 1
         of_color[RIM + SIDE :] = False  # the legend has every color
         y, x = np.argwhere(of_color).mean(axis=0)
@@ -66,12 +66,12 @@ def test_frames_of_the_color_map_stand_where_their_candidates_are(tmp_path):
 def test_thumbnails_do_not_cover_each_other(tmp_path, monkeypatch):
     covered = []
 
-    def paste(sheet, gray, *, left, top, edge, color):
-        spot = sheet.pixels[top : top + edge, left : left + edge, 3]
+    def paste(layer, gray, *, left, top, edge, color):
+        spot = layer.pixels[top : top + edge, left : left + edge, 3]
         covered.append(spot.any())
         spot[:] = 255
 
-    monkeypatch.setattr("lib.pictures.figures.Sheet.paste", paste)
+    monkeypatch.setattr("lib.pictures.map_pictures.ThumbnailLayer.paste", paste)
     shown, _, _ = draw(tmp_path / "map.png", rows=2000)
     assert len(covered) == shown > 200
     assert not any(covered)

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lib.overlay.heatmap import Discs, gray_range, gray_slab, paint_slab, paint_tomogram
+from lib.overlay.paint import Markers, gray_range, gray_slab, paint_slab, paint_tomogram
 
 SIZE = (14, 40, 50)  # (Z, Y, X)
 
@@ -13,7 +13,7 @@ def candidates(n, seed=0, size=SIZE):
 
 
 def painted(positions, colors, radius=6, size=SIZE):
-    return paint_slab(Discs.of(positions, colors, radius), 0, *size)
+    return paint_slab(Markers.of(positions, colors, radius), 0, *size)
 
 
 def nearest_by_loop(positions, colors, radius=6, size=SIZE):
@@ -64,9 +64,9 @@ def test_colors_do_not_depend_on_the_order_of_rows():
 def test_discs_lie_at_different_places_so_that_no_assignment_repeats_a_voxel():
     positions, colors = candidates(60)
     positions[30:] = positions[:30]  # each place twice, in two colors
-    discs = Discs.of(positions, colors, 6)
-    assert len(np.unique(discs.positions, axis=0)) == len(discs.positions) == 30
-    x, y, z = discs.positions.T
+    markers = Markers.of(positions, colors, 6)
+    assert len(np.unique(markers.positions, axis=0)) == len(markers.positions) == 30
+    x, y, z = markers.positions.T
     shown = painted(positions, colors)[z, y, x]
     first, second = (
         {*map(tuple, part.tolist())} for part in (colors[:30], colors[30:])
@@ -111,14 +111,14 @@ def test_a_few_wild_voxels_do_not_set_the_grays():
 
 def paint(tmp_path, volume, positions, colors, **options):
     paths = tmp_path / "rec.npy", tmp_path / "hm.npy"
-    discs = Discs.of(positions, colors, 6)
-    paint_tomogram(volume, discs, gray_path=paths[0], color_path=paths[1], **options)
+    markers = Markers.of(positions, colors, 6)
+    paint_tomogram(volume, markers, gray_path=paths[0], color_path=paths[1], **options)
     return [np.load(path, mmap_mode="r") for path in paths]
 
 
 @pytest.mark.parametrize("slab_voxels", [1, 5 * 40 * 50, 2**23])
 def test_slabs_leave_no_seams(tmp_path, monkeypatch, slab_voxels):
-    monkeypatch.setattr("lib.overlay.heatmap.SLAB_VOXELS", slab_voxels)
+    monkeypatch.setattr("lib.overlay.paint.SLAB_VOXELS", slab_voxels)
     volume = np.random.default_rng(0).normal(size=SIZE).astype(np.float32)
     positions, colors = candidates(80)
     gray, color = paint(tmp_path, volume, positions, colors)
@@ -131,7 +131,7 @@ def test_slabs_leave_no_seams(tmp_path, monkeypatch, slab_voxels):
 
 @pytest.mark.parametrize("depth", [14, 15])
 def test_paired_slices_are_painted_twice(tmp_path, monkeypatch, depth):
-    monkeypatch.setattr("lib.overlay.heatmap.SLAB_VOXELS", 4 * 40 * 50)
+    monkeypatch.setattr("lib.overlay.paint.SLAB_VOXELS", 4 * 40 * 50)
     volume = np.random.default_rng(0).normal(size=(depth, 40, 50)).astype(np.float32)
     positions, colors = candidates(30, size=((depth + 1) // 2, 40, 50))
     _, color = paint(tmp_path, volume, positions, colors, paired=True)
