@@ -128,6 +128,8 @@ def project_cloud(vectors, options, n_components):
     ndarray of float64, shape (N, n_components)
         Centered on the origin.
     """
+    if len(vectors) == 1:
+        return np.zeros((1, n_components))
     positions = _principal_axes(vectors, n_components)
     if len(vectors) > max(n_components + 1, N_MAX_PRINCIPAL):
         n_neighbors = min(options.n_neighbors, len(vectors) - 1)
