@@ -1,11 +1,11 @@
-"""Turn picked candidates into training coordinates, or another program's file."""
+"""Convert picked candidates to training coordinates or the files of other programs."""
 
 from lib.errors import OptionError, run_script, warn
 from opts import coordinate_options
 
 
 def main():
-    """Read the picks, choose, drop repetitions, write."""
+    """Read the picks, select labels, drop duplicates, write the coordinates."""
     options = coordinate_options()
 
     from lib.export import formats
@@ -45,28 +45,28 @@ def main():
     )
     if kind in formats.FOR_RELION and options.z_axis is None:
         print(
-            "z is taken to run as IMOD's tilt leaves it (--order xzy, mirrored here) "
-            "or as after trimvol -rx (zxy, kept); if AreTomo wrote the tomograms with "
-            "-FlipVol 1, convert again with --z_axis reversed"
+            "assumed direction of z: as written by IMOD's tilt (--order xzy, mirrored "
+            "here) or by trimvol -rx (zxy, unchanged); if AreTomo wrote the tomograms "
+            "with -FlipVol 1, convert again with --z_axis reversed"
         )
     for path in written:
         print(path)
 
 
 def is_halved(compressed, doubled, as_read):
-    """Return whether z counts pairs of slices, by what the run and the user say.
+    """Return whether z counts pairs of slices, from the run and the options.
 
-    The documented formats hold z as read, or twice that, as asked for: there, what
-    the run knows is only told.
+    The documented formats hold z as read, or twice that with ``--if_double``; for them,
+    what the run recorded only leads to a warning.
 
     Parameters
     ----------
     compressed : bool or None
-        Whether the run read with ``--compress``; None when it does not say.
+        Whether the run used ``--compress``; None if that is not known.
     doubled : bool
         Whether ``--if_double`` was given.
     as_read : bool
-        Whether the format is one of those.
+        Whether the format is one of the documented ones.
     """
     if compressed and not doubled and as_read:
         warn("the run read its tomograms with --compress: z is halved; add --if_double")

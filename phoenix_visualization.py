@@ -16,9 +16,7 @@ def main():
     exports = ExperimentDir(home_of(options.input)).exports
     kept = inspect_folder(exports, "a copy of the experiment")
     if not kept.ok:
-        warn(
-            f"what is picked can be looked at, but not exported: {exports}: {kept.said}"
-        )
+        warn(f"you can look at candidates, but not export them: {exports}: {kept.said}")
 
     run_session(
         options.input,

@@ -54,11 +54,11 @@ def main():
 
 
 def health_alarm(table, collapsed):
-    """Return why the map should not be trusted, or nothing."""
+    """Return why the map cannot be trusted, or an empty string."""
     if collapsed:
         return (
-            "all embeddings are the same to within rounding: the map means nothing, "
-            "its order is random; train longer, or from another checkpoint"
+            "all embeddings are equal to within rounding: the map is random and means "
+            "nothing; train longer, or use another checkpoint"
         )
     health = table.provenance.get("health") or {}
     verdict = health.get("verdict", "healthy")
@@ -68,15 +68,15 @@ def health_alarm(table, collapsed):
 
 
 def choose_projection(options, n):
-    """Return how to lay out `n` candidates, and say what it will cost."""
+    """Return how to project `n` candidates, and print how long it will take."""
     from lib.maps.layout import ProjectionOptions
 
     n_neighbors = max(2, min(options.num_neighbor, n - 1))
     if n_neighbors < options.num_neighbor:
-        print(f"--num_neighbor shrinks to {n_neighbors}: there are {n} candidates")
+        print(f"--num_neighbor is reduced to {n_neighbors}: there are {n} candidates")
     seconds = 15 + n * SECONDS_A_ROW[options.mode]
     print(
-        f"laying out two maps by {options.mode}: about {seconds / 60:.1f} minutes "
+        f"computing two maps by {options.mode}: about {seconds / 60:.1f} minutes "
         "(on one core, so that the same seed gives the same map)"
     )
     return ProjectionOptions(
@@ -85,7 +85,7 @@ def choose_projection(options, n):
 
 
 def project_twice(vectors, labels, layout):
-    """Return the map_xy in the plain map, and in the one supervised by labels."""
+    """Return the positions on the plain map and on the map supervised by labels."""
     from lib.maps.layout import nearest_neighbors, project_2d
 
     neighbors = None
@@ -98,7 +98,7 @@ def project_twice(vectors, labels, layout):
 
 
 def write_caption(table, options, layout, alarm):
-    """Return the caption: the run, N, and how the map was made."""
+    """Return the caption: the run, the number of candidates, and the method."""
     from lib.pictures.canvas import Caption
 
     folder = options.input.resolve().parent
@@ -141,13 +141,13 @@ def draw(experiment, options, vectors, labels, gray, map_xy, labeled, caption):
 
 
 def save_colors(path, colors, fingerprint):
-    """Write all_colors.npy and, beside it, which rows it belongs to."""
+    """Write all_colors.npy and the fingerprint of its rows."""
     import numpy as np
 
     from lib.artifacts import atomic_write, fingerprint_path, write_fingerprint
 
     record = fingerprint_path(path)
-    record.unlink(missing_ok=True)  # until both are whole, neither vouches
+    record.unlink(missing_ok=True)  # valid only once both files are complete
     with atomic_write(path) as stream:
         np.save(stream, colors)
     write_fingerprint(record, fingerprint=fingerprint, rows=len(colors))

@@ -7,7 +7,7 @@ from opts import PROJECT, heatmap_options
 
 
 def main():
-    """Write two volumes and a picture for each tomogram; say how to look at them."""
+    """Write two volumes and a picture for each tomogram; print how to view them."""
     options = heatmap_options()
 
     from tqdm import tqdm
@@ -28,10 +28,10 @@ def main():
         order=options.order,
         only=options.only,
     )
-    for job in jobs:  # the last is refused before the first is painted
+    for job in jobs:  # all are checked before the first is painted
         check_job(job, table)
     noted = {job.name: job.facts for job in jobs}
-    if line := name_other_files(noted, {p.name: p.path for p in jobs}):
+    if line := name_other_files(noted, {job.name: job.path for job in jobs}):
         print(line)
     experiment = ExperimentDir(options.dir_simsiam)
     check_environment({experiment.root: "--dir_simsiam"}, maps=True)

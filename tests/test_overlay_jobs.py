@@ -59,7 +59,7 @@ def test_tomograms_not_found_are_named_together(folder):
         find_overlay_jobs(
             make_table(provenance={"tomograms": {"tomo1": {"rec_path": "tomo1.rec"}}})
         )
-    with pytest.raises(InputError, match=r"tomo2 \(no path known\)"):
+    with pytest.raises(InputError, match=r"tomo2 \(no path recorded\)"):
         find_overlay_jobs(make_table(), listed={"tomo1": folder / "tomo1.rec"})
 
 
@@ -68,7 +68,7 @@ def test_names_that_leave_the_folder_are_refused(folder):
     table.name[0] = "../x"
     (folder / "sub").mkdir()
     write_shown_tomogram(folder / "x.rec")
-    with pytest.raises(InputError, match=r"'\.\./x' is no name for a file"):
+    with pytest.raises(InputError, match=r"'\.\./x' is not a file name"):
         find_overlay_jobs(table, rec_dir=folder / "sub")
 
 

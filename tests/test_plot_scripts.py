@@ -193,7 +193,7 @@ def test_a_peers_table_has_only_its_five_keys_and_is_plotted(tmp_path):
         coords=table.coords.astype(np.int32),
     )
     done = plot(tmp_path / "all_output_info.npz", cwd=tmp_path)
-    assert "--num_neighbor shrinks to 19: there are 20 candidates" in done.stdout
+    assert "--num_neighbor is reduced to 19: there are 20 candidates" in done.stdout
     assert len(np.load(tmp_path / "all_colors.npy")) == 20
 
 
@@ -218,7 +218,7 @@ def test_a_collapsed_embedding_is_plotted_and_called_meaningless(tmp_path):
     table.pred[:] = 0.5
     table.save(tmp_path / "all_output_info.npz")
     done = plot(tmp_path / "all_output_info.npz", cwd=tmp_path)
-    assert "warning: all embeddings are the same" in done.stderr
+    assert "warning: all embeddings are equal" in done.stderr
     assert "12 candidates in 1 clusters" in done.stdout
     assert (tmp_path / "2d_visualization_labels.png").is_file()
 

@@ -1,4 +1,4 @@
-"""``all_output_info.npz``: what inference writes and every plot reads."""
+"""``all_output_info.npz``: written by inference, read by every plot."""
 
 import json
 import lzma
@@ -137,8 +137,8 @@ class EmbeddingTable:
             raise ArtifactError(f"{path} was written by a later version; update")
         try:
             return cls(**_as_columns(stored), provenance=provenance)
-        except ArtifactError as refusal:
-            raise ArtifactError(f"{path}: {refusal}; embed again") from refusal
+        except ArtifactError as error:
+            raise ArtifactError(f"{path}: {error}; embed again") from error
 
 
 def read_npz(path):
@@ -190,7 +190,7 @@ def _as_columns(stored):
     for key in columns.keys() - {"name"}:
         if columns[key].dtype.kind not in "iuf":
             raise ArtifactError(f"{key} must hold numbers, got {columns[key].dtype}")
-    if not _are_whole(columns["coords"]):
+    if not _are_integers(columns["coords"]):
         raise ArtifactError("coords must be whole numbers: x, y, z in voxels")
     require_finite(columns["pred"])
     columns["name"] = columns["name"].astype(str)
@@ -198,8 +198,8 @@ def _as_columns(stored):
     return columns
 
 
-def _are_whole(values):
-    """Tell whether all values are finite, without a fraction, and fit an integer."""
+def _are_integers(values):
+    """Return whether all values are finite integers of 32 bits."""
     return bool((np.abs(values) < 2**31).all() and (values == np.round(values)).all())
 
 
@@ -210,5 +210,5 @@ def require_finite(embeddings):
     if bad:
         raise ArtifactError(
             f"the embeddings of {bad} of {len(finite)} candidates are not finite: the "
-            "model has diverged, train again or take an earlier one"
+            "model has diverged; train again or use an earlier checkpoint"
         )

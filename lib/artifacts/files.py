@@ -1,7 +1,7 @@
-"""Files that appear whole or not at all.
+"""Atomic writes of files, and the removal of partial files.
 
-Others may write into the same folder, from other machines too: what was looked at
-may be gone, or there, when it is acted upon.
+Other processes, also on other machines, may write into the same folder: a file that
+existed a moment ago may be gone, and the other way around.
 """
 
 import errno
@@ -37,16 +37,16 @@ def partial_prefix(name):
 def partial_path(path):
     """Return where to write what becomes the file or folder `path`.
 
-    Such files are made with the rights that the user's umask, the group and the access
-    lists of the folder give: tempfile would make them private, and some file systems
-    (CIFS, object stores) refuse every later change of rights.
+    Such files get the permissions that the umask, the group and the access lists of
+    the folder give. `tempfile` would make them private, and some file systems (CIFS,
+    object stores) do not allow to change permissions later.
     """
     path = Path(path)
     return path.with_name(partial_prefix(path.name) + secrets.token_hex(4) + PARTIAL)
 
 
 def synchronize(stream):
-    """Bring a file to its disk, where its file system can be asked to."""
+    """Flush a file to disk, if its file system supports that."""
     stream.flush()
     try:
         os.fsync(stream.fileno())
@@ -56,11 +56,11 @@ def synchronize(stream):
 
 
 def remove_partial_files(folder):
-    """Remove what killed processes left half-written in a folder.
+    """Remove the partial files and folders of killed processes from a folder.
 
-    Other commands may be writing there now. What belongs to a process of this
-    machine goes when that process has ended; what another machine, or an earlier
-    version, wrote goes when it has not changed for a day.
+    Other commands may be writing there now. A partial file of a process on this machine
+    is removed if that process has ended; one of another machine, or of an earlier
+    version, if it has not changed for a day.
     """
     for path in Path(folder).glob(f".*{PARTIAL}"):
         if _is_abandoned(path):
@@ -68,14 +68,14 @@ def remove_partial_files(folder):
 
 
 def remove(path):
-    """Remove a file or folder, as far as it is there and may be removed."""
+    """Remove a file or folder if it exists and can be removed."""
     shutil.rmtree(path, ignore_errors=True)
     with suppress(OSError):
         Path(path).unlink(missing_ok=True)
 
 
 def remove_at_once(path):
-    """Remove a file or folder so that nobody sees a part of it.
+    """Remove a file or folder atomically: no process sees a part of it.
 
     Parameters
     ----------
@@ -112,11 +112,11 @@ def atomic_write(path, mode="wb", *, new=False):
     Parameters
     ----------
     path : path-like
-        Where the file shall appear; its folder is made when missing.
+        Path of the finished file; its folder is created if it is missing.
     mode : {"wb", "w"}
-        Binary, or UTF-8 text; bytes of a path that are not UTF-8 stay as they are.
+        Binary, or UTF-8 text; bytes of a path that are not UTF-8 are kept.
     new : bool
-        Whether nothing may be there; else it is replaced.
+        Raise an error if the file exists, instead of replacing it.
 
     Yields
     ------
@@ -126,7 +126,7 @@ def atomic_write(path, mode="wb", *, new=False):
     Raises
     ------
     FileExistsError
-        With `new`, when something is there at the end.
+        With `new`, if the file exists at the end.
     """
     path = Path(path)
     with user_files():
@@ -135,7 +135,7 @@ def atomic_write(path, mode="wb", *, new=False):
     text = {} if "b" in mode else {"encoding": "utf-8", "errors": "surrogateescape"}
     with user_files(path):
         with suppress(FileNotFoundError):
-            os.lstat(path)  # a name that the file system cannot bear fails here
+            os.lstat(path)  # a name that the file system does not allow fails here
         opened = partial.open(mode.replace("w", "x"), **text)
     try:
         with opened as stream:
@@ -143,7 +143,7 @@ def atomic_write(path, mode="wb", *, new=False):
             with user_files(path):
                 synchronize(stream)
         if new:
-            _take_place(path, partial)
+            _claim_name(path, partial)
         with user_files(path):
             partial.replace(path)
             partial.unlink(missing_ok=True)  # two names of one file are not replaced
@@ -154,12 +154,12 @@ def atomic_write(path, mode="wb", *, new=False):
         raise
 
 
-def _take_place(path, partial):
-    """Put a file at `path` too, in one step that fails when something is there."""
+def _claim_name(path, partial):
+    """Link a file to `path`, in one step that fails if `path` exists."""
     try:
         path.hardlink_to(partial)
     except FileExistsError:
         if not path.samefile(partial):  # the answer was lost
             raise
-    except OSError:  # a file system without second names: the place is taken empty
+    except OSError:  # a file system without hard links: create an empty file
         path.open("x").close()

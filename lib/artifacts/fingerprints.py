@@ -1,4 +1,4 @@
-"""Which rows an artifact is about, so that no two runs are mixed."""
+"""Fingerprints of table rows, so that the files of two runs are not mixed."""
 
 import hashlib
 import json
@@ -33,7 +33,7 @@ def fingerprint_rows(names, coords, pred):
 
 
 def fingerprint_path(path):
-    """Return where it is noted which rows an artifact without names belongs to.
+    """Return the file that stores which rows an artifact belongs to.
 
     Parameters
     ----------
@@ -49,18 +49,18 @@ def fingerprint_path(path):
 
 
 def write_fingerprint(record, *, fingerprint, rows):
-    """Note the fingerprint and number of rows; the note appears whole."""
+    """Write the fingerprint and the number of rows atomically."""
     with atomic_write(record, "w") as stream:
         json.dump({"fingerprint": fingerprint, "rows": rows}, stream)
 
 
 def check_fingerprint(record, *, fingerprint, rows, of):
-    """Refuse an artifact whose note names other rows.
+    """Raise an error if an artifact belongs to other rows.
 
     Parameters
     ----------
     record : path-like
-        See `fingerprint_path`. A missing one passes: other programs write none.
+        See `fingerprint_path`. A missing file passes: other programs write none.
     fingerprint : str
         Of the table at hand.
     rows : int

@@ -1,4 +1,4 @@
-"""``interactive_info_parquet.gzip`` and exports: what people pick from."""
+"""``interactive_info_parquet.gzip`` and exports: the tables to pick from."""
 
 import json
 from dataclasses import dataclass, field
@@ -49,18 +49,18 @@ class InteractiveTable:
         return fingerprint_rows(self.name, self.coord, self.embeddings)
 
     def save(self, path, *, new=False):
-        """Write the table as gzip parquet; it appears whole or not at all.
+        """Write the table as gzip parquet, atomically.
 
         Parameters
         ----------
         path : path-like
         new : bool
-            Whether nothing may be there; else it is replaced.
+            Raise an error if the file exists, instead of replacing it.
 
         Raises
         ------
         FileExistsError
-            With `new`, when something is there.
+            With `new`, if the file exists.
         """
         import pyarrow as pa
         from pyarrow import parquet
@@ -85,13 +85,13 @@ class InteractiveTable:
 
     @classmethod
     def load(cls, path):
-        """Read a table of ours or of a peer.
+        """Read a table of this project or of MiLoPYP.
 
         Raises
         ------
         ArtifactError
-            When the file is missing, is no parquet, lacks a column, or its
-            embeddings differ in length.
+            If the file is missing, is not a parquet, lacks a column, or its embeddings
+            differ in length.
         """
         table = read_parquet(path, made_by="plot_2d.py")
         columns = ("name", "coord", "embeddings", "label", "image")
@@ -134,7 +134,7 @@ def _read_embeddings(path, column):
 
 
 def read_integers(path, table, column):
-    """Return a column of a pyarrow table as int64; refuse anything but integers."""
+    """Return a column of integers of a pyarrow table as int64."""
     values = table[column].to_pylist()
     try:
         numbers = np.array([float(value) for value in values])
@@ -149,7 +149,7 @@ def read_integers(path, table, column):
 
 
 def read_provenance(table):
-    """Return what the run knew from the metadata of a parquet; {} in peers' files."""
+    """Return the provenance in the metadata of a parquet; {} in files of MiLoPYP."""
     try:
         known = json.loads((table.schema.metadata or {}).get(b"provenance", b"{}"))
     except ValueError:
@@ -174,7 +174,7 @@ def read_parquet(path, made_by):
 
 
 def require_columns(path, found, wanted):
-    """Refuse a table that lacks a column."""
+    """Raise an error if a table lacks a column."""
     missing = [column for column in wanted if column not in found]
     if missing:
         raise ArtifactError(
@@ -189,7 +189,7 @@ def parse_coordinates(path, column):
     Parameters
     ----------
     path : path-like
-        Named in the refusal.
+        Named in the error message.
     column : list
         Each a list of three strings or numbers, or the text ``"x,y,z"``.
 

@@ -1,7 +1,7 @@
-"""Folders that appear whole or not at all, whoever else makes them.
+"""Atomic writes of folders that several processes may make at the same time.
 
-Others may do the same at the same time, from other machines too: what was looked at may
-be gone, or there, when it is acted upon.
+Other processes may run on other machines: a folder that existed a moment ago may be
+gone, and the other way around.
 """
 
 import errno
@@ -19,9 +19,9 @@ from lib.artifacts.files import (
 from lib.errors import user_files
 
 TRIES = 20  # to replace a folder that others replace at the same time
-# What a rename says when another was first: POSIX allows two words for a folder with
-# something in it; the third is for one that is gone, perhaps by a call of our own whose
-# answer the network lost.
+# Errors of a rename when another process was first. POSIX allows two for a folder that
+# is not empty; the third is for one that is gone, perhaps by an earlier call of this
+# process whose answer the network lost.
 _SECOND = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT)
 
 
@@ -32,7 +32,7 @@ def atomic_folder(path):
     Parameters
     ----------
     path : path-like
-        Replaced with all that is in it; stays as it is when the block fails.
+        Replaced with its contents; unchanged if the block fails.
 
     Yields
     ------
@@ -51,16 +51,16 @@ def atomic_folder(path):
 
 @contextmanager
 def first_folder(path, *, is_whole):
-    """Yield an empty folder that becomes `path`, unless another was first.
+    """Yield an empty folder that becomes `path`, unless another process was first.
 
-    What is in it is on the disk before it appears, so that it is whole after a loss
-    of power too.
+    Its files are flushed to disk before it appears, so that it is complete even after
+    a power failure.
 
     Parameters
     ----------
     path : path-like
     is_whole : callable
-        Takes `path`; tells whether what is there may stay, and be taken instead.
+        Called with `path`; returns whether the folder there is complete and can stay.
 
     Yields
     ------
@@ -78,10 +78,10 @@ def first_folder(path, *, is_whole):
 
 @contextmanager
 def _partial_folder(path):
-    """Yield a new folder beside `path`, which goes if it is still there at the end.
+    """Yield a new folder beside `path`; it is removed if it still exists at the end.
 
-    Its rights are those that the system gives to any new folder there, by the user's
-    umask or the group's rules; `tempfile.mkdtemp` would give them to its owner alone.
+    It gets the permissions of any new folder there, by the user's umask or the rules of
+    the group; `tempfile.mkdtemp` would give access to its owner alone.
     """
     path = Path(path)
     with user_files():
@@ -96,7 +96,7 @@ def _partial_folder(path):
 
 
 def _settle(partial, path, *, stays):
-    """Move a folder to `path`, in the place of what is there unless that stays."""
+    """Move a folder to `path`; replace what is there unless `stays` returns True."""
     with user_files(path):
         for tries_left in reversed(range(TRIES)):
             try:
@@ -114,9 +114,9 @@ def _settle(partial, path, *, stays):
 
 
 def _sync(path):
-    """Bring a file, or the names in a folder, to the disk where that can be asked for.
+    """Flush a file, or the names in a folder, to disk if the file system supports it.
 
-    Some file systems of networks do not know it of folders.
+    Some network file systems do not support it for folders.
     """
     handle = os.open(path, os.O_RDONLY)
     try:

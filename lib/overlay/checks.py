@@ -1,4 +1,4 @@
-"""The tomogram that is painted, held against what the run noted of it."""
+"""Check that a tomogram is the one that the run read, before it is painted."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from lib.inputs.noted_files import SAME_VOXEL
 
 
 def check_job(job, table):
-    """Hold a tomogram against what the run noted of it, by its header.
+    """Compare the header of a tomogram with what the run recorded.
 
     Parameters
     ----------
@@ -18,54 +18,54 @@ def check_job(job, table):
     Raises
     ------
     InputError
-        When the tomogram has another size than the run noted, or a candidate lies
-        outside: another tomogram, or another order.
+        If the size differs from the size that the run recorded, or a candidate lies
+        outside: it is another tomogram, or another order.
     """
     order, shape = job.tomogram.order, job.tomogram.shape
     _compare_with_run(job)
     if not is_likely(job.tomogram.info.shape, order):
         warn_once(
             f"{job.path}: z is not the shortest axis with --order {order}, "
-            "which the run noted, or you gave"
+            "which the run recorded or you gave"
         )
     depth, height, width = shape
     size = np.array([width, height, (depth + 1) // 2 if is_paired(table) else depth])
     positions = table.coords[job.rows]
     outside = ((positions < 0) | (positions >= size)).any(axis=1)
     if outside.any():
-        noted = job.facts.get("order", order)
+        recorded = job.facts.get("order", order)
         reach = _listed(positions.max(axis=0))
-        if noted != order:
-            reach += f", and the run read it as {noted}"
+        if recorded != order:
+            reach += f", and the run read it as {recorded}"
         raise InputError(
             f"{outside.sum()} of {len(outside)} candidates of {job.name} lie "
             f"outside {job.path}, which has x, y, z = {_listed(size)} as --order "
-            f"{order} (candidates reach {reach}); is it the "
-            "tomogram of this run, and its --order?"
+            f"{order} (candidates reach {reach}); check "
+            "that it is the tomogram of this run, and its --order"
         )
 
 
 def is_paired(table):
-    """Tell whether the candidates of a table count slices in pairs."""
+    """Return whether z of the candidates counts pairs of slices (``--compress``)."""
     return bool(table.provenance.get("options", {}).get("compress"))
 
 
 def _compare_with_run(job):
-    """Reject a tomogram of another size than the run read; warn of other voxels."""
+    """Reject a tomogram of another size; warn of another voxel size."""
     order, found = job.tomogram.order, job.tomogram.shape
-    noted = job.facts.get("shape")
-    if noted and tuple(noted) != found:
+    recorded = job.facts.get("shape")
+    if recorded and tuple(recorded) != found:
         raise InputError(
             f"{job.path} is not the tomogram {job.name} of this run, which "
-            f"had x, y, z = {_listed(noted[::-1])}: as --order {order} it has "
+            f"had x, y, z = {_listed(recorded[::-1])}: as --order {order} it has "
             f"{_listed(found[::-1])}; name the folder of the run's tomograms with "
             "--rec_dir, and give the --order of these files"
         )
-    noted, found = job.facts.get("voxel_size"), job.tomogram.voxel_size
-    if noted and found and max(noted, found) > SAME_VOXEL * min(noted, found):
+    recorded, found = job.facts.get("voxel_size"), job.tomogram.voxel_size
+    if recorded and found and max(recorded, found) > SAME_VOXEL * min(recorded, found):
         warn_once(
-            f"{job.path} has voxels of {found:g} Angstrom, {noted:g} when the run "
-            "read it; is it the same tomogram?"
+            f"{job.path} has voxels of {found:g} Angstrom, {recorded:g} when the run "
+            "read it; check that it is the same tomogram"
         )
 
 

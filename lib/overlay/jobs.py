@@ -1,4 +1,4 @@
-"""What is painted where: tomograms found, colors checked, disk counted."""
+"""Inputs of the overlay: tomograms to paint, colors, and the disk space needed."""
 
 import shutil
 from dataclasses import dataclass, field
@@ -23,7 +23,7 @@ EXTENSIONS = (".rec", ".mrc", ".rec.gz", ".mrc.gz")
 
 @dataclass(frozen=True)
 class OverlayJob:
-    """A tomogram, and the rows of its candidates.
+    """A tomogram to paint, and the rows of its candidates.
 
     Attributes
     ----------
@@ -31,7 +31,7 @@ class OverlayJob:
     rows : ndarray of int
         Of the table of embeddings.
     facts : dict
-        What the run noted of the tomogram: ``shape`` (Z, Y, X), ``order``,
+        What the run recorded of the tomogram: ``shape`` (Z, Y, X), ``order``,
         ``voxel_size`` [A]; empty in tables of other programs.
     """
 
@@ -56,10 +56,10 @@ def load_colors(path, table, table_path):
     Parameters
     ----------
     path : path-like
-        ``all_colors.npy``, ours or of another program.
+        ``all_colors.npy`` of this project or of MiLoPYP.
     table : EmbeddingTable
     table_path : path-like
-        Named in the refusal.
+        Named in the error message.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def load_colors(path, table, table_path):
     Raises
     ------
     ArtifactError
-        When it is missing, not N colors, or noted to belong to other rows.
+        If it is missing, does not hold N colors, or belongs to other rows.
     """
     path = Path(path)
     if not path.is_file():
@@ -79,8 +79,8 @@ def load_colors(path, table, table_path):
         raise ArtifactError(f"{path} is not an array of colors ({error})") from error
     if colors.shape != (len(table), 3):
         raise ArtifactError(
-            f"{path} holds {_told(colors.shape)}, but {table_path} has {len(table)} "
-            "rows; run plot_2d.py again on it"
+            f"{path} holds {_format_shape(colors.shape)}, but {table_path} has "
+            f"{len(table)} rows; run plot_2d.py again on it"
         )
     check_fingerprint(
         fingerprint_path(path),
@@ -93,7 +93,7 @@ def load_colors(path, table, table_path):
     return colors.astype(np.uint8)
 
 
-def _told(shape):
+def _format_shape(shape):
     if len(shape) == 2 and shape[1] == 3:
         return f"{shape[0]} colors"
     return f"an array of shape {shape}"
@@ -114,7 +114,7 @@ def find_overlay_jobs(
     ext : str, optional
         Ending in `rec_dir`; the default is the first of `EXTENSIONS` that is there.
     order : str, optional
-        The default, and what ``auto`` means where the run noted it, is what the run
+        The default, and ``auto`` if the run recorded an order, is what the run
         used; else ``xzy``, where that is likely.
     only : list of str, optional
         Names to paint; the default is all.
@@ -138,13 +138,13 @@ def find_overlay_jobs(
     found, faults = {}, []
     for name in only or names:
         facts = known.get(name, {})
-        places = _places(name, facts.get("rec_path"), rec_dir, listed, ext)
+        paths = _candidate_paths(name, facts.get("rec_path"), rec_dir, listed, ext)
         with user_files():
-            path = next((place for place in places if place.is_file()), None)
+            path = next((path for path in paths if path.is_file()), None)
         if Path(name).name != name:
-            faults.append(f"{name!r} is no name for a file")
+            faults.append(f"{name!r} is not a file name")
         elif path is None:
-            tried = ", ".join(map(str, places)) or "no path known"
+            tried = ", ".join(map(str, paths)) or "no path recorded"
             faults.append(f"{name} ({tried})")
         else:
             found[name] = path
@@ -174,17 +174,19 @@ def _require_known(wanted, names):
         )
 
 
-def _places(name, rec_path, rec_dir, listed, ext):
-    """Return where the tomogram may be, the likeliest first."""
+def _candidate_paths(name, rec_path, rec_dir, listed, ext):
+    """Return the possible paths of the tomogram, the most likely first."""
     if listed is not None:
         return [Path(listed[name])] if name in listed else []
     if rec_dir is None:
         return [Path(rec_path)] if rec_path else []
     endings = (f".{ext.lstrip('.')}",) if ext else EXTENSIONS
-    places = [Path(rec_dir) / f"{name}{ending}" for ending in endings]
-    if rec_path and not ext:  # what the run read is known, the endings are a guess
-        places.insert(0, Path(rec_dir) / Path(rec_path).name)
-    return places
+    paths = [Path(rec_dir) / f"{name}{ending}" for ending in endings]
+    if (
+        rec_path and not ext
+    ):  # the file name of the run is known, the endings are a guess
+        paths.insert(0, Path(rec_dir) / Path(rec_path).name)
+    return paths
 
 
 def _size(path):
@@ -196,13 +198,13 @@ def _size(path):
 
 
 def check_disk(jobs, experiment):
-    """Return how many bytes the jobs will take; refuse when they do not fit.
+    """Return the disk space that the jobs need [bytes]; check that it is free.
 
     Parameters
     ----------
     jobs : list of OverlayJob
     experiment : ExperimentDir
-        Files of an earlier job in it count as free.
+        The files of an earlier overlay in it count as free.
 
     Returns
     -------
@@ -221,7 +223,7 @@ def check_disk(jobs, experiment):
             experiment.heatmap_volume(job.name),
         )
     )
-    # an old file goes only when its successor is whole
+    # an old file is removed only when its successor is complete
     needed = max(sum(sizes) - sum(present), max(sizes))
     with user_files():
         experiment.root.mkdir(parents=True, exist_ok=True)
