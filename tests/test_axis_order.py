@@ -5,7 +5,7 @@ from mrc_files import make_volume, write_mrc
 from lib.errors import InputError
 from lib.inputs.axis_order import ORDERS, is_mirrored, resolve_order, z_sign
 from lib.inputs.image_list import read_image_list
-from lib.inputs.mrc_header import MrcInfo
+from lib.inputs.mrc import MrcInfo
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_path_that_exists_is_taken_as_it_is(project, tmp_path, monkeypatch):
 
 def test_list_that_is_nowhere_names_the_places(project, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="not to be found") as caught:
+    with pytest.raises(InputError, match="does not exist: neither") as caught:
         find_image_list("none.txt", project)
     assert str(project / "data" / "none.txt") in str(caught.value)
     assert str(tmp_path / "none.txt") in str(caught.value)
@@ -165,7 +165,7 @@ def test_relative_path_is_looked_up_in_the_project_then_beside_the_list(project)
 def test_current_folder_plays_no_part(project, tmp_path, monkeypatch):
     write_files(tmp_path / "here", "t")
     monkeypatch.chdir(tmp_path / "here")
-    assert "rec_path t.rec is no file" in refusal(
+    assert "rec_path t.rec does not exist" in refusal(
         project, "image_name rec_path\na t.rec", needs_tilts=False
     )
 
@@ -195,10 +195,10 @@ def test_all_faults_are_told_at_once(project):
     for fault in (
         "list.txt has 7 faults",
         "line 3: image_name tomo1 is in line 2 too",
-        f"line 4: rec_path raw/none.rec is no file; looked for {project}",
-        "line 4: angle_path raw/none.tlt is no file",
+        f"line 4: rec_path raw/none.rec does not exist; looked for {project}",
+        "line 4: angle_path raw/none.tlt does not exist",
         "line 5: rec_path: ",
-        "bad.rec is no MRC file: it has 11 bytes",
+        "bad.rec is not an MRC file: it has 11 bytes",
         "line 5: angle_path: ",
         "2 angles, the tilt series 3 images",
         "line 6: image_name '../tomo4' cannot be a file name",
@@ -247,7 +247,7 @@ def test_variable_that_is_not_set_is_told(project, monkeypatch):
 @pytest.mark.parametrize("path", ["raw", "~nobody-of-that-name/t.rec", "x" * 300])
 def test_path_that_is_no_file_is_refused(project, path):
     told = refusal(project, f"image_name rec_path\na {path}", needs_tilts=False)
-    assert "is no file; looked for" in told
+    assert "does not exist; looked for" in told
 
 
 def test_endless_path_is_refused_in_few_words(project):
@@ -267,8 +267,8 @@ def test_many_faults_are_cut_short(project):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"\xff\xfei\0m\0", "no UTF-8 text"),
-        (b"image_name rec_path\n\xe9 t.rec", "no UTF-8 text"),
+        (b"\xff\xfei\0m\0", "not UTF-8 text"),
+        (b"image_name rec_path\n\xe9 t.rec", "not UTF-8 text"),
         (b" " * (2**20 + 1), "larger than"),
     ],
     ids=["utf-16", "latin-1", "large"],

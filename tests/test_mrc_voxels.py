@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lib.errors import InputError
-from lib.inputs.mrc_header import inspect_mrc
+from lib.inputs.mrc import inspect_mrc
 from lib.inputs.mrc_voxels import map_voxels, read_sections
 from tests.mrc_files import make_volume, refusal, write_mrc
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lib.errors import UserError
 from lib.inputs.axis_order import ORDERS
 from lib.inputs.image_list import read_image_list
-from lib.inputs.mrc_header import inspect_mrc
+from lib.inputs.mrc import inspect_mrc
 from lib.inputs.tilt_angles import read_tilt_angles
 from lib.inputs.tomogram import Tomogram
 from tests.mrc_files import read

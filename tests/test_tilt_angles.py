@@ -45,7 +45,7 @@ def test_angles_from_the_wild(tmp_path, content, angles):
         (b"1_0\n2\n3\n", "'1_0' is not an angle"),
         (b"1,5\n2,5\n3,5\n", "'1,5' is not an angle"),
         ("٣\n2\n3\n".encode(), "is not an angle"),
-        (b"\xff\xfe1\0\n\0", "no UTF-8 text"),
+        (b"\xff\xfe1\0\n\0", "not UTF-8 text"),
         (b"\0\0\0\0", "is not an angle"),
         (b"1" * 2**20 + b"x", "larger than"),
         (b"1" * (2**20 - 1) + b"x", "is not an angle"),

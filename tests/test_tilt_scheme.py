@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from lib.errors import InputError
-from lib.inputs.tilt_angles import read_tilt_angles
-from lib.inputs.tilt_scheme import describe_misfit_of_angles
+from lib.inputs.tilt_angles import describe_misfit_of_angles, read_tilt_angles
 
 EVEN = np.arange(-60, 61, 3.0)
 
@@ -84,7 +83,7 @@ def test_nonsense_is_told(tmp_path, name):
     path.write_text("\n".join(map(str, angles)))
     with pytest.raises(InputError, match=reason) as refusal:
         read_tilt_angles(path, len(angles))
-    assert f"{path} is no list of tilt angles" in str(refusal.value)
+    assert f"{path} is not a list of tilt angles" in str(refusal.value)
     assert "give the .tlt" in str(refusal.value)
 
 

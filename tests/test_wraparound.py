@@ -6,8 +6,8 @@ import pytest
 
 from lib.errors import InputError
 from lib.geometry.contrast_check import check_contrast
+from lib.inputs.mrc_voxels import is_wrapped
 from lib.inputs.tomogram import Tomogram
-from lib.inputs.wraparound import is_wrapped
 
 
 def voxels(mean, std, kind, size=100_000):

@@ -14,8 +14,7 @@ from lib.errors import InputError, warn
 from lib.geometry.contrast import LARGEST, Contrast, measure_contrast
 from lib.geometry.stored_findings import StoredFindings
 from lib.geometry.tilt_sample import average
-from lib.inputs.mrc_voxels import map_voxels
-from lib.inputs.wraparound import describe_wraparound, is_wrapped
+from lib.inputs.mrc_voxels import describe_wraparound, is_wrapped, map_voxels
 
 WIDTH = 512  # to which tomograms are binned about, without tilt series [voxels]
 DEPTH = 48  # of what is read of them then, shortest axis [binned voxels]

@@ -19,8 +19,13 @@ from lib.geometry.reprojection import (
     whole_image,
 )
 from lib.inputs.axis_order import ORDERS, z_sign
-from lib.inputs.mrc_voxels import Extremes, block_ranges, read_sections
-from lib.inputs.wraparound import describe_wraparound, is_wrapped
+from lib.inputs.mrc_voxels import (
+    Extremes,
+    block_ranges,
+    describe_wraparound,
+    is_wrapped,
+    read_sections,
+)
 
 WIDTH = 256  # [binned pixels]
 # Untilted, both signs look the same; at high tilts, much is not in the tomogram.

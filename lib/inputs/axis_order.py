@@ -9,7 +9,7 @@ z: a mirror, whose z runs the other way. No shape tells the two apart.
 """
 
 from lib.errors import InputError, warn_once
-from lib.inputs.mrc_byte_order import format_shape
+from lib.inputs.mrc import format_shape
 
 # Transposition of the array in the file to (Z, Y, X).
 ORDERS = {

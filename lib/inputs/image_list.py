@@ -8,7 +8,7 @@ from pathlib import Path
 from lib.errors import InputError
 from lib.inputs.axis_order import DEFAULT_ORDER, ORDERS, resolve_order
 from lib.inputs.list_warnings import warn_of_list
-from lib.inputs.mrc_header import inspect_mrc
+from lib.inputs.mrc import inspect_mrc
 from lib.inputs.plain_text import is_file, read_lines, split_blanks, split_cells
 from lib.inputs.tilt_angles import read_tilt_angles
 from lib.inputs.tomogram import Tomogram, warn_of_spacing
@@ -47,7 +47,7 @@ def find_image_list(name, project):
             return place
     looked = " nor ".join(dict.fromkeys(str(place.absolute()) for place in places))
     raise InputError(
-        f"image list {name} is not to be found: neither {looked} is a file; put it "
+        f"image list {name} does not exist: neither {looked} is a file; put it "
         f"into {project / 'data'} or give its path"
     )
 
@@ -179,7 +179,7 @@ class _EntryReader:
                 )
             yield name, {key: self._find(key, cell) for key, cell in cells.items()}
         if len(self.lines) == 1:
-            self.faults.append("no rows below the header; expected one a tomogram")
+            self.faults.append("no rows below the header; expected one per tomogram")
 
     def note(self, fault):
         """Note a fault of the line that was read last."""
@@ -244,7 +244,7 @@ class _EntryReader:
                 return place
         unset = " ($VARIABLE is not set)" if "$" in str(path) else ""
         looked = " and ".join(dict.fromkeys(str(place) for place in places))
-        self.note(f"{column} {text}{unset} is no file; looked for {looked}")
+        self.note(f"{column} {text}{unset} does not exist; looked for {looked}")
         return None
 
 

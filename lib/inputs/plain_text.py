@@ -28,7 +28,7 @@ def read_lines(path, what):
     Raises
     ------
     InputError
-        When it does not exist, is too large or no UTF-8 text.
+        When it does not exist, is too large or not UTF-8 text.
     """
     path = Path(path)
     if not is_file(path):
@@ -39,7 +39,7 @@ def read_lines(path, what):
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
-            f"{path} is not {what}: it is no UTF-8 text (byte {error.start:,})"
+            f"{path} is not {what}: it is not UTF-8 text (byte {error.start:,})"
         ) from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error

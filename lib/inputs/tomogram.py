@@ -11,8 +11,7 @@ import numpy as np
 
 from lib.errors import InputError, warn_once
 from lib.inputs.axis_order import DEFAULT_ORDER, ORDERS, resolve_order, z_sign
-from lib.inputs.mrc_byte_order import format_shape
-from lib.inputs.mrc_header import MrcInfo, inspect_mrc
+from lib.inputs.mrc import MrcInfo, format_shape, inspect_mrc
 from lib.inputs.mrc_voxels import (
     Extremes,
     block_ranges,
@@ -263,9 +262,12 @@ def _read_images(info, kept, angles):
         else:
             images[len(usable)] = section[0]
             usable.append(index)
-    counted = f"{len(left_out)} of {len(kept)} images: {', '.join(left_out)}"
+    counted = (
+        f"{len(left_out)} of {len(kept)} images are blank or not finite: "
+        f"{', '.join(left_out)}"
+    )
     if not usable:
-        raise InputError(f"{info.path} cannot be used; unusable are {counted}")
+        raise InputError(f"{info.path} cannot be used: {counted}")
     if left_out:
-        warn_once(f"{info.path}: left out {counted}")
+        warn_once(f"{info.path}: {counted}; they are left out")
     return images[: len(usable)], np.array(usable)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from lib.errors import InputError, warn_once
-from lib.inputs.mrc_header import inspect_mrc
+from lib.inputs.mrc import inspect_mrc
 from lib.inputs.tomogram import Tomogram
 from tests.mrc_files import as_big_endian, int32, make_volume, read, refusal, write_mrc
 
@@ -103,7 +103,7 @@ def test_missing_folder_and_empty_files_are_refused(tmp_path):
 def test_text_is_no_mrc_file(tmp_path):
     path = tmp_path / "t.rec"
     path.write_text("image_name rec_path\n" * 100)
-    assert "no MRC file" in refusal(path)
+    assert "not an MRC file" in refusal(path)
 
 
 def test_truncation_is_told_in_bytes(tmp_path):

@@ -148,14 +148,14 @@ def test_unusable_images_are_left_out_with_a_warning(tmp_path, capsys):
     np.testing.assert_array_equal(series.images, images[[0, 2, 4]])
     assert series.angles.tolist() == [-60, 0, 60]
     told = capsys.readouterr().err
-    assert "left out 2 of 5 images" in told
+    assert "2 of 5 images are blank or not finite" in told
     assert "image 2 at -30 degrees (pixels all equal (7))" in told
     assert "image 4 at 30 degrees (pixels 1 not finite)" in told
 
 
 def test_series_without_a_usable_image_is_refused(tmp_path):
     tomogram = open_series(tmp_path, np.ones((3, 4, 6), np.float32))
-    with pytest.raises(InputError, match="unusable are 3 of 3 images"):
+    with pytest.raises(InputError, match="cannot be used: 3 of 3 images"):
         tomogram.read_tilts()
 
 

@@ -1,9 +1,11 @@
-"""What an MRC file says of itself, held against the bytes that are on the disk.
+"""The header of an MRC file, checked against the bytes that are on the disk.
 
-A header is believed only as far as the file can keep its word: nothing is
-allocated or mapped before the size on the disk allows it. The layout is that of
-mrcfile (MRC2014); the decoding is ours, because mrcfile allocates what a damaged
-header claims and reads IMOD's unsigned bytes as signed.
+Nothing is allocated or mapped before the size of the file allows it. Field layout,
+machine stamps and modes are those of mrcfile (MRC2014). The byte order is chosen
+here: mrcfile, header only and permissive, chooses the same in all our tests but for
+big-endian bytes without a machine stamp, which the size of the file tells; it also
+allocates the extended header that a damaged file claims, and reads IMOD's unsigned
+bytes as signed.
 """
 
 import gzip
@@ -13,19 +15,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from mrcfile.utils import dtype_from_mode
+from mrcfile.dtypes import HEADER_DTYPE
+from mrcfile.utils import byte_order_from_machine_stamp, dtype_from_mode
 
 from lib.errors import InputError, warn_once
-from lib.inputs.mrc_byte_order import (
-    HEADER_BYTES,
-    READABLE_MODES,
-    REFUSED_MODES,
-    axis_lengths,
-    byte_order,
-    decode_header,
-    format_shape,
-)
 
+HEADER_BYTES = HEADER_DTYPE.itemsize
+READABLE_MODES = (0, 1, 2, 6, 12)
+UNREADABLE_MODES = {
+    3: "complex numbers: a Fourier transform; give the real-space file",
+    4: "complex numbers: a Fourier transform; give the real-space file",
+    16: "RGB colors; give the gray volume",
+    101: "4-bit integers; unpack it with IMOD's newstack -mode 0",
+}
+LONGEST_AXIS = 2**20  # no tomogram has it; the wrong byte order nearly always has
 GZIP_MAGIC = b"\x1f\x8b"
 GZIP_RATIO = 1032  # deflate packs at most 258 bytes into 2 bits
 IMOD_STAMP = 1146047817  # at byte 152; the flags follow it
@@ -87,12 +90,12 @@ def inspect_mrc(path):
     Raises
     ------
     InputError
-        When there is no such file, it is no MRC file, holds complex numbers, has
+        When there is no such file, it is not an MRC file, holds complex numbers, has
         an empty axis or fewer (or far more) bytes than its header asks for.
     """
     path = Path(path)
     raw, size, gzipped = _read_start(path)
-    header = decode_header(path, raw, GZIP_RATIO * size if gzipped else size)
+    header = _decode_header(path, raw, GZIP_RATIO * size if gzipped else size)
     spacing = _spacing(header)
     info = MrcInfo(
         path=path,
@@ -115,7 +118,7 @@ def inspect_mrc(path):
 
 
 def check_size(info, size):
-    """Refuse a file whose bytes are not those its header asks for.
+    """Reject a file whose bytes are not those its header asks for.
 
     Parameters
     ----------
@@ -159,14 +162,14 @@ def _read_start(path):
         raise InputError(f"{path} cannot be read: {reason}") from error
     if len(raw) < HEADER_BYTES:
         raise InputError(
-            f"{path} is no MRC file: it has {len(raw)} bytes, the header alone "
+            f"{path} is not an MRC file: it has {len(raw)} bytes, the header alone "
             f"takes {HEADER_BYTES}; is it empty or truncated?"
         )
     return raw, size, gzipped
 
 
 def _shape(path, header):
-    shape = axis_lengths(header)
+    shape = _axis_lengths(header)
     if min(shape) < 1:
         raise InputError(
             f"{path} is empty: its header says {format_shape(shape)} voxels; "
@@ -183,19 +186,19 @@ def _shape(path, header):
 def _dtype(path, header, raw):
     mode = int(header["mode"])
     if mode not in READABLE_MODES:
-        reason = REFUSED_MODES.get(mode, "unknown")
+        reason = UNREADABLE_MODES.get(mode, "unknown")
         raise InputError(
             f"{path} has MRC mode {mode} ({reason}); modes "
             f"{', '.join(map(str, READABLE_MODES))} are read"
         )
     if mode == 0 and _has_unsigned_bytes(path, header, raw):
         return np.dtype(np.uint8)
-    return dtype_from_mode(mode).newbyteorder(byte_order(header))
+    return dtype_from_mode(mode).newbyteorder(_byte_order(header))
 
 
 def _has_unsigned_bytes(path, header, raw):
     """Tell IMOD's unsigned bytes from MRC2014's signed ones."""
-    stamp, flags = np.frombuffer(raw, f"{byte_order(header)}i4", count=2, offset=152)
+    stamp, flags = np.frombuffer(raw, f"{_byte_order(header)}i4", count=2, offset=152)
     if stamp == IMOD_STAMP:
         return not flags & IMOD_SIGNED
     low, high = float(header["dmin"]), float(header["dmax"])
@@ -224,3 +227,65 @@ def _offset(path, header):
     if extended < 0:
         raise InputError(f"{path} is damaged: its extended header has {extended} bytes")
     return HEADER_BYTES + extended
+
+
+def _decode_header(path, raw, capacity):
+    """Return the header in the byte order that makes sense of it.
+
+    The machine stamp decides, unless it is missing or only the other order gives
+    a header that the file, of at most `capacity` bytes, has room for.
+    """
+    doubts = []
+    stored = np.frombuffer(raw, HEADER_DTYPE)[0]
+    try:
+        order = byte_order_from_machine_stamp(stored["machst"])
+    except ValueError:
+        order = "<"
+        doubts.append("no machine stamp")
+    stamped, swapped = (
+        np.frombuffer(raw, HEADER_DTYPE.newbyteorder(way))[0]
+        for way in (order, "<>".replace(order, ""))
+    )
+    header = max(stamped, swapped, key=lambda h: _likelihood(h, capacity))
+    if header is swapped and not doubts:
+        doubts.append("the machine stamp of the other byte order")
+    if bytes(stored["map"])[:3] != b"MAP":
+        doubts.append("no MAP mark")
+    if doubts and not _likelihood(header, capacity):
+        raise InputError(
+            f"{path} is not an MRC file: it has {' and '.join(doubts)}, and its header "
+            f"would say mode {header['mode']}, {format_shape(_axis_lengths(header))} "
+            "voxels"
+        )
+    if doubts:
+        endian = {"<": "little", ">": "big"}[_byte_order(header)]
+        warn_once(
+            f"{path} has {' and '.join(doubts)}; read as a {endian}-endian MRC file "
+            f"of {format_shape(_axis_lengths(header))} voxels, mode {header['mode']}"
+        )
+    return header
+
+
+def _likelihood(header, capacity):
+    """Return 0: no header, 1: one that the file has no room for, 2: a good one."""
+    mode = int(header["mode"])
+    shape = _axis_lengths(header)
+    known = mode in READABLE_MODES or mode in UNREADABLE_MODES
+    if not known or min(shape) < 1 or max(shape) > LONGEST_AXIS:
+        return 0
+    return 2 if math.prod(shape) <= capacity else 1
+
+
+def _byte_order(header):
+    """Return ``<`` or ``>``."""
+    return "<" if header.dtype["nx"].newbyteorder("<") == header.dtype["nx"] else ">"
+
+
+def _axis_lengths(header):
+    """Return the shape of the array in the file, slowest axis first."""
+    return tuple(int(header[key]) for key in ("nz", "ny", "nx"))
+
+
+def format_shape(lengths):
+    """Return lengths as people write them, such as ``315 x 100 x 326``."""
+    return " x ".join(f"{length:.10g}" for length in lengths)
