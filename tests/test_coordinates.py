@@ -107,7 +107,9 @@ def test_tomograms_of_one_name_from_other_files_are_not_joined(tmp_path):
         )
     first, linked, other = find_exports([tmp_path])
     assert len(read_picks([first, linked])) == 24
-    with pytest.raises(ArtifactError, match=r"rec_path .*b\.rec and .*a\.rec.*apart"):
+    with pytest.raises(
+        ArtifactError, match=r"rec_path .*b\.rec and .*a\.rec.*separately"
+    ):
         read_picks([first, other])
 
 
@@ -288,7 +290,7 @@ def test_formats_that_name_no_tomogram_get_a_file_each(tmp_path, kind):
 )
 def test_what_the_run_does_not_know_is_asked_for(tmp_path, kind, facts, option):
     path = tmp_path / "picks"
-    with pytest.raises(OptionError, match=f"know .*tomo1; give {option}"):
+    with pytest.raises(OptionError, match=f"not recorded for .*tomo1; give {option}"):
         write_coordinates(path, one_pick(**facts), kind=kind)
     assert not path.exists()
 

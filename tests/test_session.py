@@ -302,7 +302,7 @@ def test_only_loopback_is_listened_on(host):
 def test_a_port_asked_for_by_name_is_that_or_none():
     with bind("127.0.0.1", None) as first:
         port = first.getsockname()[1]
-        with pytest.raises(ResourceError, match=f"port {port} .* cannot be had"):
+        with pytest.raises(ResourceError, match=f"port {port} .* cannot be used"):
             bind("127.0.0.1", port)
         with bind("localhost", None) as second:
             assert second.getsockname()[1] > port

@@ -1,16 +1,16 @@
-"""Picked positions in the slices, axes and directions that other programs count by.
+"""Picked positions in the slices, axes and directions that other programs use.
 
 A run reads every file as (Z, Y, X), with ``--compress`` in pairs of slices. Here a
-position becomes one of the whole tomogram, and that one of
+position is converted to voxels of the full tomogram, and then to the coordinates of
 
 * the file itself, with its axes in the order they have there (IMOD);
 * the file rotated, never mirrored, until its axes are (Z, Y, X): what ``trimvol -rx``
   makes of ``xzy``, and what a portal holds; a ``zxy`` file stays as it is;
 * the tomogram as RELION would reconstruct it from the same tilt series.
 
-The last two are one for ``xzy`` of IMOD or AreTomo, and for ``zxy`` that was rotated.
-They differ where a program mirrored the volume (``-FlipVol 1`` of AreTomo): no
-projection tells that from the other sign of the tilt angles, so it is asked for.
+The last two are equal for ``xzy`` of IMOD or AreTomo, and for ``zxy`` that was rotated.
+They differ if a program mirrored the volume (``-FlipVol 1`` of AreTomo). In projection
+that looks like the other sign of the tilt angles, so the user has to give it.
 """
 
 import numpy as np
@@ -18,7 +18,7 @@ import numpy as np
 from lib.errors import OptionError
 from lib.inputs.axis_order import ORDERS, is_mirrored
 
-# Whose z is known by the programs that write them; see `lib.inputs.axis_order`.
+# Orders whose z is known from the programs that write them: `lib.inputs.axis_order`.
 KNOWN_Z = {"xzy": "reversed", "zxy": "relion"}
 CENTER_OF_PAIR = 0.5  # of the slices 2 z and 2 z + 1 that --compress merged
 
@@ -29,15 +29,15 @@ def names_of(picks):
 
 
 def known(picks, key):
-    """Return what the run noted of each tomogram under `key`, or None, by name."""
+    """Return what the run recorded of each tomogram under `key`, or None, by name."""
     return {n: picks.tomograms.get(n, {}).get(key) for n in names_of(picks)}
 
 
 def ask(names, needed, option):
-    """Refuse to go on without what neither the run nor the user says."""
+    """Raise an error that asks for a value that neither the run nor the user gives."""
     rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
     raise OptionError(
-        f"{needed}, and the run does not know it for {', '.join(names[:3])}{rest}; "
+        f"{needed}, which is not recorded for {', '.join(names[:3])}{rest}; "
         f"give {option}"
     )
 
@@ -63,9 +63,9 @@ def tomogram_sizes(picks, given, needed=None):
     ----------
     picks : lib.export.picks.Picks
     given : sequence of int, length 3, or None
-        Of all of them; what the run knows by default.
+        Size of all of them; by default what the run recorded.
     needed : dict of str to str, optional
-        By name, why the size is asked for; infinite where it is neither known nor
+        By name, why the size is needed. It is infinite if it is neither known nor
         needed.
     """
     if given is not None:
@@ -88,16 +88,16 @@ def file_orders(picks, given, kind):
     ----------
     picks : lib.export.picks.Picks
     given : str or None
-        Key of `ORDERS`, for tomograms of which the run noted none.
+        Key of `ORDERS`, for tomograms of which the run recorded none.
     kind : str
-        Format, named in the refusal.
+        Format, named in the error message.
     """
     orders = known(picks, "order")
     for name, order in orders.items():
         if order and given and order != given:
             raise OptionError(
                 f"--order {given} given, but the run read {name} as {order}; leave it "
-                "out, or convert exports of which nothing is known apart"
+                "out, or convert exports without a recorded order separately"
             )
     orders = {name: order or given for name, order in orders.items()}
     if unknown := [name for name, order in orders.items() if order not in ORDERS]:
@@ -107,7 +107,7 @@ def file_orders(picks, given, kind):
 
 
 def reversed_z(picks, orders, given, kind):
-    """Tell of which tomograms z runs against RELION's, by name.
+    """Return, by name, whether z of a tomogram is reversed with respect to RELION.
 
     Parameters
     ----------
@@ -115,11 +115,11 @@ def reversed_z(picks, orders, given, kind):
     orders : dict of str to str
         As of `file_orders`.
     given : {"relion", "reversed"} or None
-        What the user says; by default what the order says. It says nothing of ``xyz``
-        and ``yxz``, nor where the angles had to be flipped: then the angle file has
-        the other sign, or the tomogram is a mirror image.
+        Direction that the user gives; the default follows from the order. It does not
+        for ``xyz`` and ``yxz``, nor if the angles had to be flipped: then the angle
+        file has the other sign, or the tomogram is a mirror image.
     kind : str
-        Format, named in the refusal.
+        Format, named in the error message.
     """
     if given is not None:
         return dict.fromkeys(orders, given == "reversed")
@@ -136,12 +136,12 @@ def reversed_z(picks, orders, given, kind):
 
 
 def mirrored_by_reading(orders):
-    """Tell which tomograms are mirror images of their files in memory, by name."""
+    """Return, by name, whether reading a file made a mirror image of it."""
     return {name: is_mirrored(order) for name, order in orders.items()}
 
 
-def whole_positions(picks, sizes, *, halved):
-    """Return positions (N, 3) in voxels of the whole tomogram.
+def full_positions(picks, sizes, *, halved):
+    """Return positions (N, 3) in voxels of the full tomogram.
 
     Parameters
     ----------
@@ -149,8 +149,8 @@ def whole_positions(picks, sizes, *, halved):
     sizes : ndarray, shape (N, 3)
         As of `tomogram_sizes`.
     halved : bool
-        Whether z counts pairs of slices: that of the pair z is 2 z + 0.5, but 2 z for
-        a last slice that has no partner.
+        Whether z counts pairs of slices. The center of pair z is 2 z + 0.5; a last
+        slice without a partner is 2 z.
     """
     positions = picks.coord.astype(float)
     if halved:
@@ -161,7 +161,7 @@ def whole_positions(picks, sizes, *, halved):
 
 
 def require_inside(picks, positions, sizes):
-    """Refuse positions of the whole tomogram that lie outside it: another size.
+    """Raise an error if positions lie outside their tomogram.
 
     Parameters
     ----------
@@ -171,19 +171,19 @@ def require_inside(picks, positions, sizes):
     outside = ((positions < 0) | (positions > sizes - 1)).any(axis=1)
     if outside.any():
         row = int(np.flatnonzero(outside)[0])
-        size, place = (
+        size, position = (
             ", ".join(f"{value:g}" for value in values)
             for values in (sizes[row], positions[row])
         )
         raise OptionError(
             f"{outside.sum()} of {len(outside)} picks lie outside their tomogram, such "
-            f"as {place} in {picks.name[row]} of x, y, z = {size}; is that its size "
-            "(--tomo_size), and was it read with --compress (--if_double)?"
+            f"as {position} in {picks.name[row]} of x, y, z = {size}; check its size "
+            "(--tomo_size), and whether it was read with --compress (--if_double)"
         )
 
 
 def mirror_z(picks, positions, sizes, mirrored):
-    """Return positions counted from the other end of z in the tomograms told of.
+    """Return positions counted from the other end of z in the `mirrored` tomograms.
 
     The center of the first voxel becomes that of the last: depth - 1 - z.
     """

@@ -1,8 +1,8 @@
-"""Picked positions in the files that other programs read.
+"""Picked positions in the file formats of other programs.
 
-Positions are (x, y, z) in voxels of the tomogram, counted from the center of its
-first voxel. What each program expects instead is said where it is written; which
-way its axes run, in `lib.export.axes`.
+Positions are (x, y, z) in voxels of the tomogram, counted from the center of its first
+voxel. Each writer says what its program expects instead; `lib.export.axes` has the
+directions of the axes.
 """
 
 import re
@@ -21,7 +21,7 @@ FOR_RELION = ("star", "star5")
 
 
 def choose_format(path, wanted=None):
-    """Return the format asked for, else that of the ending, else txt."""
+    """Return the requested format, or that of the file ending, or txt."""
     return wanted or FORMAT_BY_ENDING.get(path.suffix.lower(), "txt")
 
 
@@ -42,36 +42,36 @@ def write_coordinates(
     Parameters
     ----------
     path : Path
-        imod and ndjson name no tomogram within: of several tomograms each gets a
-        file of its own, with its name before the ending.
+        imod and ndjson files do not contain the tomogram's name: with several
+        tomograms, each gets its own file, with its name before the ending.
     picks : lib.export.picks.Picks
         Positions as the run counted them.
     kind : {"txt", "csv", "star", "star5", "imod", "ndjson"}
-        txt and csv hold the positions as they are given; the others the same
-        places in the axes of the program that reads them.
+        txt and csv hold the positions as given; the others hold them in the axes of
+        the program that reads them.
     halved : bool
-        Whether z counts pairs of slices; without meaning for txt and csv.
+        Whether z counts pairs of slices; not used for txt and csv.
     order : str, optional
-        Axes of the tomogram files; what the run knows by default.
+        Axes of the tomogram files; by default what the run recorded.
     z_axis : {"relion", "reversed"}, optional
-        Which way z runs; see `lib.export.axes.reversed_z`.
+        Direction of z; see `lib.export.axes.reversed_z`.
     voxel_size : float, optional
-        Of the tomogram [A]; what the run knows by default.
+        Of the tomogram [A]; by default what the run recorded.
     size : sequence of int, length 3, optional
-        (x, y, z) of the tomograms [voxels]; what the run knows by default.
+        (x, y, z) of the tomograms [voxels]; by default what the run recorded.
     binning : float
         Voxel of the tomogram over pixel of the tilt series.
 
     Returns
     -------
     list of Path
-        What was written.
+        The files written.
 
     Raises
     ------
     OptionError
-        When the format needs what neither the run nor the user says, or cannot hold
-        the name of a tomogram.
+        If the format needs a value that neither the run nor the user gives, or cannot
+        hold the name of a tomogram.
     """
     if not (np.isfinite(binning) and binning > 0):
         raise OptionError(f"--bin {binning}: must be above 0")
@@ -86,7 +86,7 @@ def write_coordinates(
     orders = axes.file_orders(picks, order, kind)
     if kind in FOR_RELION:
         against = axes.reversed_z(picks, orders, z_axis, kind)
-        positions, sizes = _placed(picks, against, size, halved, kind)
+        positions, sizes = _positions_and_sizes(picks, against, size, halved, kind)
         if kind == "star":
             text = relion4_star(picks.name, positions, binning)
         else:
@@ -95,16 +95,18 @@ def write_coordinates(
         _write(path, text)
         return [path]
     if kind == "imod":
-        positions, _ = _placed(picks, dict.fromkeys(orders, False), size, halved, kind)
+        positions, _ = _positions_and_sizes(
+            picks, dict.fromkeys(orders, False), size, halved, kind
+        )
         positions = axes.in_file_axes(picks, positions, orders)
     else:
         mirrored = axes.mirrored_by_reading(orders)
-        positions, _ = _placed(picks, mirrored, size, halved, kind)
+        positions, _ = _positions_and_sizes(picks, mirrored, size, halved, kind)
     return _write_each(path, picks.name, positions, kind)
 
 
-def _placed(picks, mirrored, size, halved, kind):
-    """Return positions of the whole tomogram, z mirrored where told, and the sizes."""
+def _positions_and_sizes(picks, mirrored, size, halved, kind):
+    """Return positions in the full tomogram, z mirrored where needed, and the sizes."""
     needed = {
         name: f"--format {kind} counts z from its other end and needs the depth"
         for name, is_mirrored in mirrored.items()
@@ -114,7 +116,7 @@ def _placed(picks, mirrored, size, halved, kind):
         reason = "--format star5 needs the size of the tomogram"
         needed = dict.fromkeys(axes.names_of(picks), reason)
     sizes = axes.tomogram_sizes(picks, size, needed)
-    positions = axes.whole_positions(picks, sizes, halved=halved)
+    positions = axes.full_positions(picks, sizes, halved=halved)
     axes.require_inside(picks, positions, sizes)
     return axes.mirror_z(picks, positions, sizes, mirrored), sizes
 
@@ -133,11 +135,11 @@ def _write_each(path, name, positions, kind):
     if len(set(paths)) != len(names):
         raise OptionError(
             f"--format {kind}: two tomograms would share a file "
-            f"({', '.join(names)}); convert them apart"
+            f"({', '.join(names)}); convert them separately"
         )
     as_text = imod_text if kind == "imod" else portal_ndjson
-    for place, one in zip(paths, names, strict=True):
-        _write(place, as_text(positions[name == one]))
+    for file, one in zip(paths, names, strict=True):
+        _write(file, as_text(positions[name == one]))
     return paths
 
 

@@ -1,4 +1,4 @@
-"""Picks chosen by their clusters, without a page."""
+"""Selection of picks by cluster numbers, without the page."""
 
 import re
 
@@ -14,7 +14,7 @@ def parse_labels(text, option):
     ----------
     text : str
     option : str
-        Named in the refusal.
+        Named in the error message.
 
     Returns
     -------
@@ -28,7 +28,7 @@ def parse_labels(text, option):
         if last < first or last - first > 100_000:
             raise OptionError(
                 f"{option} {text}: {part.strip()!r} is neither a cluster nor a rising "
-                "range of them; expected such as 3,7-9"
+                "range; give for example 3,7-9"
             )
         labels.update(range(first, last + 1))
     return labels
@@ -52,12 +52,12 @@ def select_labels(picks, *, labels=None, exclude=None):
     Raises
     ------
     OptionError
-        When a cluster is not there, or nothing remains.
+        If a cluster does not exist, or nothing remains.
     """
     if labels is None and exclude is None:
         return picks
     if picks.label is None:
-        raise ArtifactError("the picks hold no label, so --labels cannot choose")
+        raise ArtifactError("the picks have no labels, so --labels cannot be used")
     there = set(picks.label.tolist())
     kept = set(there)
     if labels is not None:

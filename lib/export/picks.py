@@ -1,4 +1,4 @@
-"""Picked candidates from any number of exports, as one set without repetition."""
+"""Picked candidates from one or several exports, as one set without duplicates."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +15,7 @@ from lib.artifacts import (
 from lib.errors import ArtifactError
 from lib.modes import MODES
 
-# What two runs must have noted alike for picks in a tomogram of one name to be joined.
+# What must be equal in two runs to join their picks in a tomogram of one name.
 SAME_IN_RUNS = ("rec_path", "shape", "voxel_size", "order")
 
 
@@ -30,13 +30,13 @@ class Picks:
     coord : ndarray of int or float, shape (N, 3)
         (x, y, z) [voxels of the tomogram as read].
     label : ndarray of int, shape (N,), or None
-        Over-cluster of each; None when one of the files has none.
+        Over-cluster of each; None if one of the files has none.
     tomograms : dict
-        By name, what the run knew: ``rec_path``, ``shape`` (Z, Y, X), ``voxel_size``
-        [A], ``order`` of the axes in its file, and ``flipped``, whether its tilt
-        angles were taken with the other sign.
+        By name, what the run recorded: ``rec_path``, ``shape`` (Z, Y, X),
+        ``voxel_size`` [A], ``order`` of the axes in its file, and ``flipped``,
+        whether the sign of its tilt angles was changed.
     compressed : bool or None
-        Whether z is halved (``--compress``); None when no file says.
+        Whether z is halved (``--compress``); None if no file says.
     """
 
     name: np.ndarray
@@ -54,12 +54,12 @@ class Picks:
         return replace(self, name=self.name[rows], coord=self.coord[rows], label=label)
 
 
-def find_exports(places):
-    """Return the parquet files named, and those in the folders named.
+def find_exports(paths):
+    """Return the given parquet files, and those in the given folders.
 
     Parameters
     ----------
-    places : list of path-like
+    paths : list of path-like
 
     Returns
     -------
@@ -69,17 +69,17 @@ def find_exports(places):
     Raises
     ------
     ArtifactError
-        When a place does not exist, or a folder holds no ``*.parquet``.
+        If a path does not exist, or a folder holds no ``*.parquet``.
     """
     files = []
-    for place in map(Path, places):
-        if place.is_dir():
-            files += _exports_in(place)
-        elif place.is_file():
-            files.append(place)
+    for path in map(Path, paths):
+        if path.is_dir():
+            files += _exports_in(path)
+        elif path.is_file():
+            files.append(path)
         else:
             raise ArtifactError(
-                f"{place} does not exist; name an export of the interactive session "
+                f"{path} does not exist; give an export of the interactive session "
                 "(exports/*.parquet), their folder, or interactive_info_parquet.gzip"
             )
     return list(dict.fromkeys(path.resolve() for path in files))
@@ -98,7 +98,7 @@ def _exports_in(folder):
 
 
 def read_picks(paths):
-    """Read exports, of the session or of a peer's, into one set.
+    """Read exports, of this project or of MiLoPYP, into one set.
 
     Parameters
     ----------
@@ -108,13 +108,13 @@ def read_picks(paths):
     Returns
     -------
     Picks
-        In the order of the files; repetitions are still in.
+        In the order of the files, with duplicates.
 
     Raises
     ------
     ArtifactError
-        When a file is unreadable or lacks ``name`` or ``coord``, or two files know
-        different things of one tomogram.
+        If a file is unreadable or lacks ``name`` or ``coord``, or two files disagree
+        about one tomogram.
     """
     parts = [_read_one(path) for path in paths]
     tomograms = _join_facts(paths, parts)
@@ -122,7 +122,7 @@ def read_picks(paths):
     if True in said and len(said) > 1:
         raise ArtifactError(
             "some of the files were read with --compress (z halved) and some without, "
-            "or do not say; convert them apart"
+            "or do not say; convert them separately"
         )
     labeled = all(part.label is not None for part in parts)
     return Picks(
@@ -135,17 +135,19 @@ def read_picks(paths):
 
 
 def _join_facts(paths, parts):
-    """Return what the runs knew by tomogram; refuse where they read it differently."""
+    """Join what the runs recorded by tomogram; raise an error where they disagree."""
     known, tomograms = {}, {}
     for path, part in zip(paths, parts, strict=True):
         for name, facts in part.tomograms.items():
             known.setdefault(name, path)
             other = tomograms.setdefault(name, dict(facts))
             if differing := [key for key in SAME_IN_RUNS if facts[key] != other[key]]:
-                told = "; ".join(f"{k} {facts[k]} and {other[k]}" for k in differing)
+                difference = "; ".join(
+                    f"{k} {facts[k]} and {other[k]}" for k in differing
+                )
                 raise ArtifactError(
                     f"{path} and {known[name]} are of two runs that read {name} "
-                    f"differently ({told}); convert them apart"
+                    f"differently ({difference}); convert them separately"
                 )
             other["flipped"] |= facts["flipped"]
     return tomograms
@@ -177,12 +179,12 @@ def _read_one(path):
 
 
 def _real_path(rec_path):
-    """Return a path without links, so that one file has one name; None stays."""
+    """Return a path with links resolved, so that one file has one path; None stays."""
     return rec_path and str(Path(rec_path).resolve())
 
 
 def drop_repeated(picks):
-    """Return the picks with each position once, where it came first."""
+    """Return the picks with each position once, where it first occurs."""
     seen = {}
     keys = zip(picks.name.tolist(), map(tuple, picks.coord.tolist()), strict=True)
     for row, key in enumerate(keys):

@@ -4,13 +4,13 @@ import re
 
 from lib.errors import OptionError
 
-# What a STAR reader takes for a comment, a label, a block or a text of many lines.
+# Text that a STAR reader takes for a comment, a label, a block or a text of many lines.
 NEEDS_QUOTES = r"[ #]|^[_;$\[\]]|^(data|loop|save|global|stop)_"
 NOT_A_NUMBER = ("nan", "NaN", "<NA>")
 
 
 def number(value):
-    """Return a number as text: whole ones without a point, others to a millionth."""
+    """Return a number as text: at most six decimals, none for integers."""
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
@@ -18,8 +18,8 @@ def relion4_star(names, positions, binning):
     """Return a STAR file of RELION 4: pixels of the unbinned tilt series.
 
     Voxel i of a tomogram that RELION bins lies at pixel i x binning of the unbinned
-    one, which is what is written. Programs that average `binning` pixels to one have
-    its center (binning - 1) / 2 pixels further on, less than half a voxel.
+    one; that is written. In programs that average `binning` pixels the center of the
+    voxel lies (binning - 1) / 2 pixels further, less than half a voxel.
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ def relion5_star(names, positions, voxel_size, size):
     """Return a STAR file of RELION 5: Angstrom from the center of the tomogram.
 
     The center is size / 2, as in RELION's C++ programs; its Python picker takes
-    size / 2 - 1. Size and positions grow alike without binning, which therefore does
-    not matter.
+    size / 2 - 1. Binning scales size and positions alike, so it has
+    no effect.
 
     Parameters
     ----------
@@ -89,24 +89,24 @@ def _star(names, columns, positions, comment):
 
 
 def _require_name_for_star(name):
-    """Refuse a name that not every reader of STAR files would give back.
+    """Raise an error for a name that some readers of STAR files change.
 
-    Within quotes RELION joins blanks and drops what does not print, starfile takes
-    either quote for the end, and reads NaN where it is spelled out.
+    Within quotes RELION joins spaces and drops unprintable characters; starfile takes
+    either quote for the end, and reads NaN as a missing number.
     """
     fault = None
     if not name:
         fault = "is empty"
     elif not name.isprintable():
-        fault = "holds a tab, a line break or what does not print"
+        fault = "contains a tab, a line break or an unprintable character"
     elif set(name) & set("'\""):
-        fault = "holds a quote"
+        fault = "contains a quote"
     elif "  " in name or name != name.strip():
-        fault = "holds blanks side by side, or at an end"
+        fault = "contains repeated spaces, or one at an end"
     elif name in NOT_A_NUMBER:
-        fault = "is read as a number that is missing"
+        fault = "is read as a missing number"
     if fault:
         raise OptionError(
-            f"the tomogram name {name!r} {fault}, which not all readers of STAR files "
-            "give back; use --format csv, or another image_name in the image list"
+            f"the tomogram name {name!r} {fault}, which some readers of STAR files "
+            "change; use --format csv, or another image_name in the image list"
         )

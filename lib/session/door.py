@@ -1,9 +1,9 @@
-"""Who may come in to the interactive page: the user who started it, nobody else.
+"""Access control of the interactive page: only the user who started it may use it.
 
-Everybody who is logged in to the machine reaches what listens on its loopback, and
-every web site that the user has open can make the browser send requests there. The
-link that the terminal shows carries a random token; it is exchanged for a cookie, and
-without either nothing is answered.
+Everybody who is logged in to the machine can connect to its loopback interface, and
+every web site that the user has open can make the browser send requests there. The link
+in the terminal carries a random token, which is exchanged for a cookie. A request with
+neither gets no answer.
 """
 
 import hashlib
@@ -17,23 +17,23 @@ from starlette.responses import PlainTextResponse, RedirectResponse
 
 TOKEN_BYTES = 24
 KNOCK = (
-    "This session belongs to the user who started it: open the link, with its token, "
-    "that the terminal shows.\n"
+    "Only the user who started this session can use it: open the link, with its "
+    "token, that the terminal shows.\n"
 )
 
 
 class Door:
-    """Lets in requests of the page's own, with the token or the cookie of a session.
+    """Accepts requests of the page itself with the token or the cookie of a session.
 
     Attributes
     ----------
     token : str
         New for each session.
     query : str
-        What the link to the page ends in.
+        End of the link to the page.
     cookie : str
-        Name of the cookie. A browser sends cookies to every port of a host, so that
-        each session has a name of its own.
+        Name of the cookie. A browser sends cookies to every port of a host, so each
+        session has its own name.
     """
 
     def __init__(self):
@@ -43,10 +43,10 @@ class Door:
         self.cookie = f"session-{digest[:12]}"
 
     def check(self, scope):
-        """Return the response to a request that may not pass, or None.
+        """Return the response to a rejected request, or None.
 
-        The link of the terminal is answered by the cookie, and the way to the same
-        page without the token: nobody should copy it from the address.
+        The link of the terminal gets the cookie and a redirect to the page without the
+        token, so that nobody copies the token from the address.
         """
         if foreign := check_origin(scope):
             return foreign
@@ -66,7 +66,7 @@ class Door:
         return self._opens(cookies.get(self.cookie, ""))
 
     def _opens(self, text):
-        """Compare in a time that does not tell how much of the token is right."""
+        """Compare in constant time, so that timing reveals nothing about the token."""
         return hmac.compare_digest(text.encode(), self.token.encode())
 
 
@@ -76,11 +76,10 @@ def header(scope, name):
 
 
 def check_origin(scope):
-    """Refuse a request that another web site made the user's browser send.
+    """Reject a request that another web site made the user's browser send.
 
-    The name asked for must be one of loopback (another name that resolves to it
-    is how a foreign site reads what listens here), and the page that asks, where
-    the browser names it, must be this one.
+    The host must be a loopback name: a foreign site could use another name that
+    resolves to loopback. The origin, if the browser sends it, must be this page.
     """
     host = header(scope, b"host")
     if not is_loopback(re.sub(r":\d+$", "", host)):
@@ -94,7 +93,7 @@ def check_origin(scope):
 
 
 def is_loopback(host):
-    """Tell whether a host, as in an address, is this machine and can be no other."""
+    """Return whether a host name always means this machine."""
     if host == "localhost":
         return True
     try:

@@ -1,4 +1,4 @@
-"""What was picked in the interactive session, as files that outlive it."""
+"""Exports of the interactive session: the picked rows, as parquet files."""
 
 import re
 from dataclasses import replace
@@ -19,41 +19,41 @@ def home_of(path):
     Parameters
     ----------
     path : path-like
-        ``interactive_info_parquet.gzip``, or an export below it: picking can go
-        on from what was picked before.
+        ``interactive_info_parquet.gzip``, or an export below it, to pick from
+        earlier picks.
 
     Returns
     -------
     Path
-        Where ``imgs/`` and ``exports/`` are.
+        The folder that contains ``imgs/`` and ``exports/``.
     """
     folder = Path(path).resolve().parent
     return folder.parent if folder.name == FOLDER else folder
 
 
 def write_export(table, rows, folder, now=None):
-    """Keep the picked rows of a table.
+    """Write the picked rows of a table.
 
     Parameters
     ----------
     table : InteractiveTable
     rows : iterable of int
-        Picked rows; order and repetition do not matter.
+        Picked rows; order and duplicates have no effect.
     folder : Path
-        Of all exports; made when missing.
+        Folder of all exports; created if missing.
     now : datetime, optional
-        Gives the name; the local time by default.
+        Time for the file name; by default the local time.
 
     Returns
     -------
     str
-        Name of the file without its ending, such as ``2026-11-22_15-41-55``; one
-        that exists already is never overwritten.
+        Name of the file without its ending, such as ``2026-11-22_15-41-55``. An
+        existing file is never overwritten.
 
     Raises
     ------
     ArtifactError
-        When no row was picked, or one is not in the table.
+        If no row was picked, or a row is not in the table.
     """
     picked = sorted(set(rows))
     if not picked:
@@ -75,13 +75,13 @@ def write_export(table, rows, folder, now=None):
     name = stem = f"{now or datetime.now():%Y-%m-%d_%H-%M-%S}"
     count = 1
     while not _save_new(chosen, folder / f"{name}.parquet"):
-        count += 1  # of the same second, perhaps of another session
+        count += 1  # an export of the same second, perhaps of another session
         name = f"{stem}_{count}"
     return name
 
 
 def _save_new(table, path):
-    """Save a table unless something is there; return whether it was saved."""
+    """Save a table unless the file exists; return whether it was saved."""
     try:
         table.save(path, new=True)
     except FileExistsError:
@@ -90,9 +90,9 @@ def _save_new(table, path):
 
 
 def find_export(folder, name):
-    """Return the path of an export, or None when `name` is not one of ours.
+    """Return the path of an export, or None if `name` is not the name of one.
 
-    Nothing but a time-stamped name reaches the disk, and a link is not followed.
+    Only time-stamped names reach the disk, and links are not followed.
     """
     if not EXPORT_NAME.fullmatch(name):
         return None

@@ -1,9 +1,8 @@
-"""What stands in front of the interactive page, and decides who may ask for what.
+"""The filter in front of the interactive page: only requests that the page needs pass.
 
-The page's own server answers everybody who reaches its port: it gives away any
-parquet file whose path it is told, writes where it is told, and takes requests
-that another web site makes the user's browser send. So every request passes
-here first, and only what the page needs goes on.
+The server of Phoenix answers everybody who reaches its port. It sends any parquet file
+whose path is in the request, writes to any path in the request, and accepts requests
+that another web site makes the user's browser send.
 """
 
 import json
@@ -18,7 +17,7 @@ from lib.session.cloud import Superseded
 from lib.session.door import header
 from lib.session.export import find_export
 
-# Questions by which Phoenix fetches an address it is told, or shows stored keys.
+# Queries by which Phoenix fetches an address in the request, or shows stored keys.
 CALLING_OUT = ("testGenerativeModelCustomProviderCredentials", "secrets")
 LARGEST_REQUEST = 64 * 2**20
 PICTURE = re.compile(r"/imgs/(\d{1,9}\.png)")
@@ -28,8 +27,8 @@ PAGES = re.compile(
 )
 EVENT = re.compile(r"(\d{1,9}):InferencesRole\.PRIMARY")
 EXPORTING = ("exportEvents", "exportClusters")
-# The page asks GitHub for its stars, and fonts from Google, unless told not to;
-# this makes the browser itself keep to this address.
+# By default the page requests stars from GitHub and fonts from Google; this policy
+# makes the browser connect to this address only.
 CONTENT_POLICY = (
     "default-src 'self'; img-src 'self' data: blob:{images}; font-src 'self' data:; "
     "style-src 'self' 'unsafe-inline'; script-src 'self' 'unsafe-inline' "
@@ -44,19 +43,19 @@ class Guard:
     Parameters
     ----------
     app : ASGI application
-        The page's own server, read-only.
+        The server of the page, read-only.
     door : lib.session.door.Door
-        Decides who may come in.
+        Decides who may send requests.
     pictures : Path or None
-        Folder of ``<row>.png``; None when somebody else serves them.
+        Folder of ``<row>.png``; None if another server provides them.
     exports : Path
         Folder of all exports.
     export : callable
-        Takes the picked rows (list of int), keeps them, returns the file's name.
+        Called with the picked rows (list of int); writes them, returns the file name.
     prepare_cloud : coroutine function
-        Takes the variables of the page's request for its cloud, returns when the
-        answer is ready. The page's server would compute it in its event loop, and
-        answer nobody meanwhile.
+        Called with the variables of a request for the point cloud; returns when the
+        layout is ready. The server of the page would compute it in its event loop and
+        answer no other request meanwhile.
     """
 
     def __init__(self, app, *, door, pictures, exports, export, prepare_cloud):
@@ -70,7 +69,7 @@ class Guard:
         self.policy = CONTENT_POLICY.format(images=anywhere).encode()
 
     async def __call__(self, scope, receive, send):
-        """Answer, pass on, or refuse one request."""
+        """Answer, forward, or reject one request."""
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
@@ -101,7 +100,7 @@ class Guard:
         return send_with_headers
 
     def _fetch(self, scope):
-        """Return the response to a GET, or None when the page's server has it."""
+        """Return the response to a GET, or None to forward it to the server."""
         path = scope["path"]
         if scope["method"] not in ("GET", "HEAD"):
             return PlainTextResponse("only reading", status_code=405)
@@ -128,7 +127,7 @@ class Guard:
         return FileResponse(path, media_type="image/png")
 
     async def _ask(self, scope, receive):
-        """Return the response to a question, or None and the question to pass on."""
+        """Return the response to a query, or None and the query to forward."""
         if scope["method"] != "POST":
             return PlainTextResponse("only POST", status_code=405), receive
         if not header(scope, b"content-type").startswith("application/json"):
@@ -149,7 +148,7 @@ class Guard:
         return None, replay(body, receive)
 
     def _change(self, operation, variables):
-        """Export what is selected: the one thing the page may write."""
+        """Export the selection: the only thing that the page may write."""
         fields = operation.selection_set.selections
         name = getattr(getattr(fields[0], "name", None), "value", None)
         if len(fields) != 1 or name not in EXPORTING:
@@ -169,7 +168,7 @@ class Guard:
 
 
 async def read_body(receive):
-    """Return the whole body of a request, or None when it is too large."""
+    """Return the body of a request, or None if it is too large."""
     chunks, size, more = [], 0, True
     while more:
         message = await receive()
@@ -196,10 +195,10 @@ def replay(body, receive):
 def read_operation(body):
     """Return the one GraphQL operation of a request, and its variables."""
     asked = json.loads(body)
-    # GraphQL has no escapes in names: the text of a question shows what it asks for.
-    refused = next((name for name in CALLING_OUT if name in asked["query"]), None)
-    if refused:
-        raise ValueError(f"{refused} is no question of this page")
+    # GraphQL has no escapes in names, so the text of a query shows what it requests.
+    rejected = next((name for name in CALLING_OUT if name in asked["query"]), None)
+    if rejected:
+        raise ValueError(f"{rejected} is not a query of this page")
     definitions = parse(asked["query"], no_location=True).definitions
     operations = [d for d in definitions if d.kind == "operation_definition"]
     if len(operations) != 1:

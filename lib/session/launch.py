@@ -1,4 +1,4 @@
-"""The interactive session: a table of candidates, shown and picked in a browser."""
+"""The interactive session: shows candidates in a browser and exports picks."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from lib.session.server import bind, serve, stop_at_signals
 
 
 def open_table(path):
-    """Read the table to show, and check that the patches beside it are its own.
+    """Read the table to show, and check that the patches beside it belong to it.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def open_table(path):
     Raises
     ------
     ArtifactError
-        When the table cannot be used, or the patches were cut for other rows.
+        If the table cannot be used, or the patches belong to other rows.
     """
     table = InteractiveTable.load(path)
     here = {"fingerprint": table.fingerprint, "rows": len(table)}
@@ -50,11 +50,11 @@ def run_session(path, *, host, port, images, say):
     host : str
         Loopback address.
     port : int or None
-        None for the first free one from 6006 on.
+        None for the first free port from 6006 on.
     images : {"session", "url"}
         Whether the session serves ``imgs/``, or keeps the links of the table.
     say : callable
-        Told each line for the user.
+        Called with each line for the user.
     """
     with (
         contextlib.closing(bind(host, port)) as sock,
@@ -82,11 +82,12 @@ def _prepare(path, images, folder, say, door):
     _introduce(frame, table, run, say)
     if len(table) > SHOWN_AT_FIRST:
         say(
-            f"the page starts with {SHOWN_AT_FIRST:,} of them, spread evenly (more: "
-            "Hyperparameters -> n samples, to 100,000); only what it shows is picked "
-            "there. Whole clusters: interactive_to_training_coords.py --labels"
+            f"the page starts with {SHOWN_AT_FIRST:,} of them, a random sample (more: "
+            "Hyperparameters -> n samples, to 100,000); only points that it shows can "
+            "be picked there. For whole clusters use "
+            "interactive_to_training_coords.py --labels"
         )
-    say("starting the page, some 15 s ...")
+    say("starting the page, about 15 s ...")
     made.set_environment(folder)
     cloud = Cloud(table.embeddings, table.label, say=say)
     shown = min(len(table), SHOWN_AT_FIRST)
@@ -122,7 +123,7 @@ def _prepare(path, images, folder, say, door):
 
 
 def _introduce(frame, table, run, say):
-    """Say what is in the table, as the user's document shows it."""
+    """Print the head of the table and its size."""
     from pandas import option_context
 
     head = frame.head().drop(columns="row")
@@ -138,7 +139,7 @@ def _introduce(frame, table, run, say):
 
 
 def _announce(sock, query, say):
-    """Say where the page is, how to reach it from home, and what to click."""
+    """Print the address of the page, how to reach it from home, and what to click."""
     address, port = sock.getsockname()[:2]
     bracketed = f"[{address}]" if ":" in address else address
     name = "localhost" if address == "127.0.0.1" else bracketed

@@ -1,8 +1,8 @@
-"""The page of the interactive session: Phoenix, told to show one table.
+"""The page of the interactive session: Phoenix, configured to show one table.
 
-Of Phoenix only the web application is used, read-only and with its database in
-memory: no second port (its gRPC receiver stays closed), nothing written, nothing
-fetched. 13.2.0 is the last version that has the page.
+Only the web application of Phoenix is used, read-only and with its database in memory:
+no second port (its gRPC receiver stays closed), no files written, nothing downloaded.
+13.2.0 is the last version that has the page.
 """
 
 import logging
@@ -29,11 +29,11 @@ LOCAL_LINK = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?/\S*")
 
 
 def check_phoenix():
-    """Refuse to start without the version that has the page, or in a way it cannot."""
+    """Raise an error if this Phoenix, or this Python, cannot show the page."""
     if sys.flags.optimize:
         raise ResourceError(
-            "the interactive session relies on assertions, which PYTHONOPTIMIZE or "
-            "python -O leaves out: unset PYTHONOPTIMIZE"
+            "the interactive session needs assertions, which PYTHONOPTIMIZE or "
+            "python -O turns off: unset PYTHONOPTIMIZE"
         )
     try:
         found = version("arize-phoenix")
@@ -42,20 +42,20 @@ def check_phoenix():
     if found != PHOENIX_VERSION:
         raise ResourceError(
             f"the interactive session needs arize-phoenix {PHOENIX_VERSION}, found "
-            f"{found} (later ones have no page of embeddings); "
+            f"{found} (later versions have no page of embeddings); "
             "run: pip install -r requirements.txt"
         )
 
 
 def set_environment(folder):
-    """Keep Phoenix from calling home, and from what the user set for another one.
+    """Disable the network access of Phoenix, and ignore the user's settings for it.
 
     Parameters
     ----------
     folder : path-like
-        Where it may leave files; the caller removes it.
+        Folder for its files; the caller removes it.
     """
-    ensure_numba_cache()  # Phoenix compiles too
+    ensure_numba_cache()  # Phoenix compiles with numba too
     for key in [key for key in os.environ if key.startswith("PHOENIX_")]:
         del os.environ[key]
     os.environ.update(
@@ -67,20 +67,20 @@ def set_environment(folder):
 
 
 def picture_links(image, pictures):
-    """Return the links the page shows patches by.
+    """Return the links to the patches that the page shows.
 
     Parameters
     ----------
     image : ndarray of str, shape (N,)
         Links of the table, such as ``http://localhost:7000/imgs/0.png``.
     pictures : Path or None
-        Folder that the session serves; None keeps links to web servers of this
-        machine, and drops all others: the page must not call out.
+        Folder that the session serves; None keeps links to web servers on this machine
+        and drops all others, because the page must not connect to other machines.
 
     Returns
     -------
     list of str or None, length N
-        None where there is nothing to show.
+        None if there is no picture.
     """
     if pictures is None:
         links = [link if LOCAL_LINK.fullmatch(link) else None for link in image]
@@ -95,13 +95,13 @@ def picture_links(image, pictures):
     if missing := links.count(None):
         warn(
             f"{missing:,} of {len(links):,} patches are not in {pictures}; the page "
-            "works without them, plot_2d.py writes them"
+            "works without them, and plot_2d.py writes them"
         )
     return links
 
 
 def first_settings(shown):
-    """Return the settings of the cloud that the page asks for when it opens."""
+    """Return the settings of the cloud that the page requests when it opens."""
     return {"count": shown, "n_neighbors": NEIGHBORS, "min_dist": LEAST_DISTANCE}
 
 
@@ -111,7 +111,7 @@ def cloud_settings(variables):
     Raises
     ------
     ValueError
-        When they are none that can be laid out.
+        If no layout can be computed with them.
     """
     count, neighbors = int(variables["nSamples"]), int(variables["nNeighbors"])
     distance = float(variables["minDist"])
@@ -123,8 +123,8 @@ def cloud_settings(variables):
 def page_frame(table, links):
     """Return the data frame behind the page, one row a candidate.
 
-    Lists but the embedding go in as text: the page takes any list for another
-    embedding. Labels carry a word: the page would list 10 before 02.
+    Lists other than the embedding are converted to text: the page takes any list for an
+    embedding. Labels contain a word: otherwise the page would list 10 before 02.
     """
     import pandas as pd
 
@@ -150,13 +150,13 @@ def make_page(frame, cloud, *, name, settings, exports):
     frame : DataFrame
         From `page_frame`.
     cloud : Cloud
-        Lays out, samples and clusters in the place of Phoenix's own.
+        Provides layout, sample and clusters instead of those of Phoenix.
     name : str
         Of the run, shown on the page.
     settings : dict
         From `first_settings`.
     exports : Path
-        Folder of the exports that the page lists; it writes none itself.
+        Folder of the exports that the page lists; the page does not write there.
 
     Returns
     -------
@@ -178,11 +178,11 @@ def make_page(frame, cloud, *, name, settings, exports):
     )
     model = create_model_from_inferences(Inferences(frame, schema, name))
     _use_cloud(cloud)
-    # the page always asks for an accuracy, and there is no truth to compare with
+    # the page always requests an accuracy, but there are no true labels
     logging.getLogger("phoenix.metrics").addFilter(
         lambda record: "y_true" not in record.getMessage()
     )
-    # the thread of its database would keep alive a session stopped before it serves
+    # otherwise the thread of its database keeps a stopped session alive
     aiosqlite.core.Thread = partial(Thread, daemon=True)
     engine = server.create_engine_and_run_migrations("sqlite:///:memory:")
     return server.create_app(
@@ -201,8 +201,8 @@ def make_page(frame, cloud, *, name, settings, exports):
 
 
 def _use_cloud(cloud):
-    """Put our layout, sample and clusters into the module that makes Phoenix's."""
-    from phoenix.server.api.types import EmbeddingDimension as place
+    """Replace the layout, sample and clusters of Phoenix by those of `cloud`."""
+    from phoenix.server.api.types import EmbeddingDimension as module
 
     class PointCloud:
         def __init__(self, dimensionalityReducer, clustersFinder):
@@ -218,7 +218,7 @@ def _use_cloud(cloud):
                 for number, rows in groups.items()
             }
 
-    place.PointCloud = PointCloud
-    place._row_indices = lambda start, stop, shuffle=False: (
+    module.PointCloud = PointCloud
+    module._row_indices = lambda start, stop, shuffle=False: (
         cloud.order.tolist() if shuffle else range(start, stop)
     )

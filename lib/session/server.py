@@ -1,4 +1,4 @@
-"""One port of loopback, and a server on it that ends in order."""
+"""One loopback port, and a server on it that stops cleanly."""
 
 import asyncio
 import contextlib
@@ -12,26 +12,26 @@ FIRST_PORT, PORTS_TRIED = 6006, 100
 
 
 def bind(host, port):
-    """Take the port of the page, before anything slow.
+    """Bind the port of the page, before anything slow.
 
     Parameters
     ----------
     host : str
         A loopback address, or ``localhost``.
     port : int or None
-        None for the first free one from 6006 on.
+        None for the first free port from 6006 on.
 
     Returns
     -------
     socket
-        Bound to loopback alone.
+        Bound to loopback only.
 
     Raises
     ------
     OptionError
-        When the host is not loopback, or the port is none.
+        If the host is not loopback, or the port is invalid.
     ResourceError
-        When the port is taken.
+        If the port is in use.
     """
     address = "127.0.0.1" if host == "localhost" else host
     try:
@@ -40,9 +40,9 @@ def bind(host, port):
         loopback = False
     if not loopback:
         raise OptionError(
-            f"--host {host}: the session shows and writes your data to whoever reaches "
-            "it, so it listens on loopback only; give 127.0.0.1 (the default) and come "
-            "from outside through ssh -L"
+            f"--host {host}: anybody who reaches the session could read and write your "
+            "data, so it listens on loopback only; use 127.0.0.1 (the default) and "
+            "connect from outside through ssh -L"
         )
     if port is not None and not 0 < port < 65536:
         raise OptionError(f"--port {port}: ports are 1 to 65535")
@@ -61,13 +61,13 @@ def bind(host, port):
     ports = f"port {port}" if port else f"ports {FIRST_PORT} to {wanted[-1]}"
     raise ResourceError(
         f"{ports} of {address} "
-        f"cannot be had ({reason}); is another session still running? Give another "
-        "--port, or none"
+        f"cannot be used ({reason}); perhaps another session is still running. Give "
+        "another --port, or leave it out"
     )
 
 
 class _Stop:
-    """Whether the user asked to stop, and the server that shall hear of it."""
+    """Whether the user asked to stop, and the server to stop."""
 
     asked = False
     server = None
@@ -75,7 +75,7 @@ class _Stop:
 
 @contextlib.contextmanager
 def stop_at_signals():
-    """Turn Ctrl-C and SIGTERM into an orderly end; before serving, too.
+    """Stop cleanly at Ctrl-C and SIGTERM, also before serving.
 
     Yields
     ------
@@ -104,7 +104,7 @@ def stop_at_signals():
 
 
 async def serve(page, sock, stop, announce):
-    """Serve the page on a bound socket until told to stop.
+    """Serve the page on a bound socket until `stop` is set.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ async def serve(page, sock, stop, announce):
         page, log_level="critical", ws="none", timeout_graceful_shutdown=1
     )
     server = uvicorn.Server(config)
-    # the signals are ours: uvicorn would raise them again after its end
+    # this module handles the signals: uvicorn would raise them again after it ends
     server.capture_signals = contextlib.nullcontext
     stop.server = server
     serving = asyncio.ensure_future(server.serve(sockets=[sock]))
