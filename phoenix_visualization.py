@@ -14,9 +14,9 @@ def main():
     from lib.system.preflight import inspect_folder
 
     exports = ExperimentDir(home_of(options.input)).exports
-    kept = inspect_folder(exports, "a copy of the experiment")
-    if not kept.ok:
-        warn(f"you can look at candidates, but not export them: {exports}: {kept.said}")
+    result = inspect_folder(exports, "a copy of the experiment")
+    if not result.ok:
+        warn(f"you can look at candidates, but not export them: {exports}: {result.said}")
 
     run_session(
         options.input,

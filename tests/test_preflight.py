@@ -106,9 +106,9 @@ def test_patches_that_are_all_there_need_no_writable_folder(
 
 def test_disk_without_locks_is_said_to_be_one(monkeypatch, tmp_path):
     monkeypatch.setattr("fcntl.flock", refusing(errno.ENOLCK))
-    finding = inspect_folder(tmp_path, "--path")
-    assert finding.ok
-    assert "locks by file" in finding.said
+    result = inspect_folder(tmp_path, "--path")
+    assert result.ok
+    assert "locks by file" in result.found
 
 
 OPEN_FILES = """
@@ -117,7 +117,7 @@ from lib.system.preflight import inspect_process
 from lib.patches.mapped import map_bytes
 resource.setrlimit(resource.RLIMIT_NOFILE, (48, 96))
 first = inspect_process()[0]
-assert first.ok and "96" in first.said, first
+assert first.ok and "96" in first.found, first
 assert resource.getrlimit(resource.RLIMIT_NOFILE) == (96, 96)
 path = pathlib.Path(sys.argv[1])
 maps = [map_bytes(path, (7, 3)) for _ in range(300)]

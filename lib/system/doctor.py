@@ -105,8 +105,8 @@ def gpus():
 
 def limits():
     """Yield the limits of this process, with advice if they are too low."""
-    for finding in inspect_process():
-        yield finding.what, _format(finding)
+    for result in inspect_process():
+        yield result.name, _format(result)
     launch = find_launch()
     yield "ranks", f"{launch.world}" if launch.world > 1 else "this process alone"
 
@@ -115,8 +115,8 @@ def folders():
     """Yield whether the folders of the project can be written."""
     exp = PROJECT / "exp"
     for folder in (exp, exp / ".patches", PROJECT / "data", Path("/dev/shm")):
-        finding = inspect_folder(folder, "an option", maps=True)
-        yield str(folder), f"{_format(finding)} ({_file_system(folder)})"
+        result = inspect_folder(folder, "an option", maps=True)
+        yield str(folder), f"{_format(result)} ({_file_system(folder)})"
 
 
 def terminal():
@@ -133,9 +133,9 @@ def environment():
             yield name, os.environ[name]
 
 
-def _format(finding):
-    text = finding.said or "fine"
-    return text if finding.ok else f"{text}; {finding.remedy}"
+def _format(result):
+    text = result.found or "fine"
+    return text if result.ok else f"{text}; {result.remedy}"
 
 
 def _import(module):

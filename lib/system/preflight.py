@@ -18,32 +18,32 @@ from lib.artifacts.locks import has_flock
 from lib.errors import ResourceError, warn
 from lib.system.machine import available_memory, has_process_pools, usable_cores
 
-OPEN_FILES = 65_536  # more than any script needs
+OPEN_FILES = 65_536  # the limit is raised to this; no script needs more
 MIN_FILES = 64
 MIN_MEMORY = 400_000_000  # bytes; the libraries alone need most of it
 MIN_TIME = 3600  # seconds of processor time
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """The result of one check.
 
     Attributes
     ----------
-    what : str
+    name : str
         What was checked, such as "memory" or the path of a folder.
-    said : str
+    found : str
         What was found, in a few words; empty if not worth printing.
     remedy : str
         What to do about it; empty if all is well.
-    serious : bool
+    fatal : bool
         Whether the run cannot start.
     """
 
-    what: str
-    said: str
+    name: str
+    found: str
     remedy: str = ""
-    serious: bool = True
+    fatal: bool = True
 
     @property
     def ok(self):
@@ -74,27 +74,27 @@ def check_environment(folders, *, cache=None, room=0, files=0, maps=False, quiet
     ------
     ResourceError
     """
-    found = [
+    results = [
         inspect_folder(folder, option, room=room, files=files, maps=maps)
         for folder, option in folders.items()
     ]
     if cache is not None:
         cached = inspect_folder(cache, "--cache_dir")
-        remedy = (
-            f"{cached.remedy}, unless all patches are there" if cached.remedy else ""
-        )
-        found.append(replace(cached, remedy=remedy, serious=False))
-    found += inspect_process()
-    wrong = [finding for finding in found if not finding.ok]
-    for finding in wrong:
-        if not finding.serious:
-            warn(f"{finding.what}: {finding.said}; {finding.remedy}")
-    serious = [f"{f.what}: {f.said}; {f.remedy}" for f in wrong if f.serious]
-    if serious:
-        raise ResourceError("\n  and ".join(serious))
+        if not cached.ok:
+            remedy = f"{cached.remedy}, unless all patches are there"
+            cached = replace(cached, remedy=remedy)
+        results.append(replace(cached, fatal=False))
+    results += inspect_process()
+    failed = [result for result in results if not result.ok]
+    for result in failed:
+        if not result.fatal:
+            warn(f"{result.name}: {result.found}; {result.remedy}")
+    fatal = [f"{r.name}: {r.found}; {r.remedy}" for r in failed if r.fatal]
+    if fatal:
+        raise ResourceError("\n  and ".join(fatal))
     if not quiet:
-        fine = [f"{f.what}: {f.said}" for f in found if f.ok and f.said]
-        print(f"checked {'; '.join(fine)}", flush=True)
+        passed = [f"{r.name}: {r.found}" for r in results if r.ok and r.found]
+        print(f"checked {'; '.join(passed)}", flush=True)
 
 
 def inspect_process():
@@ -102,7 +102,7 @@ def inspect_process():
 
     Returns
     -------
-    list of Finding
+    list of CheckResult
     """
     return [_open_files(), _temporary_files(), _memory(), _time(), _processes()]
 
@@ -120,41 +120,41 @@ def inspect_folder(folder, option, *, room=0, files=0, maps=False):
 
     Returns
     -------
-    Finding
+    CheckResult
     """
     folder = Path(folder)
     elsewhere = f"name another folder with {option}"
     try:
-        place = folder.absolute()
-        while not (place.exists() or place.is_symlink()):
-            place = place.parent
-        said = _try_writing(place, maps)
-        disk = os.statvfs(place)
+        existing = folder.absolute()
+        while not (existing.exists() or existing.is_symlink()):
+            existing = existing.parent
+        found = _try_writing(existing, maps)
+        disk = os.statvfs(existing)
     except OSError as error:
-        return Finding(str(folder), _reason(place, error), elsewhere)
+        return CheckResult(str(folder), _reason(existing, error), elsewhere)
     free = disk.f_bavail * disk.f_frsize
     if free < room:
-        said = f"{free / 1e9:.2f} GB free, {room / 1e9:.2f} GB needed"
-        return Finding(str(folder), said, f"make room, or {elsewhere}")
+        found = f"{free / 1e9:.2f} GB free, {room / 1e9:.2f} GB needed"
+        return CheckResult(str(folder), found, f"make room, or {elsewhere}")
     # File systems without a fixed number of files report 0.
     if disk.f_files and disk.f_favail < files:
-        said = f"{disk.f_favail:,} more files can be made, {files:,} are needed"
-        return Finding(str(folder), said, f"remove files, or {elsewhere}")
-    return Finding(str(folder), f"writable, {free / 1e9:.1f} GB free{said}")
+        found = f"{disk.f_favail:,} more files can be made, {files:,} are needed"
+        return CheckResult(str(folder), found, f"remove files, or {elsewhere}")
+    return CheckResult(str(folder), f"writable, {free / 1e9:.1f} GB free{found}")
 
 
-def _try_writing(place, maps):
+def _try_writing(folder, maps):
     """Create, lock, map, rename and remove a small file; return what is unusual."""
-    first, second = (partial_path(place / "preflight") for _ in range(2))
+    first, second = (partial_path(folder / "preflight") for _ in range(2))
     try:
         with first.open("xb+") as stream:
             stream.write(bytes(mmap.PAGESIZE))
             stream.flush()
-            said = "" if has_flock(stream) else ", locks by file (flock refused)"
+            found = "" if has_flock(stream) else ", locks by file (flock refused)"
             try:
                 first.chmod(0o600)
             except OSError:
-                said += ", rights cannot be changed"
+                found += ", rights cannot be changed"
             if maps:
                 with _failure_named("cannot map files into memory"):
                     mmap.mmap(stream.fileno(), mmap.PAGESIZE).close()
@@ -164,79 +164,79 @@ def _try_writing(place, maps):
     finally:
         for path in (first, second):
             path.unlink(missing_ok=True)
-    return said
+    return found
 
 
 @contextmanager
-def _failure_named(what):
+def _failure_named(operation):
     """Name the operation that failed in the message of an OSError."""
     try:
         yield
     except OSError as error:
-        reason = f"its file system {what} ({error.strerror})"
+        reason = f"its file system {operation} ({error.strerror})"
         raise OSError(error.errno, reason) from error
 
 
-def _reason(place, error):
+def _reason(folder, error):
     """Return why a folder cannot be written, with its owner if that matters."""
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        return f"{place} is a file where a folder should be"
+        return f"{folder} is a file where a folder should be"
     if error.errno not in (errno.EACCES, errno.EPERM):
         return error.strerror or str(error)
     try:
-        owner, rights = place.owner(), oct(place.stat().st_mode & 0o7777)[2:]
+        owner, rights = folder.owner(), oct(folder.stat().st_mode & 0o7777)[2:]
     except (KeyError, OSError):  # a user id without a name
         return error.strerror
-    return f"{error.strerror}: {place} belongs to {owner}, rights {rights}"
+    return f"{error.strerror}: {folder} belongs to {owner}, rights {rights}"
 
 
 def _open_files():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
-    if soft != resource.RLIM_INFINITY and soft < most:
+    target = OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < target:
         with suppress(OSError, ValueError):  # macOS has a lower limit than it reports
-            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-            soft = most
+            resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+            soft = target
     if 0 <= soft < MIN_FILES:
         remedy = f"raise the limit: ulimit -n {MIN_FILES * 4}"
-        return Finding("open files", f"{soft} allowed", remedy)
-    return Finding("open files", "no limit" if soft < 0 else f"up to {soft:,}")
+        return CheckResult("open files", f"{soft} allowed", remedy)
+    return CheckResult("open files", "no limit" if soft < 0 else f"up to {soft:,}")
 
 
 def _temporary_files():
     try:
-        place = tempfile.gettempdir()
-        with tempfile.TemporaryFile(dir=place) as stream:
+        folder = tempfile.gettempdir()
+        with tempfile.TemporaryFile(dir=folder) as stream:
             stream.write(bytes(2**16))
     except OSError as error:
         remedy = "export TMPDIR=/a/folder that can be written and has room"
-        return Finding("temporary files", error.strerror or str(error), remedy)
-    return Finding("temporary files", "")
+        return CheckResult("temporary files", error.strerror or str(error), remedy)
+    return CheckResult("temporary files", "")
 
 
 def _memory():
     free = available_memory()
     address, _ = resource.getrlimit(resource.RLIMIT_AS)
     if 0 <= address < 4 * MIN_MEMORY:
-        said = f"{address / 1e9:.1f} GB of addresses allowed"
-        return Finding("memory", said, "raise the limit: ulimit -v unlimited")
+        found = f"{address / 1e9:.1f} GB of addresses allowed"
+        return CheckResult("memory", found, "raise the limit: ulimit -v unlimited")
     if free < MIN_MEMORY:
         remedy = "ask for more, or end what else runs here"
-        return Finding("memory", f"{free / 1e9:.2f} GB free", remedy)
-    return Finding("memory", f"{free / 1e9:.1f} GB free, {usable_cores()} cores")
+        return CheckResult("memory", f"{free / 1e9:.2f} GB free", remedy)
+    return CheckResult("memory", f"{free / 1e9:.1f} GB free, {usable_cores()} cores")
 
 
 def _time():
     seconds, _ = resource.getrlimit(resource.RLIMIT_CPU)
     if not 0 <= seconds < MIN_TIME:
-        return Finding("processor time", "")
-    said = f"this shell ends every program after {seconds} s of it (ulimit -t)"
+        return CheckResult("processor time", "")
+    found = f"this shell ends every program after {seconds} s of it (ulimit -t)"
     remedy = "run in a job, not on a login node"
-    return Finding("processor time", said, remedy, serious=False)
+    return CheckResult("processor time", found, remedy, fatal=False)
 
 
 def _processes():
     if has_process_pools():
-        return Finding("processes", "")
+        return CheckResult("processes", "")
     remedy = "all is done in one process; give the container a /dev/shm for more"
-    return Finding("processes", "/dev/shm is not writable", remedy, serious=False)
+    return CheckResult("processes", "/dev/shm is not writable", remedy, fatal=False)
