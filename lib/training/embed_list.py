@@ -83,7 +83,7 @@ def embed_image_list(options, given, *, project):
             experiment.embeddings,
             batch_size=options.batch_size,
             device=device,
-            # Embedding is done once: bf16, which costs the third digit, by request.
+            # bf16 loses the third digit, so inference uses it only if asked to.
             precision="fp32" if options.precision == "auto" else options.precision,
             ranks=ranks,
             exp_id=options.exp_id,
