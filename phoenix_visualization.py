@@ -16,7 +16,10 @@ def main():
     exports = ExperimentDir(home_of(options.input)).exports
     result = inspect_folder(exports, "a copy of the experiment")
     if not result.ok:
-        warn(f"you can look at candidates, but not export them: {exports}: {result.said}")
+        warn(
+            "you can look at candidates, but not export them: "
+            f"{exports}: {result.found}"
+        )
 
     run_session(
         options.input,
