@@ -27,7 +27,7 @@ from lib.geometry.contrast_check import (
     describe_odd_contrast,
     describe_wrong_contrast,
 )
-from lib.geometry.hypotheses import TURNS
+from lib.geometry.hypotheses import IMAGE_TRANSFORMS
 from lib.inputs.tomogram import Tomogram
 from sample_data import simulation
 from sample_data.make_synthetic import make_tomogram, tilt_angles
@@ -192,12 +192,12 @@ def check_files(tomogram, images, angles):
         return examine(tomogram)
 
 
-def mend(convention, tomogram, images, angles):
-    """Do to tomogram, images and angles what the remedy of a convention says."""
-    images = TURNS[convention.turn](images)
-    if convention.axis == "x":
+def mend(hypothesis, tomogram, images, angles):
+    """Do to tomogram, images and angles what the remedy of a hypothesis says."""
+    images = IMAGE_TRANSFORMS[hypothesis.image_transform](images)
+    if hypothesis.axis == "x":
         tomogram, images = (np.rot90(one, 1, (1, 2)) for one in (tomogram, images))
-    return tomogram, images, convention.angles(angles)
+    return tomogram, images, hypothesis.angles(angles)
 
 
 def print_table(outcomes):

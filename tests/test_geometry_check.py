@@ -5,18 +5,18 @@ import numpy as np
 import pytest
 
 from lib.errors import GeometryError, InputError
+from lib.geometry.binned_pair import BinnedPair
 from lib.geometry.check import (
     AGREES,
-    ASTRAY_IMAGES,
+    MISALIGNED,
     NOTHING,
     OTHER,
     UNCLEAR,
     check_geometry,
     examine,
 )
-from lib.geometry.hypotheses import Convention, possible_conventions
+from lib.geometry.hypotheses import GeometryHypothesis, possible_hypotheses
 from lib.geometry.reprojection import correlate
-from lib.geometry.tilt_sample import TiltSample
 from lib.inputs.tomogram import Tomogram
 from sample_data.make_synthetic import make_tomogram
 from sample_data.simulation import write_tomogram
@@ -148,12 +148,12 @@ MISTAKES = {
     ),
     "not aligned": (
         lambda t, i, a: (t, move_each(i, 25), a),
-        ASTRAY_IMAGES,
+        MISALIGNED,
         "before alignment",
     ),
     "z cut unevenly": (
         lambda t, i, a: (t[20:], i, a),
-        ASTRAY_IMAGES,
+        MISALIGNED,
         "lies about (9|10|11) slices .* add (18|20|22) empty slices at the first end",
     ),
 }
@@ -344,9 +344,9 @@ def test_tomogram_without_contrast_is_refused(tmp_path, made):
 
 @pytest.mark.parametrize("factor", [1, 2, 3])
 def test_binning_keeps_the_center(tmp_path, monkeypatch, made, factor):
-    monkeypatch.setattr("lib.geometry.tilt_sample.WIDTH", SHAPE[2] / factor)
+    monkeypatch.setattr("lib.geometry.binned_pair.WIDTH", SHAPE[2] / factor)
     row = write(tmp_path, *made)
-    assert TiltSample.read(row).factor == factor
+    assert BinnedPair.read(row).factor == factor
     assert examine(row).asked > 0.5
 
 
@@ -354,25 +354,30 @@ def test_binning_keeps_the_center(tmp_path, monkeypatch, made, factor):
     ("order", "file_shape"),
     [("zxy", (7, 9, 9)), ("yxz", (9, 9, 7)), ("xzy", (9, 9, 9))],
 )
-def test_no_two_conventions_are_one(order, file_shape):
+def test_no_two_hypotheses_are_one(order, file_shape):
     # Two that say the same would each be the other's background, and nothing fit.
     rng = np.random.default_rng(0)
     angles = np.array([-30.0, 10.0, 40.0])
-    sample = TiltSample(
+    pair = BinnedPair(
         tomogram=rng.normal(size=file_shape).astype(np.float32),
         file_shape=file_shape,
         order=order,
         images=rng.normal(size=(3, 9, 9)).astype(np.float32),
-        following={},
-        places=np.arange(3),
+        next_images={},
+        indices=np.arange(3),
         angles=angles,
         image_shape=(9, 9),
         factor=1,
     )
-    possible = possible_conventions(order, angles, file_shape, (9, 9))
-    assert possible[0] == Convention(order)
-    told = [correlate(sample.project(c.untwisted), sample.seen_by(c)) for c in possible]
-    assert len(np.unique(np.round(told, 4), axis=0)) == len(told) > 30
+    possible = possible_hypotheses(order, angles, file_shape, (9, 9))
+    assert possible[0] == GeometryHypothesis(order)
+    correlations = [
+        correlate(
+            pair.project(one.without_image_transform), pair.transformed_images(one)
+        )
+        for one in possible
+    ]
+    assert len(np.unique(np.round(correlations, 4), axis=0)) == len(possible) > 30
 
 
 def check_by_script(folder, row, *more, mode="simsiam2d3d", code=0):

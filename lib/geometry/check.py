@@ -16,13 +16,13 @@ from lib.geometry.contrast_check import (
     contrast_is_wrong,
     describe_odd_contrast,
     describe_wrong_contrast,
-    name_some,
-    say_what_voxels_do_not_tell,
+    format_names,
+    print_unknown_contrast,
 )
 from lib.geometry.stored_findings import StoredFindings
 from lib.geometry.verdict import (
     AGREES,
-    ASTRAY_IMAGES,
+    MISALIGNED,
     NOTHING,
     OTHER,
     UNCLEAR,
@@ -91,27 +91,27 @@ def check_geometry(
     findings = [_find(tomogram, flip_tilt_angles, stored) for tomogram in bar]
     stored.report(len(findings))
     print(as_table(findings), flush=True)
-    refused, told = [], []
-    for verdict in (OTHER, ASTRAY_IMAGES, NOTHING):
+    errors, warnings = [], []
+    for verdict in (OTHER, MISALIGNED, NOTHING):
         forgiven = force and verdict != OTHER
-        (told if forgiven else refused).extend(_complaints(findings, verdict))
-    told += _complaints(findings, UNCLEAR)
+        (warnings if forgiven else errors).extend(_complaints(findings, verdict))
+    warnings += _complaints(findings, UNCLEAR)
     inverted = [one for one in findings if contrast_is_wrong(one, bright)]
-    (told if force else refused).extend(describe_wrong_contrast(inverted, bright))
-    told += describe_odd_contrast(findings, bright)
-    for complaint in told:
+    (warnings if force else errors).extend(describe_wrong_contrast(inverted, bright))
+    warnings += describe_odd_contrast(findings, bright)
+    for complaint in warnings:
         warn(f"geometry: {complaint}")
-    say_what_voxels_do_not_tell(findings, bright)
-    if refused:
+    print_unknown_contrast(findings, bright)
+    if errors:
         agreeing = sum(
             one.verdict == AGREES and (force or one not in inverted) for one in findings
         )
         if agreeing:
-            refused.append(
+            errors.append(
                 f"{agreeing} of {len(findings)} agree as asked: options hold for a "
                 "whole list, so put those that need others into a list of their own"
             )
-        raise GeometryError("; ".join(refused))
+        raise GeometryError("; ".join(errors))
     return findings
 
 
@@ -150,14 +150,14 @@ def _complaints(findings, verdict):
         if finding.verdict == verdict:
             concerned[finding.remedy].append(finding.name)
     return [
-        _SENTENCES[verdict].format(names=name_some(names), remedy=remedy)
+        _SENTENCES[verdict].format(names=format_names(names), remedy=remedy)
         for remedy, names in concerned.items()
     ]
 
 
 _SENTENCES = {
     OTHER: "{names}: another convention clearly fits better; {remedy}",
-    ASTRAY_IMAGES: "{names}: {remedy} (--force goes on all the same)",
+    MISALIGNED: "{names}: {remedy} (--force goes on all the same)",
     NOTHING: (
         "{names}: the tilt images do not show the tomogram in any convention; is the "
         "series aligned, are the angles in the order of the images, and does it belong "

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import numpy as np
 
 from lib.errors import InputError, warn
+from lib.geometry.binned_pair import average
 from lib.geometry.contrast import LARGEST, Contrast, measure_contrast
 from lib.geometry.stored_findings import StoredFindings
-from lib.geometry.tilt_sample import average
 from lib.inputs.mrc_voxels import describe_wraparound, is_wrapped, map_voxels
 
 WIDTH = 512  # to which tomograms are binned about, without tilt series [voxels]
@@ -49,7 +49,7 @@ def check_contrast(tomograms, *, bright=False, cache=None):
     stored.report(len(found))
     for complaint in describe_odd_contrast(found, bright):
         warn(f"contrast: {complaint}")
-    say_what_voxels_do_not_tell(found, bright)
+    print_unknown_contrast(found, bright)
     return {one.name: one.contrast for one in found}
 
 
@@ -154,7 +154,7 @@ def describe_odd_contrast(findings, bright):
     return complaints
 
 
-def say_what_voxels_do_not_tell(findings, bright):
+def print_unknown_contrast(findings, bright):
     """Say in one line what is assumed where nothing tells the contrast."""
     unknown = [one for one in findings if not one.opposite]
     names = _names(unknown, None)
@@ -167,10 +167,12 @@ def say_what_voxels_do_not_tell(findings, bright):
 
 
 def _names(findings, protein):
-    return name_some([one.name for one in findings if one.contrast.protein == protein])
+    return format_names(
+        [one.name for one in findings if one.contrast.protein == protein]
+    )
 
 
-def name_some(names, at_most=5):
+def format_names(names, at_most=5):
     """Join names; many are cut short."""
     more = len(names) - at_most
     told = ", ".join(names[:at_most])

@@ -1,7 +1,7 @@
-"""The ways in which tomogram and tilt series can be at odds, and what mends each.
+"""The ways in which a tomogram and its tilt series may disagree, and their remedies.
 
-A convention is told relative to what was asked for: by how the axes, the angles
-or the images would have to be read otherwise.
+A hypothesis says how the axes, the angles or the images would have to be read,
+relative to what was asked for.
 """
 
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ import numpy as np
 from lib.inputs.axis_order import ORDERS
 
 # Of images (T, Y, X), y pointing up; the last four need square ones.
-TURNS = {
+IMAGE_TRANSFORMS = {
     "": lambda images: images,
     "mirrored top to bottom": lambda images: images[:, ::-1],
     "mirrored left to right": lambda images: images[:, :, ::-1],
@@ -25,17 +25,17 @@ TURNS = {
         images, 2, (1, 2)
     ).transpose(0, 2, 1),
 }
-LISTINGS = {
+ANGLE_ORDERS = {
     "": lambda angles: angles,
     "reversed": lambda angles: angles[::-1],
     "sorted": np.sort,
 }
-SAME_ANGLE = 1.0  # listings that differ less are one [degrees]
+SAME_ANGLE = 1.0  # angle orders that differ less are the same [degrees]
 OFFSETS = (-16, -12, -8, -4, 4, 8, 12, 16)  # of all angles, tried last [degrees]
 
 
 @dataclass(frozen=True)
-class Convention:
+class GeometryHypothesis:
     """One way to read a tomogram and its tilt series.
 
     Attributes
@@ -44,44 +44,44 @@ class Convention:
         Of the axes of the tomogram file, key of `lib.inputs.axis_order.ORDERS`.
     flipped : bool
         Whether the angles have the other sign than asked for.
-    listing : str
-        Key of `LISTINGS`: how the lines of the angle file would be arranged.
+    angle_order : str
+        Key of `ANGLE_ORDERS`: how the lines of the angle file would be arranged.
     offset : float
         Added to all angles [degrees].
     axis : {"y", "x"}
         Along which the tilt axis runs.
-    turn : str
-        Key of `TURNS`: what would have to be done to the images.
+    image_transform : str
+        Key of `IMAGE_TRANSFORMS`: what would have to be done to the images.
     """
 
     order: str
     flipped: bool = False
-    listing: str = ""
+    angle_order: str = ""
     offset: float = 0.0
     axis: str = "y"
-    turn: str = ""
+    image_transform: str = ""
 
     @property
-    def family(self):
-        """What is common to conventions that look alike at low tilts."""
-        return self.order, self.turn
+    def low_tilt_appearance(self):
+        """What is common to hypotheses that look alike at low tilts."""
+        return self.order, self.image_transform
 
     @property
-    def untwisted(self):
+    def without_image_transform(self):
         """The same with the images as they are: its projections are the same."""
-        return replace(self, turn="")
+        return replace(self, image_transform="")
 
     def angles(self, angles):
-        """Return the angles (T,) of the images by this convention [degrees]."""
-        listed = LISTINGS[self.listing](angles) + self.offset
-        return -listed if self.flipped else listed
+        """Return the angles (T,) of the images by this hypothesis [degrees]."""
+        arranged = ANGLE_ORDERS[self.angle_order](angles) + self.offset
+        return -arranged if self.flipped else arranged
 
     def describe(self, order):
         """Return in a few words how this differs from the `order` asked for."""
-        words = [f"images {self.turn}"] if self.turn else []
+        words = [f"images {self.image_transform}"] if self.image_transform else []
         words += [f"--order {self.order}"] if self.order != order else []
         words += ["tilt axis along x"] if self.axis == "x" else []
-        words += [f"angles {self.listing}"] if self.listing else []
+        words += [f"angles {self.angle_order}"] if self.angle_order else []
         words += [f"angles {self.offset:+g} degrees"] if self.offset else []
         words += ["angles negated"] if self.flipped else []
         return ", ".join(words)
@@ -105,8 +105,8 @@ class Convention:
                 if flip_tilt_angles
                 else "use --flip_tilt_angles"
             )
-        if self.listing:
-            steps.append(f"the lines of the angle file must be {self.listing}")
+        if self.angle_order:
+            steps.append(f"the lines of the angle file must be {self.angle_order}")
         if self.offset:
             steps.append(
                 f"add about {-self.offset if self.flipped else self.offset:g} degrees "
@@ -117,15 +117,16 @@ class Convention:
                 "turn the tilt images and the tomogram by 90 degrees clockwise (y "
                 "pointing up): the tilt axis runs along x, it must run along y"
             )
-        if self.turn:
+        if self.image_transform:
             steps.append(
-                f"the tilt images must be {self.turn} to show what the tomogram shows"
+                f"the tilt images must be {self.image_transform} to show what the "
+                "tomogram shows"
             )
         return " and ".join(steps)
 
 
-def possible_conventions(order, angles, file_shape, image_shape):
-    """Return every convention that the shapes allow, no two of them the same.
+def possible_hypotheses(order, angles, file_shape, image_shape):
+    """Return every hypothesis that the shapes allow, no two of them the same.
 
     Parameters
     ----------
@@ -140,27 +141,34 @@ def possible_conventions(order, angles, file_shape, image_shape):
 
     Returns
     -------
-    list of Convention
+    list of GeometryHypothesis
         The asked one first.
     """
     square = image_shape[0] == image_shape[1]
-    turns = list(TURNS)[: None if square else 4]
-    plain = [Convention(order, axis=axis, turn=turn) for axis in "yx" for turn in turns]
-    plain += [Convention(order, listing=name) for name in _listings(angles)]
+    transforms = list(IMAGE_TRANSFORMS)[: None if square else 4]
+    plain = [
+        GeometryHypothesis(order, axis=axis, image_transform=transform)
+        for axis in "yx"
+        for transform in transforms
+    ]
+    plain += [
+        GeometryHypothesis(order, angle_order=name) for name in _angle_orders(angles)
+    ]
     for other, axes in ORDERS.items():
         shape = tuple(file_shape[axis] for axis in axes)
         if other == order or shape[1:] != tuple(image_shape):
             continue
-        plain.append(Convention(other))
+        plain.append(GeometryHypothesis(other))
         if axes[0] == ORDERS[order][0]:  # only x and y change places
-            plain.remove(Convention(order, axis="x", turn="mirrored along a diagonal"))
+            diagonal = "mirrored along a diagonal"
+            plain.remove(GeometryHypothesis(order, axis="x", image_transform=diagonal))
     return [both for one in plain for both in (one, replace(one, flipped=True))]
 
 
-def _listings(angles):
-    """Return the listings that are neither the given one nor its negative."""
+def _angle_orders(angles):
+    """Return the angle orders that are neither the given one nor its negative."""
     known = [angles, -angles]
-    for name, arrange in LISTINGS.items():
+    for name, arrange in ANGLE_ORDERS.items():
         arranged = arrange(angles)
         if all(np.abs(arranged - other).max() > SAME_ANGLE for other in known):
             known += [arranged, -arranged]

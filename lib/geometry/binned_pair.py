@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lib.errors import InputError
-from lib.geometry.hypotheses import TURNS
+from lib.geometry.hypotheses import IMAGE_TRANSFORMS
 from lib.geometry.reprojection import (
     Projection,
     band_pass,
@@ -34,7 +34,7 @@ USUAL = (0.5, 99.5)  # hot pixels and gold beads beyond are clipped [percentiles
 
 
 @dataclass(frozen=True)
-class TiltSample:
+class BinnedPair:
     """What is compared.
 
     Attributes
@@ -46,10 +46,10 @@ class TiltSample:
     order : str
         As asked for, never ``auto``.
     images : ndarray of float32, shape (T, Y // factor, X // factor)
-        Band-passed, in ascending order of their places.
-    following : dict of int to ndarray
-        By place t, the binned image after the t-th in the file, for some t.
-    places : ndarray of int, shape (T,)
+        Band-passed, in ascending order of their indices.
+    next_images : dict of int to ndarray
+        By position t in `images`, the binned image that follows in the file.
+    indices : ndarray of int, shape (T,)
         Of the images in their file.
     angles : ndarray, shape (all images,)
         Signed as asked for [degrees].
@@ -63,8 +63,8 @@ class TiltSample:
     file_shape: tuple
     order: str
     images: np.ndarray
-    following: dict
-    places: np.ndarray
+    next_images: dict
+    indices: np.ndarray
     angles: np.ndarray
     image_shape: tuple
     factor: int
@@ -88,10 +88,10 @@ class TiltSample:
         angles = np.array(tomogram.angles)
         factor = max(1, round(max(series.shape[1:]) / WIDTH))
         wanted = {int(np.abs(angles - tilt).argmin()) for tilt in TILTS}
-        pairs = {place + step for place in wanted for step in (0, 1)}
+        pairs = {index + step for index in wanted for step in (0, 1)}
         binned = _read_images(series, sorted(pairs & set(range(len(angles)))), factor)
-        places = sorted(wanted & set(binned))
-        if not places:
+        indices = sorted(wanted & set(binned))
+        if not indices:
             raise InputError(
                 f"{series.path}: the images near {', '.join(map(str, TILTS))} "
                 "degrees are blank or not finite"
@@ -100,40 +100,40 @@ class TiltSample:
             tomogram=_read_tomogram(info, factor),
             file_shape=info.shape,
             order=tomogram.order,
-            images=np.array([band_pass(binned[place]) for place in places]),
-            following={
-                number: binned[place + 1]
-                for number, place in enumerate(places)
-                if place + 1 in binned
+            images=np.array([band_pass(binned[index]) for index in indices]),
+            next_images={
+                position: binned[index + 1]
+                for position, index in enumerate(indices)
+                if index + 1 in binned
             },
-            places=np.array(places),
+            indices=np.array(indices),
             angles=-angles if flip_tilt_angles else angles,
             image_shape=series.shape[1:],
             factor=factor,
         )
 
-    def project(self, convention):
-        """Return the `Projection` of the tomogram by a convention."""
-        axes = ORDERS[convention.order]
+    def project(self, hypothesis):
+        """Return the `Projection` of the tomogram by a hypothesis."""
+        axes = ORDERS[hypothesis.order]
         volume = self.tomogram.transpose(axes)
         shape = tuple(self.file_shape[axis] for axis in axes)
-        if convention.axis == "x":
+        if hypothesis.axis == "x":
             volume = volume.transpose(0, 2, 1)
             shape = (shape[0], shape[2], shape[1])
         return project(
             volume,
-            convention.angles(self.angles)[self.places],
+            hypothesis.angles(self.angles)[self.indices],
             shape=shape,
             factor=self.factor,
-            z_sign=z_sign(convention.order),
+            z_sign=z_sign(hypothesis.order),
         )
 
-    def seen_by(self, convention):
+    def transformed_images(self, hypothesis):
         """Return the images (T, ...) so that they fit the projection of it."""
-        turned = TURNS[convention.turn](self.images)
-        return turned.transpose(0, 2, 1) if convention.axis == "x" else turned
+        turned = IMAGE_TRANSFORMS[hypothesis.image_transform](self.images)
+        return turned.transpose(0, 2, 1) if hypothesis.axis == "x" else turned
 
-    def neighbors(self):
+    def neighbor_correlation(self):
         """Return how well images agree with the next ones, shifted at will.
 
         Returns
@@ -141,12 +141,12 @@ class TiltSample:
         correlation, significance : float
             Medians over the pairs; the latter as a multiple of chance.
         """
-        if not self.following:
+        if not self.next_images:
             return 0.0, 0.0
-        here = self.images[list(self.following)]
-        following = [whole_image(image) for image in self.following.values()]
+        here = self.images[list(self.next_images)]
+        after = [whole_image(image) for image in self.next_images.values()]
         seen = np.ones((len(here), here.shape[2]), bool)
-        maps = correlate_shifted(Projection(np.array(following), seen), here)
+        maps = correlate_shifted(Projection(np.array(after), seen), here)
         highest = maps.max(axis=(1, 2))
         return float(np.median(highest)), float(np.median(highest / chance(maps)))
 
@@ -174,11 +174,11 @@ def _read_tomogram(info, factor):
     return binned
 
 
-def _read_images(info, places, factor):
-    """Return the binned images that are neither blank nor not finite, by place."""
-    ranges = [(place, place + 1) for place in places]
+def _read_images(info, indices, factor):
+    """Return the binned images that are neither blank nor not finite, by index."""
+    ranges = [(index, index + 1) for index in indices]
     images = {}
-    for place, section in zip(places, read_sections(info, ranges), strict=True):
+    for index, section in zip(indices, read_sections(info, ranges), strict=True):
         extremes = Extremes()
         extremes.update(section)
         if is_wrapped(section):
@@ -186,7 +186,7 @@ def _read_images(info, places, factor):
         if not extremes.fault:
             image = average(section[0], factor, (0, 1))
             image = np.clip(image, *np.percentile(image, USUAL))
-            images[place] = image - image.mean()
+            images[index] = image - image.mean()
     return images
 
 
