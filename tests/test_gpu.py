@@ -18,7 +18,7 @@ from lib.errors import ResourceError
 from lib.modes import MODES
 from lib.patches import preparation
 from lib.system.runtime import seed_everything
-from lib.training import loader as feed
+from lib.training import loader
 from lib.training.encoding import PlainViews, encode_store, recalibrate
 from lib.training.inference import embed
 from lib.training.loader import PairLoader, host_source, patch_source, resident_source
@@ -66,9 +66,9 @@ def test_patches_lie_on_a_gpu_with_room_and_are_gathered_for_others(
 ):
     store = stores["simsiam3d"]
     room = 2 * store.nbytes if fits else store.nbytes // 2
-    monkeypatch.setattr(feed, "_room", lambda _: room)
+    monkeypatch.setattr(loader, "_room", lambda _: room)
     for name in ("resident_source", "host_source"):
-        monkeypatch.setattr(feed, name, lambda *_, name=name: name)
+        monkeypatch.setattr(loader, name, lambda *_, name=name: name)
     chosen = patch_source(store, torch.device("cuda"))
     assert chosen == ("resident_source" if fits else "host_source")
 
@@ -77,9 +77,9 @@ def test_gpu_that_fills_up_meanwhile_gets_gathered_patches(stores, monkeypatch):
     def full(*_):
         raise torch.OutOfMemoryError
 
-    monkeypatch.setattr(feed, "_room", lambda _: math.inf)
-    monkeypatch.setattr(feed, "resident_source", full)
-    monkeypatch.setattr(feed, "host_source", lambda *_: "gathered")
+    monkeypatch.setattr(loader, "_room", lambda _: math.inf)
+    monkeypatch.setattr(loader, "resident_source", full)
+    monkeypatch.setattr(loader, "host_source", lambda *_: "gathered")
     assert patch_source(stores["simsiam3d"], torch.device("cuda")) == "gathered"
 
 

@@ -65,7 +65,7 @@ def load_pretrained_trunk(model, source):
     }
     if "conv1.weight" not in trunk:
         raise ArtifactError(
-            f"--pretrained_model {source} is no ResNet-{model.depth} checkpoint"
+            f"--pretrained_model {source} is not a ResNet-{model.depth} checkpoint"
         )
     model.load_state_dict({**own, **trunk})
     return f"{source} ({len(trunk)} of the trunk's tensors)"
