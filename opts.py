@@ -714,14 +714,14 @@ def run_options(options):
 
     Returns
     -------
-    chosen : dict
-        Every option, with defaults, by field of `lib.run.options.RunOptions`.
-    typed : dict
-        Those that stand on the command line, or in the file of --config.
+    chosen : lib.run.options.RunOptions
+        Every option, with defaults; None where the recipe or the files decide.
+    typed : lib.run.options.RunOptions
+        Those that stand on the command line, or in the file of --config; else None.
     """
-    chosen = _given(options)
-    typed = {key: chosen[key] for key in chosen if named(key) in options.typed}
-    return chosen, typed
+    given = _given(options)
+    typed = {key: given[key] for key in given if named(key) in options.typed}
+    return RunOptions.of({"mode": options.task, **given}), RunOptions.of(typed)
 
 
 def patch_options(options):

@@ -60,11 +60,8 @@ def health_alarm(table, collapsed):
             "all embeddings are equal to within rounding: the map is random and means "
             "nothing; train longer, or use another checkpoint"
         )
-    health = table.provenance.get("health") or {}
-    verdict = health.get("verdict", "healthy")
-    if verdict == "healthy":
-        return ""
-    return health.get("message", f"the model is {verdict}")
+    health = table.record.health
+    return "" if health.is_good else health.message or f"the model is {health.verdict}"
 
 
 def choose_projection(options, n):
@@ -102,8 +99,8 @@ def write_caption(table, options, layout, alarm):
     from lib.pictures.canvas import Caption
 
     folder = options.input.resolve().parent
-    run = table.provenance.get("exp_id", folder.name)
-    mode = table.provenance.get("mode", folder.parent.name)
+    run = table.record.exp_id or folder.name
+    mode = table.record.options.patches.mode or folder.parent.name
     tomograms = len(set(table.name.tolist()))
     plural = "" if tomograms == 1 else "s"
     method = {
@@ -168,7 +165,7 @@ def save_interactive_table(experiment, table, labels, port):
         image=np.array(
             [f"http://localhost:{port}/{pictures}/{i}.png" for i in range(len(table))]
         ),
-        provenance=table.provenance,
+        record=table.record,
     ).save(experiment.interactive_table)
 
 

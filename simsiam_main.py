@@ -2,7 +2,6 @@
 
 import signal
 import sys
-from dataclasses import asdict
 
 from lib.errors import Interrupted, OptionError, run_script
 from lib.modes import MODES
@@ -29,14 +28,14 @@ def main():
     experiment = ExperimentDir.of(options.exp_dir, options.dataset, options.exp_id)
     if not (options.resume or options.dry_run or options.check_geometry):
         check_folder(experiment, overwrite=options.overwrite)
-    run, recipe, patching, content = settings(options, experiment)
+    run, recipe, patching, checkpoint = settings(options, experiment)
     tomograms = read_image_list(
         find_image_list(options.img_txt, PROJECT),
         project=PROJECT,
         needs_tilts=patching.needs_tilts,
         order=patching.order,
-        order_is_given="order" in run,
-        voxel_size=run.get("voxel_size"),
+        order_is_given=run.patches.order is not None,
+        voxel_size=run.voxel_size,
     )
     if options.check_geometry:
         require_tilts(patching)
@@ -53,7 +52,7 @@ def main():
         quiet=not ranks.is_main,
     )
     device = choose_device(options.gpus, ranks)
-    seed_everything(run["seed"])
+    seed_everything(run.seed)
     folder = store_folder(
         options.exp_dir,
         cache_dir=options.cache_dir,
@@ -75,7 +74,7 @@ def main():
             show_candidates(store, tomograms, experiment, ranks)
         else:
             trainer = make_trainer(
-                store, run, recipe, content, experiment, options, device, ranks
+                store, run, recipe, checkpoint, experiment, options, device, ranks
             )
             start_folder(experiment, trainer, options, ranks)
             show_candidates(store, tomograms, experiment, ranks)
@@ -89,32 +88,29 @@ def settings(options, experiment):
 
     Returns
     -------
-    run : dict
-        The options that a checkpoint remembers, by their keys there.
+    run : lib.run.options.RunOptions
     recipe : lib.training.recipes.Recipe
     patching : lib.patches.options.PatchOptions
-    content : dict or None
-        The checkpoint that is resumed.
+    checkpoint : lib.training.checkpoints.Checkpoint or None
+        That is resumed.
     """
     from lib.patches.options import PatchOptions
+    from lib.run.fields import known
     from lib.training.recipes import find_recipe
     from lib.training.resume import load_run, resumed_options
 
     run, typed = run_options(options)
-    content = None
+    checkpoint = None
     if options.resume:
         path = experiment.checkpoint("last")
-        content = load_run(path)
-        run = resumed_options(content, path, chosen=run, typed=typed)
-    recipe = find_recipe(run["recipe"]).with_schedule(
-        **{key: run.get(key) for key in ("cosine", "steps", "warm")}
+        checkpoint = load_run(path)
+        run = resumed_options(checkpoint.record, path, chosen=run, typed=typed)
+    training = run.training
+    recipe = find_recipe(training.recipe).with_schedule(
+        cosine=training.cosine, steps=training.steps, warm=training.warm
     )
-    wanted = {**recipe.patching[options.task], **run}
-    fields = PatchOptions.__dataclass_fields__.keys() - {"mode"}
-    patching = PatchOptions(
-        mode=options.task, **{key: wanted[key] for key in fields if key in wanted}
-    )
-    return run, recipe, patching, content
+    wanted = {**recipe.patching[options.task], **known(run.patches)}
+    return run, recipe, PatchOptions(**wanted), checkpoint
 
 
 def require_tilts(patching):
@@ -184,57 +180,43 @@ def tell_masked(store):
         print(f"constant, so left out as fill: {told}{more}")
 
 
-def make_trainer(store, run, recipe, content, experiment, options, device, ranks):
-    """Return what trains the network, new or as the checkpoint `content` left it."""
+def make_trainer(store, run, recipe, checkpoint, experiment, options, device, ranks):
+    """Return what trains the network, new or as its checkpoint left it."""
     from lib.system.runtime import choose_precision
     from lib.training.checkpoint_writer import CheckpointWriter
     from lib.training.compute import Compute
-    from lib.training.noted_data import check_same_data, data_of
     from lib.training.recipes import Schedule
+    from lib.training.resume import check_same_data
+    from lib.training.run_records import resumed_record, training_record
     from lib.training.trainer import Trainer
 
-    precision = choose_precision(run["precision"], device)
-    batch_size = min(run["batch_size"], len(store))
+    training = run.training
+    precision = choose_precision(training.precision, device)
+    batch_size = min(training.batch_size, len(store))
     if ranks.is_main:
         print(f"training in {precision} on {device}")
-        if batch_size < run["batch_size"]:
+        if batch_size < training.batch_size:
             print(f"only {len(store)} candidates: --batch_size shrinks to {batch_size}")
-    if content is not None:
-        path = experiment.checkpoint("last")
-        check_same_data(content, path, store, quiet=not ranks.is_main)
-        normalization = content["normalization"]
-    else:
-        mean, std = store.normalization()
-        normalization = {"mean": mean, "std": std}
     model, start = new_model(run, recipe, options, store, ranks)
-    remembered = {
-        **run,
-        **{key: getattr(recipe, key) for key in ("cosine", "steps", "warm")},
-        **asdict(store.options),
-        "recipe": recipe.name,
-        "precision": precision,
-        "exp_id": options.exp_id,
-    }
-    memory = {
-        "seed": run["seed"],
-        "normalization": normalization,
-        "start": start if content is None else content.get("start", "not noted"),
-        "data": (content or {}).get("data") or data_of(store),
-        "orders": sorted({shard.facts["order"] for shard in store.shards}),
-        "options": remembered,
-    }
+    record = training_record(
+        store, run, recipe, exp_id=options.exp_id, precision=precision, start=start
+    )
+    if checkpoint is not None:
+        path, noted = experiment.checkpoint("last"), checkpoint.record
+        check_same_data(noted, path, store, quiet=not ranks.is_main)
+        record = resumed_record(record, noted)
     trainer = Trainer(
         model,
         store,
         recipe,
         Schedule(
-            epochs=run["num_epochs"],
+            epochs=training.num_epochs,
             batch_size=batch_size,
-            lr=run["lr"],
-            keep_every=run["val_intervals"],
-            keep_all=run["save_all"],
+            lr=training.lr,
+            keep_every=training.val_intervals,
+            keep_all=training.save_all,
         ),
-        CheckpointWriter(experiment, memory, ranks=ranks),
+        CheckpointWriter(experiment, record, ranks=ranks),
         Compute(device, precision, ranks, compiled=options.compile),
     )
     if trainer.model.recompute and ranks.is_main:
@@ -243,7 +225,7 @@ def make_trainer(store, run, recipe, content, experiment, options, device, ranks
             f"{trainer.step_bytes / 1e9:.1f} GB: the first layers are computed twice "
             "instead, to the same result; a smaller batch is faster"
         )
-    if content is not None:
+    if checkpoint is not None:
         trainer.resume()
     return trainer
 
@@ -252,22 +234,22 @@ def new_model(run, recipe, options, store, ranks):
     """Return the network and, in words, the weights that its run starts from."""
     from lib.training.checkpoints import load_checkpoint, restore_weights
     from lib.training.models import build_model
-    from lib.training.noted_data import warn_of_voxels
     from lib.training.pretrained import init_small, load_pretrained_trunk
+    from lib.training.resume import warn_of_voxels
+    from lib.training.run_records import tomograms_of
 
-    model = build_model(run["arch"], mode=options.task, dim=run["head_conv"])
+    model = build_model(run.model.arch, mode=options.task, dim=run.model.head_conv)
     if recipe.small_init:
         init_small(model)
     if options.load_model is not None:
         trained = load_checkpoint(options.load_model)
-        restore_weights(model, trained["state_dict"], options.load_model)
+        restore_weights(model, trained.state_dict, options.load_model)
         if ranks.is_main:
-            facts = {shard.facts["name"]: shard.facts for shard in store.shards}
-            warn_of_voxels(trained, {n: f["voxel_size"] for n, f in facts.items()})
+            warn_of_voxels(trained.record, tomograms_of(store))
         return model, str(options.load_model)
     if options.resume:
         return model, "its checkpoint"
-    return model, load_pretrained_trunk(model, run["pretrained_model"])
+    return model, load_pretrained_trunk(model, run.model.pretrained_model)
 
 
 def start_folder(experiment, trainer, options, ranks):
@@ -282,12 +264,13 @@ def start_folder(experiment, trainer, options, ranks):
         return
     if options.overwrite and (removed := clear_folder(experiment)):
         print(f"--overwrite removed from {experiment.root}: {', '.join(removed)}")
+    record = trainer.writer.record
     found = {
         "device": trainer.compute.device,
         "precision": trainer.compute.precision,
-        "start": trainer.writer.memory["start"],
+        "start": record.lineage.start,
         "candidates": len(trainer.store),
-        "order": ",".join(trainer.writer.memory["orders"]),
+        "order": ",".join(record.orders),
         "tilt_range": trainer.store.options.tilt_range,
         "disjoint_tilts": trainer.store.options.disjoint_tilts,
     }

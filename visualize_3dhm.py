@@ -30,8 +30,8 @@ def main():
     )
     for job in jobs:  # all are checked before the first is painted
         check_job(job, table)
-    noted = {job.name: job.facts for job in jobs}
-    if line := name_other_files(noted, {job.name: job.path for job in jobs}):
+    recorded = {job.name: job.recorded for job in jobs}
+    if line := name_other_files(recorded, {job.name: job.path for job in jobs}):
         print(line)
     experiment = ExperimentDir(options.dir_simsiam)
     check_environment({experiment.root: "--dir_simsiam"}, maps=True)

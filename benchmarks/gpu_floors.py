@@ -53,6 +53,8 @@ def new_model(mode, device):
 def new_trainer(store, folder, *, device, epochs, batch_size, compiled=False):
     """Return a trainer with the defaults of the command line."""
     from lib.artifacts import ExperimentDir
+    from lib.run.options import RunOptions
+    from lib.run.record import Normalization, RunRecord
     from lib.system.ranks import ALONE
     from lib.system.runtime import choose_precision
     from lib.training.checkpoint_writer import CheckpointWriter
@@ -61,13 +63,15 @@ def new_trainer(store, folder, *, device, epochs, batch_size, compiled=False):
     from lib.training.trainer import Trainer
 
     mode = store.options.mode
-    memory = {"seed": 0, "normalization": NORMALIZATION[mode], "options": {}}
+    record = RunRecord(
+        options=RunOptions(seed=0), normalization=Normalization(**NORMALIZATION[mode])
+    )
     return Trainer(
         new_model(mode, device),
         store,
         recipe(),
         Schedule(epochs, batch_size, 1e-3),
-        CheckpointWriter(ExperimentDir(Path(folder)), memory, ranks=ALONE),
+        CheckpointWriter(ExperimentDir(Path(folder)), record, ranks=ALONE),
         Compute(device, choose_precision("auto", device), compiled=compiled),
     )
 

@@ -8,7 +8,6 @@ raw pixels and the untrained network.
 
 import os
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +67,8 @@ def _trained(mode, image_list, folder, form, device):
     from lib.inputs.image_list import read_image_list
     from lib.patches.options import PatchOptions
     from lib.patches.preparation import prepare_store
+    from lib.run.options import RunOptions
+    from lib.run.record import Normalization, RunRecord
     from lib.system.ranks import ALONE
     from lib.training.checkpoint_writer import CheckpointWriter
     from lib.training.compute import Compute
@@ -89,20 +90,18 @@ def _trained(mode, image_list, folder, form, device):
     store = prepare_store(
         rows, options, cache=folder / "cache", workers=0, device=device
     )
-    mean, std = store.normalization()
     experiment = ExperimentDir.of(folder, mode, "run")
-    memory = {
-        "seed": SEED,
-        "normalization": {"mean": mean, "std": std},
-        "options": {**asdict(options), "arch": ARCH[mode]},
-    }
+    record = RunRecord(
+        options=RunOptions.of({"seed": SEED, "arch": ARCH[mode], **vars(options)}),
+        normalization=Normalization(*store.normalization()),
+    )
     torch.manual_seed(SEED)
     trainer = Trainer(
         build_model(ARCH[mode], mode=mode),
         store,
         recipe(),
         Schedule(form["epochs"], min(BATCH, len(store)), 1e-3),
-        CheckpointWriter(experiment, memory, ranks=ALONE),
+        CheckpointWriter(experiment, record, ranks=ALONE),
         Compute(device),
     )
     health = trainer.run()
@@ -123,7 +122,7 @@ def _trained(mode, image_list, folder, form, device):
         batch_size=256,
         device=device,
         precision="bf16",
-        **run.normalization,
+        **vars(run.record.normalization),
     )
     return table, short, health
 

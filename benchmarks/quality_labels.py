@@ -39,13 +39,13 @@ class Truth:
     everywhere: tuple
 
 
-def read_truth(folder, provenance):
+def read_truth(folder, record):
     """Read ``particles.csv`` of a set.
 
     Parameters
     ----------
     folder : pathlib.Path
-    provenance : dict
+    record : lib.run.record.RunRecord
         Of the embedding: shapes of the tomograms, box and margin.
 
     Returns
@@ -57,11 +57,11 @@ def read_truth(folder, provenance):
     names = np.array([row["tomogram"] for row in rows])
     positions = np.array([[float(row[a]) for a in "xyz"] for row in rows])
     classes = np.array([row["class"] for row in rows])
-    options = provenance["options"]
+    patches = record.options.patches
     inside = np.zeros(len(rows), bool)
-    for name, facts in provenance["tomograms"].items():
-        shape = facts["shape"]
-        margin = margins(shape, boundary=options["dog_boundary"], box=options["box"])
+    for name, tomogram in record.tomograms.items():
+        shape = tomogram.shape
+        margin = margins(shape, boundary=patches.dog_boundary, box=patches.box)
         low, size = np.array(margin[::-1]), np.array(shape[::-1])
         here = ((positions >= low) & (positions < size - low)).all(axis=1)
         inside |= (names == name) & here
@@ -121,7 +121,7 @@ class Evaluation:
     def __init__(self, table, folder, seed):
         self.table, self.seed = table, seed
         self.views = views_of(table)
-        self.truth = read_truth(folder, table.provenance)
+        self.truth = read_truth(folder, table.record)
         self.known, self.matches = label_candidates(table, self.truth)
         # Folds do not change with the training seed: the spread is of training.
         self.folds = metrics.particle_folds(

@@ -175,7 +175,7 @@ def embed(device, small):
         wait(device)
 
     def ours():
-        norm = trainer.writer.memory["normalization"]
+        norm = vars(trainer.writer.record.normalization)
         encode_store(model, store, batch_size=batch, device=where, **norm)
 
     bare()
@@ -385,6 +385,8 @@ def small_trainer(device, count):
     from lib.artifacts import ExperimentDir
     from lib.patches.options import PatchOptions
     from lib.patches.store import PatchStore, Shard
+    from lib.run.options import RunOptions
+    from lib.run.record import Normalization, RunRecord
     from lib.system.ranks import ALONE
     from lib.system.runtime import choose_precision
     from lib.training.checkpoint_writer import CheckpointWriter
@@ -404,13 +406,16 @@ def small_trainer(device, count):
     where = torch.device(device)
     model = build_model("simsiam2d3d_18", mode="simsiam2d3d")
     experiment = ExperimentDir(Path(tempfile.gettempdir()))
-    memory = {"seed": 0, "normalization": {"mean": [0.5, 0.5], "std": [0.2, 0.2]}}
+    record = RunRecord(
+        options=RunOptions(seed=0),
+        normalization=Normalization((0.5, 0.5), (0.2, 0.2)),
+    )
     trainer = Trainer(
         model,
         PatchStore([shard], options),
         CONTRASTIVE,
         Schedule(4, 256 if device != "cpu" else min(count, 128), 1e-3),
-        CheckpointWriter(experiment, memory, ranks=ALONE),
+        CheckpointWriter(experiment, record, ranks=ALONE),
         Compute(where, choose_precision("auto", where)),
     )
     return model, trainer

@@ -13,6 +13,8 @@ import torch.distributed as dist  # noqa: E402 - after the stand-ins
 
 from benchmarks.gpu_floors import ARCH, new_model, noise_store, recipe  # noqa: E402 - after the stand-ins
 from lib.artifacts import ExperimentDir  # noqa: E402 - after the stand-ins
+from lib.run.options import RunOptions  # noqa: E402 - after the stand-ins
+from lib.run.record import Normalization, RunRecord  # noqa: E402 - after the stand-ins
 from lib.system.ranks import ALONE, end_distributed, init_distributed  # noqa: E402 - after the stand-ins
 from lib.system.runtime import choose_device  # noqa: E402 - after the stand-ins
 from lib.training.checkpoint_writer import CheckpointWriter  # noqa: E402 - after the stand-ins
@@ -93,14 +95,15 @@ def train_together(rank, world, *, gpus, folder):
     device = choose_device(gpus, ranks)
     store = noise_store(MODE, 2 * COUNT, BOX)
     torch.manual_seed(0)
-    normalization = {"mean": [0.5], "std": [0.2]}
-    memory = {"seed": 0, "normalization": normalization, "options": {}}
+    record = RunRecord(
+        options=RunOptions(seed=0), normalization=Normalization((0.5,), (0.2,))
+    )
     Trainer(
         build_model(ARCH[MODE], mode=MODE, dim=16),
         store,
         recipe(),
         Schedule(2, COUNT, 1e-3),
-        CheckpointWriter(ExperimentDir(Path(folder)), memory, ranks=ranks),
+        CheckpointWriter(ExperimentDir(Path(folder)), record, ranks=ranks),
         Compute(device, "fp32", ranks),
     ).run()
     end_distributed(ranks)

@@ -3,12 +3,13 @@
 import numpy as np
 
 from lib.artifacts import EmbeddingTable
+from lib.run.record import RunRecord
 from tests.mrc_files import write_mrc
 
 SIZE = np.array([60, 50, 24])  # x, y, z of the tomograms the rows lie in
 
 
-def make_table(rows=60, groups=3, provenance=None, seed=0):
+def make_table(rows=60, groups=3, record=None, seed=0):
     """Return a table whose row i belongs to group i % groups."""
     rng = np.random.default_rng(seed)
     directions = np.eye(128)[:groups]
@@ -21,7 +22,7 @@ def make_table(rows=60, groups=3, provenance=None, seed=0):
         pred=pred.astype(np.float32),
         proj=rng.normal(size=(rows, 128)).astype(np.float32),
         subvol=patches.astype(np.float32),
-        provenance=provenance or {},
+        record=record or RunRecord(),
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from lib.artifacts import ExperimentDir, InteractiveTable, write_fingerprint
+from tests.records import make_record
 from tests.scripts import PROJECT
 
 SCRIPT = PROJECT / "phoenix_visualization.py"
@@ -29,13 +30,13 @@ def make_table(rows=12, clusters=3, dim=16, seed=0, **changed):
         "embeddings": (centers[label] + rng.normal(size=(rows, dim)) / 3).astype("f4"),
         "label": label,
         "image": np.array([f"http://localhost:7000/imgs/{r}.png" for r in range(rows)]),
-        "provenance": {
-            "options": {"compress": False},
-            "tomograms": {
+        "record": make_record(
+            {
                 "tomo1": {"shape": [200, 400, 500], "voxel_size": 10.0},
                 "tomo2": {"shape": [200, 400, 500], "voxel_size": 10.0},
             },
-        },
+            compress=False,
+        ),
     }
     return InteractiveTable(**{**columns, **changed})
 

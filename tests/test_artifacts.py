@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from lib.artifacts import (
-    SCHEMA_VERSION,
     EmbeddingTable,
     ExperimentDir,
     InteractiveTable,
@@ -35,8 +34,10 @@ from lib.artifacts import (
 )
 from lib.artifacts.files import partial_prefix
 from lib.errors import ArtifactError
+from lib.run.record import SCHEMA_VERSION, RunRecord
+from tests.records import make_record
 
-PROVENANCE = {"exp_id": "t", "tomograms": {"tomo1": {"shape": [9, 8, 7]}}}
+RECORD = make_record({"tomo1": {"shape": [9, 8, 7]}}, exp_id="t")
 
 
 def make_table(rows=4, **changes):
@@ -48,7 +49,7 @@ def make_table(rows=4, **changes):
         "proj": rng.normal(size=(rows, 8)).astype(np.float32),
         "subvol": rng.normal(size=(rows, 1, 6, 6)).astype(np.float32),
         "subvols_2d": rng.normal(size=(rows, 1, 6, 6)).astype(np.float32),
-        "provenance": PROVENANCE,
+        "record": RECORD,
     }
     return EmbeddingTable(**{**columns, **changes})
 
@@ -61,7 +62,7 @@ def make_interactive(rows=4, **changes):
         "embeddings": rng.normal(size=(rows, 8)).astype(np.float32),
         "label": rng.integers(0, 3, rows),
         "image": np.array([f"http://localhost:7000/imgs/{i}.png" for i in range(rows)]),
-        "provenance": PROVENANCE,
+        "record": RECORD,
     }
     return InteractiveTable(**{**columns, **changes})
 
@@ -162,7 +163,7 @@ def test_npz_has_the_documented_keys_and_dtypes(tmp_path):
     with np.load(tmp_path / "e.npz", allow_pickle=False) as stored:
         kinds = {key: (stored[key].dtype.kind, stored[key].ndim) for key in stored}
         assert stored["schema"] == SCHEMA_VERSION
-        assert json.loads(str(stored["provenance"])) == PROVENANCE
+        assert json.loads(str(stored["provenance"])) == RECORD.plain()
         assert stored["pred"].dtype == stored["subvol"].dtype == np.float32
     assert kinds == {
         "name": ("U", 1),
@@ -182,7 +183,7 @@ def test_peers_npz_without_our_keys_is_read(tmp_path, write):
     columns["coords"] = columns["coords"].astype(np.int32)
     write(tmp_path / "e.npz", **columns, something_else=np.arange(3))
     table = EmbeddingTable.load(tmp_path / "e.npz")
-    assert (len(table), table.provenance, table.subvols_2d) == (3, {}, None)
+    assert (len(table), table.record, table.subvols_2d) == (3, RunRecord(), None)
     np.testing.assert_array_equal(table.coords, columns["coords"])
     assert table.fingerprint == make_table(3).fingerprint
 
@@ -227,6 +228,8 @@ def test_npz_without_a_key_is_refused_by_its_name(tmp_path, key):
         ({"schema": "one"}, "cannot be read"),
         ({"provenance": "{"}, "cannot be read"),
         ({"provenance": "[]"}, "cannot be read"),
+        ({"provenance": '{"tomograms": 3}'}, "cannot be read"),
+        ({"provenance": '{"schema": 99}'}, "later version"),
     ],
     ids=lambda value: str(value)[:40],
 )
@@ -366,9 +369,9 @@ def test_peers_parquet_without_our_metadata_is_read(tmp_path):
     # The public implementation writes doubles, by pandas.
     path = write_parquet(tmp_path / "t.gzip", parquet_columns())
     table = InteractiveTable.load(path)
-    assert table.provenance == {}
+    assert table.record == RunRecord()
     assert table.embeddings.dtype == np.float32
-    assert_same(replace(make_interactive(3), provenance={}), table)
+    assert_same(replace(make_interactive(3), record=RunRecord()), table)
 
 
 @pytest.mark.parametrize("key", ["name", "coord", "embeddings", "label", "image"])
@@ -421,10 +424,10 @@ def test_missing_parquet_names_the_script_to_run(tmp_path):
         InteractiveTable.load(tmp_path)
 
 
-def test_damaged_metadata_is_no_provenance(tmp_path):
+def test_damaged_metadata_is_no_record(tmp_path):
     table = pa.table(parquet_columns()).replace_schema_metadata({"provenance": "{"})
     parquet.write_table(table, tmp_path / "t.gzip")
-    assert InteractiveTable.load(tmp_path / "t.gzip").provenance == {}
+    assert InteractiveTable.load(tmp_path / "t.gzip").record == RunRecord()
 
 
 def test_present_columns_pass():

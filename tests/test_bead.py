@@ -21,6 +21,7 @@ from lib.errors import OptionError
 from lib.inputs.tomogram import ORDERS, Tomogram
 from lib.patches.options import PatchOptions
 from lib.patches.preparation import prepare_store
+from tests.records import make_record
 
 BEAD = np.array([41, 23, 13])  # (x, y, z) in a tomogram as RELION has it [voxels]
 VOXEL = 13.48  # [A]
@@ -68,10 +69,7 @@ def pick(folder, order, *, depth=40, compress=False, **options):
         embeddings=np.zeros((1, 2), np.float32),
         label=np.zeros(1, int),
         image=np.array(["0.png"]),
-        provenance={
-            "options": {"compress": compress, **options},
-            "tomograms": {"bead": shard.facts},
-        },
+        record=make_record({"bead": shard.facts}, compress=compress, **options),
     ).save(folder / "picks.parquet")
     return in_file
 

@@ -116,7 +116,7 @@ def test_training_leaves_the_documented_files(pipeline):
     for name in ("1", "2", "last", "best"):
         content = torch.load(folder / f"model_{name}.pth", weights_only=True)
         assert {"epoch", "state_dict", "optimizer"} <= set(content)
-        assert content["orders"] == ["xzy"]  # what came of --order
+        assert content["record"]["orders"] == ["xzy"]  # what came of --order
     options = (folder / "opts.txt").read_text()
     for word in ("command:", "torch: 2", "bbox: 36", "dog: 3,5", "seed: 42"):
         assert word in options
@@ -220,7 +220,7 @@ def test_real_sample_runs_with_one_epoch(tmp_path):
     )
     table = EmbeddingTable.load(folder / "all_output_info.npz")
     assert set(table.name) == {"ts254"}
-    assert table.provenance["tomograms"]["ts254"]["voxel_size"] == pytest.approx(20)
+    assert table.record.tomogram("ts254").voxel_size == pytest.approx(20)
     assert np.isfinite(table.pred).all()
 
 

@@ -42,8 +42,8 @@ def test_repeated_run_has_the_same_weights_and_options(data_set, tmp_path):
         load_checkpoint(tmp_path / "simsiam3d" / name / "model_last.pth")
         for name in ("default", "again")
     )
-    for name, value in first["state_dict"].items():
-        assert torch.equal(value, second["state_dict"][name]), name
+    for name, value in first.state_dict.items():
+        assert torch.equal(value, second.state_dict[name]), name
     one, two = (
         (tmp_path / "simsiam3d" / name / "opts.yaml").read_text()
         for name in ("default", "again")
@@ -52,7 +52,7 @@ def test_repeated_run_has_the_same_weights_and_options(data_set, tmp_path):
     resumed = ["--config", written, "--resume", "--num_epochs", "2"]
     call("simsiam_main.py", "simsiam3d", *resumed, cwd=tmp_path)
     path = tmp_path / "simsiam3d" / "default" / "model_last.pth"
-    assert load_checkpoint(path)["epoch"] == 2
+    assert load_checkpoint(path).epoch == 2
 
 
 def test_what_is_typed_stands_above_the_file(config):

@@ -2,7 +2,7 @@ import json
 import re
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +17,10 @@ from lib.errors import OptionError
 from lib.export.formats import choose_format, parse_size, write_coordinates
 from lib.export.labels import as_ranges, parse_labels, select_labels
 from lib.export.picks import Picks, double_z, drop_repeated, find_exports, read_picks
+from lib.run.record import TomogramRecord
 from lib.session.export import write_export
 from tests.data_sets import small_options
+from tests.records import make_record
 from tests.session_runs import PROJECT, make_table
 
 SCRIPT = PROJECT / "interactive_to_training_coords.py"
@@ -31,11 +33,12 @@ def convert(*arguments, cwd):
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True)
 
 
-def one_pick(coord=(10, 20, 30), **facts):
+def one_pick(coord=(10, 20, 30), flipped=(), **facts):
     return Picks(
         name=np.array(["tomo1"]),
         coord=np.array([coord]),
-        tomograms={"tomo1": {**KNOWN, **facts}},
+        tomograms={"tomo1": TomogramRecord(**{**KNOWN, **facts})},
+        flipped=frozenset(flipped),
     )
 
 
@@ -92,8 +95,8 @@ def test_folder_without_exports_says_where_they_are(tmp_path):
 
 def test_a_tomogram_that_two_runs_read_differently_is_refused(tmp_path):
     for number, voxel_size in enumerate((10.0, 12.0)):
-        provenance = {"tomograms": {"tomo1": {**KNOWN, "voxel_size": voxel_size}}}
-        make_table(provenance=provenance).save(tmp_path / f"{number}.parquet")
+        record = make_record({"tomo1": {**KNOWN, "voxel_size": voxel_size}})
+        make_table(record=record).save(tmp_path / f"{number}.parquet")
     with pytest.raises(ArtifactError, match=r"read tomo1 differently \(voxel_size"):
         read_picks(find_exports([tmp_path]))
 
@@ -102,7 +105,7 @@ def test_tomograms_of_one_name_from_other_files_are_not_joined(tmp_path):
     (tmp_path / "link.rec").symlink_to(tmp_path / "a.rec")
     for number, rec in enumerate(("a.rec", "link.rec", "b.rec")):
         known = {**KNOWN, "rec_path": str(tmp_path / rec)}
-        make_table(provenance={"tomograms": {"tomo1": known}}).save(
+        make_table(record=make_record({"tomo1": known})).save(
             tmp_path / f"{number}.parquet"
         )
     first, linked, other = find_exports([tmp_path])
@@ -116,19 +119,18 @@ def test_tomograms_of_one_name_from_other_files_are_not_joined(tmp_path):
 def test_flipped_angles_of_one_run_stay_in_doubt_for_the_joined_picks(tmp_path):
     for number, mode in enumerate(("simsiam3d", "simsiam2d3d")):
         options = asdict(small_options(mode, flip_tilt_angles=True))
-        provenance = {"options": options, "tomograms": {"tomo1": KNOWN}}
-        make_table(provenance=provenance).save(tmp_path / f"{number}.parquet")
+        record = make_record({"tomo1": KNOWN}, **options)
+        make_table(record=record).save(tmp_path / f"{number}.parquet")
     plain, flipped = find_exports([tmp_path])
     told = [read_picks(files) for files in ([plain], [flipped], [plain, flipped])]
     # A run of tomograms alone has no angles to flip.
-    assert [picks.tomograms["tomo1"]["flipped"] for picks in told] == [0, 1, 1]
+    assert ["tomo1" in picks.flipped for picks in told] == [0, 1, 1]
 
 
 @pytest.mark.parametrize("other", [{"compress": False}, {}], ids=["whole", "unsaid"])
 def test_halved_and_whole_z_do_not_mix(tmp_path, other):
     for number, options in enumerate(({"compress": True}, other)):
-        provenance = {"options": options}
-        make_table(provenance=provenance).save(tmp_path / f"{number}.parquet")
+        make_table(record=make_record(**options)).save(tmp_path / f"{number}.parquet")
     with pytest.raises(ArtifactError, match="some of the files were read with --compr"):
         read_picks(find_exports([tmp_path]))
 
@@ -252,7 +254,8 @@ def test_a_slice_without_partner_stays_where_it_is(tmp_path, z, depth, whole):
 
 
 def test_tomograms_of_different_orders_go_into_one_file(tmp_path):
-    known = {"tomo1": KNOWN, "tomo2": {**KNOWN, "order": "xzy"}}
+    known = TomogramRecord(**KNOWN)
+    known = {"tomo1": known, "tomo2": replace(known, order="xzy")}
     coord = np.array([[10, 20, 30.0], [10, 20, 25]])
     picks = Picks(np.array(["tomo1", "tomo2"]), coord, tomograms=known)
     write_coordinates(tmp_path / "p.star", picks, kind="star")
@@ -281,7 +284,7 @@ def test_formats_that_name_no_tomogram_get_a_file_each(tmp_path, kind):
         ("star", {"shape": None, "order": "xzy"}, "--tomo_size"),
         ("ndjson", {"shape": None, "order": "xzy"}, "--tomo_size"),
         ("star", {"order": "xyz"}, "--z_axis"),
-        ("star5", {"flipped": True}, "--z_axis"),
+        ("star5", {"flipped": ["tomo1"]}, "--z_axis"),
         ("star", {"order": None}, "--order"),
         ("star5", {"order": None}, "--order"),
         ("imod", {"order": None}, "--order"),
@@ -371,7 +374,7 @@ def test_documented_command_writes_the_table_of_the_refinement_module(tmp_path):
 
 
 def test_clusters_are_taken_without_a_browser_and_z_doubled_where_halved(tmp_path):
-    table = make_table(provenance={"options": {"compress": True}})
+    table = make_table(record=make_record(compress=True))
     table.save(tmp_path / "interactive_info_parquet.gzip")
     arguments = ["--input", "interactive_info_parquet.gzip", "--labels", "1"]
     plain = convert(*arguments, "--output", "a.csv", cwd=tmp_path)

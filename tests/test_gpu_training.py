@@ -13,6 +13,8 @@ from gpu_ranks import full
 
 from lib.artifacts import ExperimentDir
 from lib.errors import ResourceError
+from lib.run.options import RunOptions
+from lib.run.record import Normalization, RunRecord
 from lib.system.ranks import ALONE
 from lib.system.runtime import choose_precision, seed_everything
 from lib.training.checkpoint_writer import CheckpointWriter
@@ -34,15 +36,17 @@ ROUNDING = 0.03
 def make_trainer(store, folder, device, epochs=3, precision="fp32", name="contrastive"):
     mode = store.options.mode
     seed_everything(5)
-    mean, std = store.normalization()
-    memory = {"seed": 5, "normalization": {"mean": mean, "std": std}, "options": {}}
+    record = RunRecord(
+        options=RunOptions(seed=5),
+        normalization=Normalization(*store.normalization()),
+    )
     return Trainer(
         build_model(gpu_ranks.ARCH[mode], mode=mode, dim=16),
         store,
         # At a constant rate, so that a short run is the beginning of a longer one.
         find_recipe(name).with_schedule(cosine=False, steps=(), warm=0.0),
         Schedule(epochs, batch_size=16, lr=1e-3),
-        CheckpointWriter(ExperimentDir(folder), memory, ranks=ALONE),
+        CheckpointWriter(ExperimentDir(folder), record, ranks=ALONE),
         Compute(device, precision),
     )
 
@@ -91,7 +95,7 @@ def test_run_goes_on_where_another_device_left_it(
     moved.resume()
     kept = load_checkpoint(tmp_path / "moved" / "model_last.pth")
     for key, value in moved.model.state_dict().items():
-        assert torch.equal(value.cpu(), kept["state_dict"][key])
+        assert torch.equal(value.cpu(), kept.state_dict[key])
     states = list(moved.optimizer.state_dict()["state"].values())
     for state, expected in zip(
         states, kept["optimizer"]["state"].values(), strict=True
@@ -135,7 +139,7 @@ def test_too_little_memory_is_told_in_words(stores, tmp_path, device):
     trainer.network = full_in_epoch_2
     with pytest.raises(ResourceError, match="too little memory for --batch_size 16"):
         trainer.run()
-    assert load_checkpoint(tmp_path / "model_last.pth")["epoch"] == 1
+    assert load_checkpoint(tmp_path / "model_last.pth").epoch == 1
 
 
 def backends():
@@ -173,7 +177,7 @@ def test_two_ranks_have_the_losses_of_one(tmp_path):
     gpu_ranks.train_together(0, 1, gpus=gpus, folder=one)
     gpu_ranks.start(gpu_ranks.train_together, 2, gpus=gpus, folder=two)
     curves = [
-        [entry["loss"] for entry in load_checkpoint(f / "model_last.pth")["history"]]
+        [entry["loss"] for entry in load_checkpoint(f / "model_last.pth").history]
         for f in (one, two)
     ]
     assert curves[1] == pytest.approx(curves[0], rel=ROUNDING)

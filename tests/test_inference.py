@@ -1,6 +1,7 @@
 import contextlib
 import os
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,6 @@ import torch
 
 from lib.artifacts import EmbeddingTable
 from lib.errors import ArtifactError, OptionError
-from lib.modes import MODES
 from lib.system.ranks import ALONE
 from lib.training.checkpoints import load_checkpoint, save_checkpoint
 from lib.training.encoding import PlainViews, encode, recalibrate
@@ -23,14 +23,7 @@ GIVEN = {"box": 8, "sigmas": (1.5, 3.0), "gauss": 0.8, "order": "zxy"}
 
 def trained(store, folder, epochs=1):
     """Train a little; return the path of the checkpoint."""
-    from dataclasses import asdict
-
-    trainer = make_trainer(store, folder, epochs=epochs)
-    trainer.writer.memory["options"] = {
-        **asdict(store.options),
-        "arch": MODES[store.options.mode].architectures[0],
-    }
-    trainer.run()
+    make_trainer(store, folder, epochs=epochs).run()
     return folder / "model_last.pth"
 
 
@@ -91,11 +84,11 @@ def test_option_given_otherwise_is_refused_with_both_values(checkpoints, given, 
 
 def orders_agreed(path, folder, given, noted, **outcome):
     """Return the run when training noted one order, and another is given."""
-    content = load_checkpoint(path)
-    content["options"] = {**content["options"], "order": noted}
-    if noted is None:
-        del content["options"]["order"]
-    save_checkpoint(folder / "model.pth", {**content, **outcome})
+    checkpoint = load_checkpoint(path)
+    options = checkpoint.record.options
+    options = replace(options, patches=replace(options.patches, order=noted))
+    record = replace(checkpoint.record, options=options, **outcome)
+    save_checkpoint(folder / "model.pth", replace(checkpoint, record=record))
     given = {"order": given} if given else {}
     return TrainedRun(folder / "model.pth", mode="simsiam3d", given=given)
 
@@ -121,10 +114,11 @@ def test_only_an_order_that_nobody_noted_or_typed_is_a_default(checkpoints, tmp_
 
 def test_typed_voxel_size_stands_above_the_headers(stores, checkpoints, tmp_path):
     path, store = checkpoints["simsiam3d"], stores["simsiam3d"]
-    content = load_checkpoint(path)
-    content["options"]["voxel_size"] = 13.68
+    checkpoint = load_checkpoint(path)
+    options = replace(checkpoint.record.options, voxel_size=13.68)
+    record = replace(checkpoint.record, options=options)
     noted = tmp_path / "model_noted.pth"
-    save_checkpoint(noted, content)
+    save_checkpoint(noted, replace(checkpoint, record=record))
     for run_path, given, expected in (
         (path, None, 10.0),
         (path, 7.5, 7.5),
@@ -133,8 +127,8 @@ def test_typed_voxel_size_stands_above_the_headers(stores, checkpoints, tmp_path
     ):
         run = TrainedRun(run_path, mode="simsiam3d", given={}, voxel_size=given)
         table = embed_all(run, store, tmp_path / "all_output_info.npz")
-        tomograms = table.provenance["tomograms"].values()
-        assert {one["voxel_size"] for one in tomograms} == {expected}
+        tomograms = table.record.tomograms.values()
+        assert {one.voxel_size for one in tomograms} == {expected}
 
 
 def test_checkpoint_of_the_other_mode_is_refused(checkpoints):
@@ -179,7 +173,7 @@ def test_peers_checkpoint_of_another_shape_is_refused_naming_keys(tmp_path):
 
 def test_our_checkpoint_opens_without_executing_anything(checkpoints):
     content = torch.load(checkpoints["simsiam3d"], weights_only=True)
-    assert {"epoch", "state_dict", "optimizer", "normalization", "seed"} <= set(content)
+    assert {"epoch", "state_dict", "optimizer", "record"} <= set(content)
 
 
 class Hostile:
@@ -227,7 +221,7 @@ def test_missing_and_foreign_and_later_checkpoints_are_refused(tmp_path):
     torch.save({"weights": 1}, tmp_path / "foreign.pth")
     with pytest.raises(ArtifactError, match="lacks state_dict"):
         load_checkpoint(tmp_path / "foreign.pth")
-    save_checkpoint(tmp_path / "later.pth", {"state_dict": {}, "schema": 99})
+    torch.save({"state_dict": {}, "schema": 99}, tmp_path / "later.pth")
     with pytest.raises(ArtifactError, match="later version"):
         load_checkpoint(tmp_path / "later.pth")
 
@@ -249,7 +243,9 @@ def test_settled_statistics_bring_constant_embeddings_back(stores):
 def test_bf16_embeddings_are_close_to_float32(stores, checkpoints):
     store = stores["simsiam3d"]
     run = TrainedRun(checkpoints["simsiam3d"], mode="simsiam3d", given={})
-    views = PlainViews(store, device=CPU, **run.normalization)(np.arange(len(store)))
+    views = PlainViews(store, device=CPU, **vars(run.record.normalization))(
+        np.arange(len(store))
+    )
     full = encode(run.model, views, device=CPU, precision="fp32")[1]
     half = encode(run.model, views, device=CPU, precision="bf16")[1]
     # Each convolution rounds its input, its weights and its output to the 8 bits of
@@ -266,7 +262,9 @@ def test_heads_run_in_float32_whatever_the_precision(stores, checkpoints):
     """Computed in bf16, predictions would be numbers that bf16 can hold."""
     store = stores["simsiam3d"]
     run = TrainedRun(checkpoints["simsiam3d"], mode="simsiam3d", given={})
-    views = PlainViews(store, device=CPU, **run.normalization)(np.arange(len(store)))
+    views = PlainViews(store, device=CPU, **vars(run.record.normalization))(
+        np.arange(len(store))
+    )
     for head in encode(run.model, views, device=CPU, precision="bf16"):
         assert head.dtype == torch.float32
         assert (head != head.bfloat16().float()).float().mean() > 0.9
@@ -280,8 +278,8 @@ def test_embeddings_do_not_depend_on_who_wrote_the_table(stores, checkpoints, tm
     first, second = (EmbeddingTable.load(tmp_path / f"{n}.npz") for n in "ab")
     np.testing.assert_array_equal(first.pred, second.pred)
     assert first.fingerprint == second.fingerprint
-    assert first.provenance["tomograms"]["tomo1"]["voxel_size"] == pytest.approx(10)
-    assert first.provenance["options"]["box"] == 8
+    assert first.record.tomogram("tomo1").voxel_size == pytest.approx(10)
+    assert first.record.options.patches.box == 8
 
 
 def test_embeddings_that_are_not_finite_are_refused(stores, checkpoints, tmp_path):

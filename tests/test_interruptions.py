@@ -33,9 +33,9 @@ def whole_epochs(folder):
     """Open every checkpoint there is; return the epoch of the newest."""
     for path in folder.glob("model_*.pth"):
         content = load_checkpoint(path)
-        assert all(v.isfinite().all() for v in content["state_dict"].values())
+        assert all(v.isfinite().all() for v in content.state_dict.values())
     last = folder / "model_last.pth"
-    return load_checkpoint(last)["epoch"] if last.exists() else 0
+    return load_checkpoint(last).epoch if last.exists() else 0
 
 
 def wait_for_epoch(folder, epoch, process):
@@ -58,8 +58,8 @@ def uninterrupted(data_set, tmp_path_factory):
 
 def assert_same_result(folder, other):
     for name in ("model_last.pth", "model_best.pth"):
-        one = load_checkpoint(folder / name)["state_dict"]
-        two = load_checkpoint(other / name)["state_dict"]
+        one = load_checkpoint(folder / name).state_dict
+        two = load_checkpoint(other / name).state_dict
         assert all(torch.equal(one[key], two[key]) for key in one), name
     lines = [(f / "log.txt").read_text().splitlines() for f in (folder, other)]
     assert [[line.split(" | time")[0] for line in text] for text in lines][0] == [

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from lib.inputs.noted_files import name_other_files, note_file, warn_of_other_voxels
+from lib.run.record import TomogramRecord
 
 
 @pytest.fixture
@@ -17,7 +18,7 @@ def files(tmp_path):
 
 
 def noted(files):
-    return {name: note_file(path) for name, path in files.items()}
+    return {n: TomogramRecord(**note_file(path)) for n, path in files.items()}
 
 
 def test_nothing_is_said_of_the_same_files(files, tmp_path):
@@ -32,7 +33,7 @@ def test_what_differs_is_named_with_both_values(files):
     before = noted(files)
     os.utime(files["b"], (1_000_000_000, 1_000_000_000))
     files["c"].write_bytes(b"123456")
-    os.utime(files["c"], ns=(before["c"]["file_time"],) * 2)
+    os.utime(files["c"], ns=(before["c"].file_time,) * 2)
     said = name_other_files(before, files)
     assert said.startswith("note: 2 of 5 tomograms are not the files")
     assert "b: of 2001-09-" in said
@@ -42,7 +43,7 @@ def test_what_differs_is_named_with_both_values(files):
 
 def test_another_place_is_named(files):
     before = noted(files)
-    said = name_other_files({"a": {**before["b"]}}, {"a": files["a"]})
+    said = name_other_files({"a": before["b"]}, {"a": files["a"]})
     assert f"{files['a']} instead of {files['b']}" in said
 
 
@@ -60,7 +61,8 @@ def test_what_an_earlier_version_did_not_note_is_not_compared(files):
     before = noted(files)
     files["a"].write_bytes(b"")
     assert name_other_files({}, files) is None
-    assert name_other_files({"a": {"rec_path": before["a"]["rec_path"]}}, files) is None
+    only_path = TomogramRecord(rec_path=before["a"].rec_path)
+    assert name_other_files({"a": only_path}, files) is None
 
 
 @pytest.mark.parametrize(

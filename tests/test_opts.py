@@ -303,8 +303,11 @@ def test_what_is_not_given_at_inference_is_left_to_the_checkpoint():
 
 def test_steps_of_the_rate_are_epochs():
     training = "simsiam_main.py simsiam3d --train_img_txt l --lr_step"
-    assert opts.run_options(parse(f"{training} 200,400"))[1]["steps"] == (200, 400)
-    assert opts.run_options(parse(f"{training} 200"))[1]["steps"] == (200,)
+    assert opts.run_options(parse(f"{training} 200,400"))[1].training.steps == (
+        200,
+        400,
+    )
+    assert opts.run_options(parse(f"{training} 200"))[1].training.steps == (200,)
 
 
 @pytest.mark.parametrize("script", PARSERS)
@@ -318,6 +321,6 @@ def test_every_script_tells_its_version(script, capsys):
 def test_what_was_typed_is_told_from_what_was_not():
     options = parse("simsiam_main.py simsiam3d --train_img_txt l --bbox 36 --lr 1e-3")
     chosen, typed = opts.run_options(options)
-    assert typed == {"box": 36, "lr": 1e-3}
-    assert chosen["sigmas"] == (3.0, 5.0)
-    assert chosen["batch_size"] == 256
+    assert typed.known() == {"box": 36, "lr": 1e-3}
+    assert chosen.patches.sigmas == (3.0, 5.0)
+    assert chosen.training.batch_size == 256

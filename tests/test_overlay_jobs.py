@@ -7,6 +7,7 @@ from lib.errors import ArtifactError, InputError, OptionError, ResourceError
 from lib.overlay.checks import check_job, is_paired
 from lib.overlay.jobs import check_disk, find_overlay_jobs, load_colors
 from tests.plot_tables import SIZE, make_table, write_shown_tomogram
+from tests.records import make_record
 
 
 @pytest.fixture
@@ -40,10 +41,10 @@ def test_what_the_run_knew_finds_files_of_other_names_and_their_order(folder):
         "tomo1": {"rec_path": str(folder / "tomo2.mrc"), "order": "zxy"},
         "tomo2": {"rec_path": "/gone/tomo1.rec", "order": "zxy"},
     }
-    table = make_table(provenance={"tomograms": known})
     (folder / "tomo2.mrc").rename(folder / "other.mrc")
     known["tomo1"]["rec_path"] = str(folder / "other.mrc")
     known["tomo2"]["rec_path"] = "/gone/other.mrc"
+    table = make_table(record=make_record(known))
     assert paths(find_overlay_jobs(table, only=["tomo1"])) == ["other.mrc"]
     in_folder = find_overlay_jobs(table, rec_dir=folder, only=["tomo2"])
     assert paths(in_folder) == ["other.mrc"]
@@ -57,7 +58,7 @@ def test_tomograms_not_found_are_named_together(folder):
     (folder / "tomo1.rec").unlink()
     with pytest.raises(InputError, match=r"tomo1 \(.*tomo1\.rec.*\); tomo2 \(no path"):
         find_overlay_jobs(
-            make_table(provenance={"tomograms": {"tomo1": {"rec_path": "tomo1.rec"}}})
+            make_table(record=make_record({"tomo1": {"rec_path": "tomo1.rec"}}))
         )
     with pytest.raises(InputError, match=r"tomo2 \(no path recorded\)"):
         find_overlay_jobs(make_table(), listed={"tomo1": folder / "tomo1.rec"})
@@ -80,10 +81,10 @@ def test_only_what_the_table_has_can_be_painted(folder):
 def deep_table(folder, **facts):
     """Return a table whose run read tomo1, deeper than high, as zxy."""
     in_file = np.random.default_rng(0).integers(-99, 99, (60, 24, 50), np.int8)
-    with mrcfile.new(folder / "deep.rec", in_file) as mrc:
+    with mrcfile.new(folder / "deep.rec", in_file, overwrite=True) as mrc:
         mrc.voxel_size = 10
     known = {"rec_path": str(folder / "deep.rec"), "order": "zxy", **facts}
-    table = make_table(provenance={"tomograms": {"tomo1": known}})
+    table = make_table(record=make_record({"tomo1": known}))
     table.coords[:] = table.coords[:, [1, 2, 0]]
     return table
 
@@ -111,8 +112,7 @@ def test_another_tomogram_of_the_same_name_is_refused(folder, capsys):
     (job,) = find_overlay_jobs(table, only=["tomo1"])
     with pytest.raises(InputError, match="had x, y, z = 100, 48, 120: .* 50, 24, 60"):
         check_job(job, table)
-    facts = table.provenance["tomograms"]["tomo1"]
-    facts |= {"shape": [60, 24, 50], "voxel_size": 20}
+    table = deep_table(folder, shape=[60, 24, 50], voxel_size=20)
     (job,) = find_overlay_jobs(table, only=["tomo1"])
     check_job(job, table)
     assert "voxels of 10 Angstrom, 20 when the run" in capsys.readouterr().err
@@ -134,7 +134,7 @@ def test_candidates_outside_the_tomogram_are_refused_with_both_sizes(folder):
 
 
 def test_paired_slices_are_known_from_the_run(folder):
-    table = make_table(provenance={"options": {"compress": True}})
+    table = make_table(record=make_record(compress=True))
     job = find_overlay_jobs(table, rec_dir=folder)[0]
     with pytest.raises(InputError, match="60, 50, 12 "):
         check_job(job, table)

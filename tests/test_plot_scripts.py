@@ -9,15 +9,16 @@ from lib.inputs.noted_files import note_file
 from lib.pictures.patch_pictures import gray_levels
 from tests.mrc_files import write_mrc
 from tests.plot_tables import SIZE, make_table, write_shown_tomogram
+from tests.records import make_record
 from tests.scripts import call
 
-PROVENANCE = {
-    "mode": "simsiam3d",
-    "exp_id": "test_sample",
-    "options": {"compress": False},
-    "tomograms": {name: {"order": "zxy"} for name in ("tomo1", "tomo2")},
-    "health": {"verdict": "undertrained", "message": "the model is undertrained: 0.1"},
-}
+RECORD = make_record(
+    {name: {"order": "zxy"} for name in ("tomo1", "tomo2")},
+    exp_id="test_sample",
+    health={"verdict": "undertrained", "message": "the model is undertrained: 0.1"},
+    mode="simsiam3d",
+    compress=False,
+)
 
 
 def plot(table, *options, cwd, code=0):
@@ -31,7 +32,7 @@ def plotted(tmp_path_factory):
     """A run plotted by the documented command, and what was said."""
     folder = tmp_path_factory.mktemp("exp") / "simsiam3d/test_sample"
     folder.mkdir(parents=True)
-    make_table(60, provenance=PROVENANCE).save(folder / "all_output_info.npz")
+    make_table(60, record=RECORD).save(folder / "all_output_info.npz")
     done = call(
         *("plot_2d.py", "--input", folder / "all_output_info.npz"),
         *("--n_cluster", 8, "--num_neighbor", 40, "--mode", "umap"),
@@ -69,7 +70,7 @@ def test_rows_of_all_artifacts_are_those_of_the_npz(plotted):
     np.testing.assert_array_equal(found.coord, table.coords)
     np.testing.assert_array_equal(found.embeddings, table.pred)
     assert found.fingerprint == table.fingerprint
-    assert found.provenance == table.provenance
+    assert found.record == table.record == RECORD
     assert set(found.label.tolist()) == set(range(8))
     assert found.image[7] == "http://localhost:7123/imgs/7.png"
     colors = np.load(folder / "all_colors.npy")
@@ -144,7 +145,7 @@ def test_painting_other_files_than_the_run_read_is_told_or_refused(tomograms, tm
         name: {**facts, **note_file(tomograms / f"{name}.{ending}")}
         for name, ending in (("tomo1", "rec"), ("tomo2", "mrc"))
     }
-    table = make_table(60, provenance={"tomograms": known})
+    table = make_table(60, record=make_record(known))
     table.save(tmp_path / "all_output_info.npz")
     np.save(tmp_path / "all_colors.npy", np.zeros((60, 3), np.uint8))
     assert "note: " not in paint(tmp_path).stdout

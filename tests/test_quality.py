@@ -11,12 +11,10 @@ from benchmarks.quality_labels import Evaluation
 from benchmarks.quality_metrics import particle_folds
 from benchmarks.quality_tables import Results, write_tables
 from lib.artifacts import EmbeddingTable
+from tests.records import make_record
 
 BOX = 8
-PROVENANCE = {
-    "options": {"box": BOX, "dog_boundary": 10},
-    "tomograms": {"a": {"shape": [60, 80, 80]}},
-}
+RECORD = make_record({"a": {"shape": [60, 80, 80]}}, box=BOX, dog_boundary=10)
 
 
 @pytest.fixture(autouse=True)
@@ -47,7 +45,7 @@ def evaluation(tmp_path):
     vectors[np.arange(144), np.unique(kinds, return_inverse=True)[1]] += 1
     patches = rng.normal(size=(144, 1, BOX, BOX)).astype(np.float32)
     table = EmbeddingTable(
-        np.repeat("a", 144), grid, vectors, vectors, patches, provenance=PROVENANCE
+        np.repeat("a", 144), grid, vectors, vectors, patches, record=RECORD
     )
     return Evaluation(table, tmp_path, seed=0)
 

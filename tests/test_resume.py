@@ -1,6 +1,7 @@
 """A resumed run is the run it was: its options come from the checkpoint."""
 
 import os
+from dataclasses import replace
 
 import mrcfile
 import numpy as np
@@ -9,10 +10,12 @@ import torch
 
 from lib.artifacts import EmbeddingTable
 from lib.errors import OptionError
+from lib.run.options import RunOptions
 from lib.training.checkpoints import load_checkpoint
 from lib.training.inference import TrainedRun
 from lib.training.resume import resumed_options
 from tests.data_sets import write_data_set
+from tests.records import make_record
 from tests.scripts import call
 
 OPTIONS = (
@@ -49,11 +52,14 @@ def test_resume_takes_every_option_from_the_checkpoint(train, folder, tmp_path):
     commanded = (folder / "opts.txt").read_text()
     train("--resume --num_epochs 2")
     second = checkpoint(folder)
-    assert second["epoch"] == 2
-    assert second["options"] == {**first["options"], "num_epochs": 2}
-    for key in ("normalization", "data", "start"):
-        assert second[key] == first[key]
-    assert second["seed"] == 7
+    assert second.epoch == 2
+    longer = replace(first.record.options.training, num_epochs=2)
+    options = replace(first.record.options, training=longer)
+    assert second.record.options == options
+    assert options.seed == 7
+    for part in ("normalization", "tomograms", "n_candidates"):
+        assert getattr(second.record, part) == getattr(first.record, part)
+    assert second.record.lineage == replace(first.record.lineage, epoch=2)
     noted = (folder / "opts.txt").read_text()
     assert noted.startswith(commanded)
     assert "resumed after epoch 1" in noted
@@ -61,10 +67,10 @@ def test_resume_takes_every_option_from_the_checkpoint(train, folder, tmp_path):
 
 def test_resumed_run_equals_one_that_was_never_cut(train, folder):
     train(f"{OPTIONS} --num_epochs 2 --save_all")
-    whole = checkpoint(folder)["state_dict"]
+    whole = checkpoint(folder).state_dict
     (folder / "model_1.pth").replace(folder / "model_last.pth")  # as it stood then
     train("--resume")
-    for name, value in checkpoint(folder)["state_dict"].items():
+    for name, value in checkpoint(folder).state_dict.items():
         assert torch.equal(value, whole[name]), name
 
 
@@ -165,9 +171,9 @@ def test_embedding_voxels_of_another_size_is_warned_of(folder, tmp_path, trained
     said = call("simsiam_test_hm_3d.py", *words, cwd=tmp_path).stderr
     assert "voxels are of 13.5 Angstrom in tomo1, but were of 10 in training" in said
     table = EmbeddingTable.load(folder / "all_output_info.npz")
-    noted = table.provenance["tomograms"]["tomo1"]
+    noted = table.record.tomogram("tomo1")
     stat = (tmp_path / "data" / "tomo1.rec").stat()
-    assert (noted["file_bytes"], noted["file_time"]) == (stat.st_size, stat.st_mtime_ns)
+    assert (noted.file_bytes, noted.file_time) == (stat.st_size, stat.st_mtime_ns)
 
 
 def set_voxel_size(path, size):
@@ -186,21 +192,21 @@ def test_precision_of_a_run_stays_on_other_hardware(
 
     processor(bf16=precision == "bf16")
     train(f"{OPTIONS} --num_epochs 1")
-    assert checkpoint(folder)["options"]["precision"] == precision
+    assert checkpoint(folder).record.options.training.precision == precision
     processor(bf16=precision != "bf16")
     train("--resume --num_epochs 2")
-    assert checkpoint(folder)["options"]["precision"] == precision
+    assert checkpoint(folder).record.options.training.precision == precision
 
 
 def test_what_a_run_noted_of_its_files_outlives_a_resumption(train, folder, tmp_path):
     listed = write_data_set(tmp_path / "own")
     train(f"{OPTIONS} --num_epochs 1", listed=listed)
-    noted = checkpoint(folder)["data"]
+    noted = checkpoint(folder).record.tomograms
     os.utime(tmp_path / "own" / "tomo1.rec", (0, 0))
     for epochs in (2, 3):
         said = train(f"--resume --num_epochs {epochs}", listed=listed).stdout
         assert "1 of 2 tomograms are not the files" in said  # also the second time
-        assert checkpoint(folder)["data"] == noted
+        assert checkpoint(folder).record.tomograms == noted
 
 
 @pytest.mark.parametrize("contradiction", ["--overwrite", "--load_model m.pth"])
@@ -211,12 +217,14 @@ def test_resume_with_what_contradicts_it_is_refused(train, contradiction):
 
 @pytest.mark.parametrize("typed", ["zxy", "auto"])
 def test_order_that_auto_found_may_be_typed(typed):
-    noted = {"order": "auto", "num_epochs": 2}
-    content = {"options": noted, "orders": ["zxy"], "seed": 42, "epoch": 1}
-    resumed = resumed_options(content, "m.pth", chosen={}, typed={"order": typed})
-    assert resumed["order"] == "auto"
+    def resumed(order):
+        record = replace(make_record(order="auto", num_epochs=2), orders=("zxy",))
+        given = RunOptions.of({"order": order})
+        return resumed_options(record, "m.pth", chosen=RunOptions(), typed=given)
+
+    assert resumed(typed).patches.order == "auto"
     with pytest.raises(OptionError, match="--order xzy given, zxy in training"):
-        resumed_options(content, "m.pth", chosen={}, typed={"order": "xzy"})
+        resumed("xzy")
 
 
 def test_resume_without_a_finished_epoch_is_refused(train):
@@ -244,7 +252,7 @@ def test_overwrite_says_what_it_removed(train, folder, trained_once):
     for name in ("model_last.pth", "model_best.pth", "log.txt", "all_output_info.npz"):
         assert name in said
     assert not (folder / "all_output_info.npz").exists()
-    assert checkpoint(folder)["epoch"] == 1
+    assert checkpoint(folder).epoch == 1
 
 
 def test_without_a_terminal_every_epoch_has_its_line(train):
@@ -267,14 +275,14 @@ def test_deeper_network_is_embedded_without_retyping_its_arch(
     words = ["simsiam_test_hm_3d.py", "simsiam3d", *MACHINE.split(), *model, *files]
     call(*words, cwd=tmp_path)
     table = EmbeddingTable.load(folder / "all_output_info.npz")
-    assert table.provenance["options"]["arch"] == arch
+    assert table.record.options.model.arch == arch
     said = call(*words, "--arch", "simsiam2d_18", cwd=tmp_path, code=2).stderr
     assert f"--arch simsiam2d_18 given, {arch} in training" in said
 
 
 def test_depth_of_a_peers_checkpoint_is_read_from_its_weights(train, folder, tmp_path):
     train(f"{OPTIONS} --num_epochs 1 --arch simsiam2d_34")
-    state = checkpoint(folder)["state_dict"]
+    state = checkpoint(folder).state_dict
     torch.save({"epoch": 1, "state_dict": state}, tmp_path / "peer.pth")
     run = TrainedRun(tmp_path / "peer.pth", mode="simsiam3d", given={"order": "zxy"})
     assert run.arch == "simsiam2d_34"

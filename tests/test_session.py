@@ -57,7 +57,7 @@ def test_export_holds_the_picked_rows_and_what_the_run_knew(tmp_path):
     for column in ("name", "coord", "label", "image", "embeddings"):
         expected = getattr(table, column)[[2, 7]]
         np.testing.assert_array_equal(getattr(picked, column), expected)
-    assert picked.provenance["tomograms"] == table.provenance["tomograms"]
+    assert picked.record.tomograms == table.record.tomograms
 
 
 def test_exports_of_one_second_are_all_kept(tmp_path):

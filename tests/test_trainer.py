@@ -9,6 +9,8 @@ import torch
 from lib.artifacts import ExperimentDir
 from lib.errors import ResourceError, TrainingError
 from lib.modes import MODES
+from lib.run.options import RunOptions
+from lib.run.record import Normalization, RunRecord
 from lib.system.ranks import ALONE
 from lib.system.runtime import seed_everything, signals_deferred
 from lib.training.checkpoint_writer import CheckpointWriter
@@ -27,20 +29,23 @@ CPU = torch.device("cpu")
 def make_trainer(store, folder, epochs=3, seed=5, recipe=CONTRASTIVE, **schedule):
     seed_everything(seed)
     mode = store.options.mode
-    mean, std = store.normalization()
-    memory = {"seed": seed, "normalization": {"mean": mean, "std": std}, "options": {}}
+    arch = MODES[mode].architectures[0]
+    record = RunRecord(
+        options=RunOptions.of({"seed": seed, "arch": arch, **vars(store.options)}),
+        normalization=Normalization(*store.normalization()),
+    )
     return Trainer(
-        build_model(MODES[mode].architectures[0], mode=mode, dim=16),
+        build_model(arch, mode=mode, dim=16),
         store,
         recipe,
         Schedule(epochs, batch_size=16, lr=1e-3, **schedule),
-        CheckpointWriter(ExperimentDir(folder), memory, ranks=ALONE),
+        CheckpointWriter(ExperimentDir(folder), record, ranks=ALONE),
         Compute(CPU),
     )
 
 
 def weights(path):
-    return load_checkpoint(path)["state_dict"]
+    return load_checkpoint(path).state_dict
 
 
 def assert_same(one, other):
@@ -103,7 +108,7 @@ def test_resumed_run_equals_an_uninterrupted_one(stores, tmp_path):
 
     with pytest.raises(KeyboardInterrupt):
         cut.run(after_epoch=interrupt_after_two)
-    assert load_checkpoint(tmp_path / "cut" / "model_last.pth")["epoch"] == 2
+    assert load_checkpoint(tmp_path / "cut" / "model_last.pth").epoch == 2
 
     again = make_trainer(store, tmp_path / "cut", epochs=3)
     again.resume()
@@ -148,7 +153,7 @@ def test_interrupt_within_an_epoch_keeps_the_finished_one(stores, tmp_path):
     trainer.model.register_forward_pre_hook(interrupt_in_second_epoch)
     with pytest.raises(KeyboardInterrupt):
         trainer.run()
-    assert load_checkpoint(tmp_path / "model_last.pth")["epoch"] == 1
+    assert load_checkpoint(tmp_path / "model_last.pth").epoch == 1
     assert len((tmp_path / "log.txt").read_text().splitlines()) == 1
 
 
@@ -164,8 +169,8 @@ def test_loss_that_is_not_finite_stops_with_epoch_and_tomograms(stores, tmp_path
     with pytest.raises(TrainingError, match="epoch 2, step 1, with patches of tomo1"):
         trainer.run()
     kept = load_checkpoint(tmp_path / "model_last.pth")
-    assert kept["epoch"] == 1
-    assert all(v.isfinite().all() for v in kept["state_dict"].values())
+    assert kept.epoch == 1
+    assert all(v.isfinite().all() for v in kept.state_dict.values())
 
 
 def test_too_little_memory_names_the_batch(stores, tmp_path):

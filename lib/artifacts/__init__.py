@@ -6,7 +6,7 @@ same folder and then renamed.
 """
 
 from lib.artifacts.claims import Watch, claim
-from lib.artifacts.embedding_table import SCHEMA_VERSION, EmbeddingTable, require_finite
+from lib.artifacts.embedding_table import EmbeddingTable, require_finite
 from lib.artifacts.experiment import ExperimentDir
 from lib.artifacts.files import atomic_write, remove_at_once, remove_partial_files
 from lib.artifacts.fingerprints import (
@@ -20,7 +20,7 @@ from lib.artifacts.interactive_table import (
     parse_coordinates,
     read_integers,
     read_parquet,
-    read_provenance,
+    read_parquet_record,
     require_columns,
 )
 from lib.artifacts.shared_folders import atomic_folder, first_folder
@@ -31,7 +31,6 @@ __all__ = [
     "EmbeddingTable",
     "ExperimentDir",
     "InteractiveTable",
-    "SCHEMA_VERSION",
     "Watch",
     "check_fingerprint",
     "claim",
@@ -40,7 +39,7 @@ __all__ = [
     "parse_coordinates",
     "read_integers",
     "read_parquet",
-    "read_provenance",
+    "read_parquet_record",
     "remove_at_once",
     "remove_partial_files",
     "require_columns",

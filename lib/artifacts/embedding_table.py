@@ -12,8 +12,9 @@ import numpy as np
 from lib.artifacts.files import atomic_write
 from lib.artifacts.fingerprints import fingerprint_rows
 from lib.errors import ArtifactError
+from lib.run.old_layouts import record_of_table
+from lib.run.record import SCHEMA_VERSION, RunRecord
 
-SCHEMA_VERSION = 1
 # Embeddings and patches compress to a third at best; a zip bomb goes to a thousandth.
 MAX_RATIO = 100
 HARMLESS_BYTES = 2**24
@@ -50,9 +51,9 @@ class EmbeddingTable:
         Normalized patch of the tomogram.
     subvols_2d : ndarray of float32, shape (N, 1, H, W), or None
         Normalized patch of the tilt series; 2d3d only.
-    provenance : dict
-        What the run knew: options, voxel sizes, tomogram shapes, health of the
-        model. Empty in files of other programs.
+    record : lib.run.record.RunRecord
+        Of the run; stored as ``provenance``. Nothing is known in files of other
+        programs.
     """
 
     name: np.ndarray
@@ -61,7 +62,7 @@ class EmbeddingTable:
     proj: np.ndarray
     subvol: np.ndarray
     subvols_2d: np.ndarray | None = None
-    provenance: dict = field(default_factory=dict)
+    record: RunRecord = field(default_factory=RunRecord)
 
     def __post_init__(self):
         columns = self._columns()
@@ -96,7 +97,7 @@ class EmbeddingTable:
             np.savez(
                 stream,
                 schema=SCHEMA_VERSION,
-                provenance=json.dumps(self.provenance),
+                provenance=json.dumps(self.record.plain()),
                 **self._columns(),
             )
 
@@ -126,17 +127,18 @@ class EmbeddingTable:
             )
         try:
             schema = int(stored.pop("schema", SCHEMA_VERSION))
-            provenance = json.loads(str(stored.pop("provenance", "{}")))
-            if not isinstance(provenance, dict):
-                raise ValueError(f"{provenance!r} is not a dictionary")
+            noted = json.loads(str(stored.pop("provenance", "{}")))
+            if not isinstance(noted, dict):
+                raise ValueError(f"{noted!r} is not a dictionary")
         except (TypeError, ValueError) as error:
             raise ArtifactError(
                 f"{path}: schema or provenance cannot be read ({error}); embed again"
             ) from error
         if schema > SCHEMA_VERSION:
             raise ArtifactError(f"{path} was written by a later version; update")
+        record = record_of_table(noted, path)
         try:
-            return cls(**_as_columns(stored), provenance=provenance)
+            return cls(**_as_columns(stored), record=record)
         except ArtifactError as error:
             raise ArtifactError(f"{path}: {error}; embed again") from error
 

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.artifacts.embedding_table import SCHEMA_VERSION, require_finite
+from lib.artifacts.embedding_table import require_finite
 from lib.artifacts.files import atomic_write
 from lib.artifacts.fingerprints import fingerprint_rows
 from lib.errors import ArtifactError
+from lib.run.old_layouts import record_of_table
+from lib.run.record import SCHEMA_VERSION, RunRecord
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class InteractiveTable:
         Over-cluster of the candidate.
     image : ndarray of str, shape (N,)
         URL of the patch.
-    provenance : dict
+    record : lib.run.record.RunRecord
         As in `EmbeddingTable`; kept in the metadata of the parquet file.
     row : ndarray of int, shape (N,), or None
         In exports: the row each had in the table it was picked from.
@@ -37,7 +39,7 @@ class InteractiveTable:
     embeddings: np.ndarray
     label: np.ndarray
     image: np.ndarray
-    provenance: dict = field(default_factory=dict)
+    record: RunRecord = field(default_factory=RunRecord)
     row: np.ndarray | None = None
 
     def __len__(self):
@@ -78,7 +80,10 @@ class InteractiveTable:
         if self.row is not None:
             columns["row"] = pa.array(self.row.astype(np.int64))
         table = pa.table(columns).replace_schema_metadata(
-            {"schema": str(SCHEMA_VERSION), "provenance": json.dumps(self.provenance)}
+            {
+                "schema": str(SCHEMA_VERSION),
+                "provenance": json.dumps(self.record.plain()),
+            }
         )
         with atomic_write(path, new=new) as stream:
             parquet.write_table(table, stream, compression="gzip")
@@ -103,7 +108,7 @@ class InteractiveTable:
             embeddings=_read_embeddings(path, table["embeddings"].combine_chunks()),
             label=read_integers(path, table, "label"),
             image=np.array(table["image"].to_pylist(), dtype=str),
-            provenance=read_provenance(table),
+            record=read_parquet_record(path, table),
             row=row,
         )
 
@@ -148,13 +153,16 @@ def read_integers(path, table, column):
     return numbers.astype(np.int64)
 
 
-def read_provenance(table):
-    """Return the provenance in the metadata of a parquet; {} in files of MiLoPYP."""
+def read_parquet_record(path, table):
+    """Return the record of the run from the metadata of a pyarrow table.
+
+    Nothing is known in files of MiLoPYP, and where the metadata are damaged.
+    """
     try:
-        known = json.loads((table.schema.metadata or {}).get(b"provenance", b"{}"))
+        noted = json.loads((table.schema.metadata or {}).get(b"provenance", b"{}"))
     except ValueError:
-        return {}
-    return known if isinstance(known, dict) else {}
+        return RunRecord()
+    return record_of_table(noted if isinstance(noted, dict) else {}, path)
 
 
 def read_parquet(path, made_by):

@@ -17,6 +17,7 @@ import numpy as np
 
 from lib.errors import OptionError
 from lib.inputs.axis_order import ORDERS, is_mirrored
+from lib.run.record import TomogramRecord
 
 # Orders whose z is known from the programs that write them: `lib.inputs.axis_order`.
 KNOWN_Z = {"xzy": "reversed", "zxy": "relion"}
@@ -30,7 +31,8 @@ def names_of(picks):
 
 def known(picks, key):
     """Return what the run recorded of each tomogram under `key`, or None, by name."""
-    return {n: picks.tomograms.get(n, {}).get(key) for n in names_of(picks)}
+    unknown = TomogramRecord()
+    return {n: getattr(picks.tomograms.get(n, unknown), key) for n in names_of(picks)}
 
 
 def ask(names, needed, option):
@@ -123,9 +125,9 @@ def reversed_z(picks, orders, given, kind):
     """
     if given is not None:
         return dict.fromkeys(orders, given == "reversed")
-    flipped = known(picks, "flipped")
-    if unknown := [n for n in orders if orders[n] not in KNOWN_Z or flipped[n]]:
-        either = "; --flip_tilt_angles can mean either" if any(flipped.values()) else ""
+    flipped = picks.flipped & set(orders)
+    if unknown := [n for n in orders if orders[n] not in KNOWN_Z or n in flipped]:
+        either = "; --flip_tilt_angles can mean either" if flipped else ""
         ask(
             unknown,
             f"--format {kind} needs the direction of z",

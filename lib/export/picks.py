@@ -9,7 +9,7 @@ from lib.artifacts import (
     parse_coordinates,
     read_integers,
     read_parquet,
-    read_provenance,
+    read_parquet_record,
     require_columns,
 )
 from lib.errors import ArtifactError
@@ -31,10 +31,10 @@ class Picks:
         (x, y, z) [voxels of the tomogram as read].
     label : ndarray of int, shape (N,), or None
         Over-cluster of each; None if one of the files has none.
-    tomograms : dict
-        By name, what the run recorded: ``rec_path``, ``shape`` (Z, Y, X),
-        ``voxel_size`` [A], ``order`` of the axes in its file, and ``flipped``,
-        whether the sign of its tilt angles was changed.
+    tomograms : dict of str to lib.run.record.TomogramRecord
+        What the run recorded of them, by name.
+    flipped : frozenset of str
+        Tomograms whose tilt angles were read with the opposite sign.
     compressed : bool or None
         Whether z is halved (``--compress``); None if no file says.
     """
@@ -43,6 +43,7 @@ class Picks:
     coord: np.ndarray
     label: np.ndarray | None = None
     tomograms: dict = field(default_factory=dict)
+    flipped: frozenset = frozenset()
     compressed: bool | None = None
 
     def __len__(self):
@@ -130,6 +131,7 @@ def read_picks(paths):
         coord=np.concatenate([part.coord for part in parts]),
         label=np.concatenate([part.label for part in parts]) if labeled else None,
         tomograms=tomograms,
+        flipped=frozenset().union(*(part.flipped for part in parts)),
         compressed=next((value for value in said if value is not None), None),
     )
 
@@ -140,41 +142,38 @@ def _join_facts(paths, parts):
     for path, part in zip(paths, parts, strict=True):
         for name, facts in part.tomograms.items():
             known.setdefault(name, path)
-            other = tomograms.setdefault(name, dict(facts))
-            if differing := [key for key in SAME_IN_RUNS if facts[key] != other[key]]:
-                difference = "; ".join(
-                    f"{k} {facts[k]} and {other[k]}" for k in differing
-                )
+            other = tomograms.setdefault(name, facts)
+            differing = [
+                f"{key} {getattr(facts, key)} and {getattr(other, key)}"
+                for key in SAME_IN_RUNS
+                if getattr(facts, key) != getattr(other, key)
+            ]
+            if differing:
                 raise ArtifactError(
                     f"{path} and {known[name]} are of two runs that read {name} "
-                    f"differently ({difference}); convert them separately"
+                    f"differently ({'; '.join(differing)}); convert them separately"
                 )
-            other["flipped"] |= facts["flipped"]
     return tomograms
 
 
 def _read_one(path):
     table = read_parquet(path, made_by="the interactive session")
     require_columns(path, table.column_names, ("name", "coord"))
-    known = read_provenance(table)
-    facts = known.get("tomograms", {})
-    options = known.get("options", {})
-    mode = MODES.get(options.get("mode"))
-    flipped = bool(mode and mode.needs_tilts and options.get("flip_tilt_angles"))
+    record = read_parquet_record(path, table)
+    patches, tomograms = record.options.patches, record.tomograms or {}
+    mode = MODES.get(patches.mode)
+    flipped = mode and mode.needs_tilts and patches.flip_tilt_angles
     labeled = "label" in table.column_names
     return Picks(
         name=np.array(table["name"].to_pylist(), dtype=str),
         coord=parse_coordinates(path, table["coord"].to_pylist()),
         label=read_integers(path, table, "label") if labeled else None,
         tomograms={
-            name: {
-                **{key: found.get(key) for key in SAME_IN_RUNS},
-                "rec_path": _real_path(found.get("rec_path")),
-                "flipped": flipped,
-            }
-            for name, found in facts.items()
+            name: replace(known, rec_path=_real_path(known.rec_path))
+            for name, known in tomograms.items()
         },
-        compressed=bool(options["compress"]) if "compress" in options else None,
+        flipped=frozenset(tomograms if flipped else ()),
+        compressed=patches.compress,
     )
 
 

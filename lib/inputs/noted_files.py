@@ -4,6 +4,7 @@ from datetime import datetime
 from pathlib import Path
 
 from lib.errors import user_files, warn
+from lib.run.record import TomogramRecord
 
 SAME_VOXEL = 1.01  # voxel sizes of headers are rounded
 
@@ -24,9 +25,8 @@ def name_other_files(noted, paths):
 
     Parameters
     ----------
-    noted : mapping of str to dict
-        By tomogram, what `note_file` returned then; of earlier versions less, or
-        nothing.
+    noted : mapping of str to lib.run.record.TomogramRecord
+        By tomogram.
     paths : mapping of str to path-like
         The files at hand.
 
@@ -38,7 +38,7 @@ def name_other_files(noted, paths):
     told = {
         name: difference
         for name, path in paths.items()
-        if (difference := _difference(noted.get(name, {}), path))
+        if (difference := _difference(noted.get(name, TomogramRecord()), path))
     }
     if not told:
         return None
@@ -52,13 +52,13 @@ def name_other_files(noted, paths):
 
 def _difference(noted, path):
     now, parts = note_file(path), []
-    then = noted.get("rec_path")
+    then = noted.rec_path
     if then is not None and Path(then).resolve() != Path(path).resolve():
         parts.append(f"{path} instead of {then}")
-    if noted.get("file_bytes", now["file_bytes"]) != now["file_bytes"]:
-        parts.append(f"{now['file_bytes']:,} bytes, then {noted['file_bytes']:,}")
-    if noted.get("file_time", now["file_time"]) != now["file_time"]:
-        times = (_as_time(facts["file_time"]) for facts in (now, noted))
+    if noted.file_bytes not in (None, now["file_bytes"]):
+        parts.append(f"{now['file_bytes']:,} bytes, then {noted.file_bytes:,}")
+    if noted.file_time not in (None, now["file_time"]):
+        times = map(_as_time, (now["file_time"], noted.file_time))
         parts.append("of {}, then of {}".format(*times))
     return ", ".join(parts)
 

@@ -33,7 +33,7 @@ def check_job(job, table):
     positions = table.coords[job.rows]
     outside = ((positions < 0) | (positions >= size)).any(axis=1)
     if outside.any():
-        recorded = job.facts.get("order", order)
+        recorded = job.recorded.order or order
         reach = _listed(positions.max(axis=0))
         if recorded != order:
             reach += f", and the run read it as {recorded}"
@@ -47,13 +47,13 @@ def check_job(job, table):
 
 def is_paired(table):
     """Return whether z of the candidates counts pairs of slices (``--compress``)."""
-    return bool(table.provenance.get("options", {}).get("compress"))
+    return bool(table.record.options.patches.compress)
 
 
 def _compare_with_run(job):
     """Reject a tomogram of another size; warn of another voxel size."""
     order, found = job.tomogram.order, job.tomogram.shape
-    recorded = job.facts.get("shape")
+    recorded = job.recorded.shape
     if recorded and tuple(recorded) != found:
         raise InputError(
             f"{job.path} is not the tomogram {job.name} of this run, which "
@@ -61,7 +61,7 @@ def _compare_with_run(job):
             f"{_listed(found[::-1])}; name the folder of the run's tomograms with "
             "--rec_dir, and give the --order of these files"
         )
-    recorded, found = job.facts.get("voxel_size"), job.tomogram.voxel_size
+    recorded, found = job.recorded.voxel_size, job.tomogram.voxel_size
     if recorded and found and max(recorded, found) > SAME_VOXEL * min(recorded, found):
         warn_once(
             f"{job.path} has voxels of {found:g} Angstrom, {recorded:g} when the run "

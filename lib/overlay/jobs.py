@@ -17,6 +17,7 @@ from lib.errors import (
 from lib.inputs.axis_order import DEFAULT_ORDER
 from lib.inputs.tomogram import Tomogram
 from lib.overlay.paint import bytes_needed
+from lib.run.record import TomogramRecord
 
 EXTENSIONS = (".rec", ".mrc", ".rec.gz", ".mrc.gz")
 
@@ -30,14 +31,13 @@ class OverlayJob:
     tomogram : Tomogram
     rows : ndarray of int
         Of the table of embeddings.
-    facts : dict
-        What the run recorded of the tomogram: ``shape`` (Z, Y, X), ``order``,
-        ``voxel_size`` [A]; empty in tables of other programs.
+    recorded : lib.run.record.TomogramRecord
+        What the run recorded of it; nothing in tables of other programs.
     """
 
     tomogram: Tomogram
     rows: np.ndarray
-    facts: dict = field(default_factory=dict)
+    recorded: TomogramRecord = field(default_factory=TomogramRecord)
 
     @property
     def name(self):
@@ -130,15 +130,14 @@ def find_overlay_jobs(
         Naming every tomogram that was not found, and where; or when one cannot be
         read, or its z would not be the shortest axis and nobody said its order.
     """
-    known = table.provenance.get("tomograms", {})
-    used = table.provenance.get("options", {}).get("order")
+    used = table.record.options.patches.order
     asked = None if order == "auto" else order
     names = np.unique(table.name).tolist()
     _require_known(only or [], names)
     found, faults = {}, []
     for name in only or names:
-        facts = known.get(name, {})
-        paths = _candidate_paths(name, facts.get("rec_path"), rec_dir, listed, ext)
+        recorded = table.record.tomogram(name)
+        paths = _candidate_paths(name, recorded.rec_path, rec_dir, listed, ext)
         with user_files():
             path = next((path for path in paths if path.is_file()), None)
         if Path(name).name != name:
@@ -155,13 +154,13 @@ def find_overlay_jobs(
         )
     jobs = []
     for name, path in found.items():
-        facts = known.get(name, {})
-        given = asked or facts.get("order") or order or used
+        recorded = table.record.tomogram(name)
+        given = asked or recorded.order or order or used
         tomogram = Tomogram.from_files(
             path, given or DEFAULT_ORDER, order_is_given=bool(given), name=name
         )
         rows = np.flatnonzero(table.name == name)
-        jobs.append(OverlayJob(tomogram, rows, facts))
+        jobs.append(OverlayJob(tomogram, rows, recorded))
     return jobs
 
 

@@ -4,6 +4,7 @@ The command line is made from them. Nothing heavy is imported, so that ``--help`
 answers at once.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 
 
@@ -81,3 +82,16 @@ def options_of(cls):
     """Return name on the command line and field of each option of a dataclass."""
     abouts = ((f, f.metadata.get("about")) for f in fields(cls))
     return {about.name or f.name: f for f, about in abouts if about is not None}
+
+
+def known(options):
+    """Return the values of a dataclass that are not None, by field."""
+    values = {f.name: getattr(options, f.name) for f in fields(options)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def take(cls, values):
+    """Return a dataclass from the values that a mapping holds of it, else None."""
+    if not isinstance(values, Mapping):
+        raise ValueError(f"{values!r} is no set of keys and values")
+    return cls(**{f.name: values.get(f.name) for f in fields(cls)})

@@ -3,9 +3,9 @@
 A value of None is not known: not given, or not noted by the program that wrote a file.
 """
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 
-from lib.run.fields import Real, Whole, option, options_of
+from lib.run.fields import Real, Whole, known, option, options_of, take
 
 MOST = 1_000_000  # of what has no natural end, such as epochs
 ORDER_NAMES = ("xzy", "zxy", "xyz", "yxz")
@@ -244,26 +244,19 @@ class RunOptions:
     @classmethod
     def of(cls, values):
         """Return the options in a flat dict, by field; what it lacks is None."""
-        parts = {
-            "patches": PatchSettings,
-            "model": ModelOptions,
-            "training": TrainingOptions,
-        }
         return cls(
-            seed=values.get("seed"),
-            voxel_size=values.get("voxel_size"),
-            **{
-                name: part(**{f.name: values.get(f.name) for f in fields(part)})
-                for name, part in parts.items()
-            },
+            values.get("seed"),
+            values.get("voxel_size"),
+            take(PatchSettings, values),
+            take(ModelOptions, values),
+            take(TrainingOptions, values),
         )
 
     def known(self):
         """Return the values that are known, by field, as one flat dict."""
-        values = {"seed": self.seed, "voxel_size": self.voxel_size}
-        for part in (self.patches, self.model, self.training):
-            values |= {f.name: getattr(part, f.name) for f in fields(part)}
-        return {name: value for name, value in values.items() if value is not None}
+        values = known(self)
+        parts = (values.pop(name) for name in ("patches", "model", "training"))
+        return values | {k: v for part in parts for k, v in known(part).items()}
 
 
 def named(field_name):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.errors import ArtifactError
+from lib.run.record import PickedFrom
 
 EXPORT_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(_\d+)?")
 FOLDER = "exports"
@@ -63,14 +64,14 @@ def write_export(table, rows, folder, now=None):
             f"row {picked[-1] if picked[0] >= 0 else picked[0]} was picked, but the "
             f"table has rows 0 to {len(table) - 1}"
         )
-    source = {"fingerprint": table.fingerprint, "rows": len(table)}
+    source = PickedFrom(table.fingerprint, len(table))
     columns = ("name", "coord", "embeddings", "label", "image")
     rows = np.arange(len(table)) if table.row is None else table.row
     chosen = replace(
         table,
         **{column: getattr(table, column)[picked] for column in columns},
         row=rows[picked],
-        provenance={"picked_from": source, **table.provenance},
+        record=replace(table.record, picked_from=table.record.picked_from or source),
     )
     name = stem = f"{now or datetime.now():%Y-%m-%d_%H-%M-%S}"
     count = 1

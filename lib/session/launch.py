@@ -10,6 +10,7 @@ from functools import partial
 import numpy as np
 
 from lib.artifacts import ExperimentDir, InteractiveTable, check_fingerprint
+from lib.run.record import PickedFrom
 from lib.session.door import Door
 from lib.session.export import home_of, write_export
 from lib.session.server import bind, serve, stop_at_signals
@@ -33,10 +34,10 @@ def open_table(path):
         If the table cannot be used, or the patches belong to other rows.
     """
     table = InteractiveTable.load(path)
-    here = {"fingerprint": table.fingerprint, "rows": len(table)}
+    here = PickedFrom(table.fingerprint, len(table))
     run = ExperimentDir(home_of(path))
-    origin = table.provenance.get("picked_from", here)
-    check_fingerprint(run.picture_record, **origin, of=path)
+    origin = table.record.picked_from or here
+    check_fingerprint(run.picture_record, **vars(origin), of=path)
     return table
 
 

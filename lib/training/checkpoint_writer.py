@@ -2,12 +2,13 @@
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
 from lib.errors import TrainingError
-from lib.training.checkpoints import save_checkpoint
+from lib.run.record import HealthRecord
+from lib.training.checkpoints import Checkpoint, save_checkpoint
 from lib.training.logger import write_log
 from lib.training.resume import load_run
 
@@ -26,18 +27,15 @@ class TrainingState:
         The log entry of each epoch.
     best_loss : float
         Lowest loss of the epochs that had not collapsed.
-    health : dict
-        Of the last check; see `lib.training.metrics.Health`.
-    latest, best : dict or None
-        Checkpoints that are not written yet.
+    latest, best : lib.training.checkpoints.Checkpoint or None
+        Those that are not written yet.
     """
 
     epoch: int = 0
     history: list = field(default_factory=list)
     best_loss: float = math.inf
-    health: dict = field(default_factory=dict)
-    latest: dict | None = None
-    best: dict | None = None
+    latest: Checkpoint | None = None
+    best: Checkpoint | None = None
 
 
 class CheckpointWriter:
@@ -46,14 +44,14 @@ class CheckpointWriter:
     Parameters
     ----------
     experiment : lib.artifacts.ExperimentDir
-    memory : dict
-        What every checkpoint holds of the run, with its ``seed``.
+    record : lib.run.record.RunRecord
+        Of the run, in every checkpoint.
     ranks : lib.system.ranks.Ranks
         Only the main rank writes.
     """
 
-    def __init__(self, experiment, memory, *, ranks):
-        self.experiment, self.memory, self.ranks = experiment, memory, ranks
+    def __init__(self, experiment, record, *, ranks):
+        self.experiment, self.record, self.ranks = experiment, record, ranks
         self.state = TrainingState()
         self.saved_at = time.monotonic()
 
@@ -72,34 +70,45 @@ class CheckpointWriter:
             seed.
         """
         path = self.experiment.checkpoint("last")
-        content = load_run(path)
-        if content.get("seed") != self.memory["seed"]:
+        checkpoint = load_run(path)
+        trained, seed = checkpoint.record.options.seed, self.record.options.seed
+        if trained != seed:
             raise TrainingError(
-                f"{path} was trained with --seed {content.get('seed')}, not "
-                f"{self.memory['seed']}; resume with the same"
+                f"{path} was trained with --seed {trained}, not {seed}; resume with "
+                "the same"
             )
+        self.record = replace(self.record, health=checkpoint.record.health)
         self.state = TrainingState(
-            content["epoch"],
-            content["history"],
-            content["best_loss"],
-            content["health"],
+            checkpoint.epoch, checkpoint.history, checkpoint.best_loss
         )
         if self.ranks.is_main:  # a kill may have hit between checkpoint and log
             write_log(self.experiment.log, self.state.history)
-        return content, path
+        return checkpoint, path
 
     def snapshot(self, model, optimizer):
         """Return a checkpoint of the current state, copied to the CPU."""
         weights = {k: _to_cpu(v) for k, v in model.state_dict().items()}
-        return {
-            "epoch": self.state.epoch,
-            "state_dict": weights,
-            "optimizer": _copy_to_cpu(optimizer.state_dict()),
-            "history": self.state.history,
-            "best_loss": self.state.best_loss,
-            "health": self.state.health,
-            **self.memory,
-        }
+        return Checkpoint(
+            weights,
+            self.state.epoch,
+            _copy_to_cpu(optimizer.state_dict()),
+            self.record,
+            self.state.history,
+            self.state.best_loss,
+        )
+
+    def record_health(self, health):
+        """Add the health of the latest model to the record, and to its checkpoint.
+
+        Parameters
+        ----------
+        health : lib.training.metrics.Health
+        """
+        state, latest = self.state, self.state.latest
+        self.record = replace(self.record, health=HealthRecord(**health.as_dict()))
+        state.latest = replace(latest, record=self.record)
+        if state.best is latest:
+            state.best = state.latest
 
     def save_epoch(self):
         """Write the latest checkpoint to the file of its epoch, which is kept."""

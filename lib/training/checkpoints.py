@@ -1,32 +1,61 @@
-"""Checkpoints: plain types that open without executing anything.
+"""Checkpoints: files of plain types that open without executing anything.
 
-A checkpoint remembers its run (options, normalization, seed, health), so that
-inference needs no option again; an option given again must agree.
+A checkpoint holds the record of its run, so that inference needs no option again.
 """
 
 import io
 import re
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 
-from lib.artifacts import SCHEMA_VERSION, atomic_write
-from lib.errors import ArtifactError, OptionError
-from lib.run.options import named
+from lib.artifacts import atomic_write
+from lib.errors import ArtifactError
+from lib.run.old_layouts import record_of_checkpoint
+from lib.run.record import SCHEMA_VERSION, RunRecord
 
 
-def save_checkpoint(path, content):
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint holds, of ours or of MiLoPYP.
+
+    Attributes
+    ----------
+    state_dict : dict of str to torch.Tensor
+        Names without ``module.``.
+    epoch : int or None
+    optimizer : dict or None
+    record : lib.run.record.RunRecord
+        Of the run, with its epoch; of MiLoPYP only that.
+    history : list of dict, or None
+        A line of log.txt an epoch.
+    best_loss : float or None
+        Lowest of an epoch that had not collapsed.
+    """
+
+    state_dict: dict
+    epoch: int | None = None
+    optimizer: dict | None = None
+    record: RunRecord = field(default_factory=RunRecord)
+    history: list | None = None
+    best_loss: float | None = None
+
+
+def save_checkpoint(path, checkpoint):
     """Write a checkpoint; it appears whole or not at all.
 
     Parameters
     ----------
     path : path-like
-    content : dict
-        ``epoch``, ``state_dict``, ``optimizer`` as MiLoPYP's, and what is ours.
+    checkpoint : Checkpoint
+        ``epoch``, ``state_dict`` and ``optimizer`` are stored as MiLoPYP does.
     """
+    content = {"schema": SCHEMA_VERSION, **vars(checkpoint)}
+    content["record"] = checkpoint.record.plain()
     # Through memory: torch.save hides a full disk behind errors of its own.
     packed = io.BytesIO()
-    torch.save({"schema": SCHEMA_VERSION, **content}, packed)
+    torch.save(content, packed)
     with atomic_write(path) as stream:
         stream.write(packed.getbuffer())
 
@@ -62,13 +91,11 @@ def read_torch_file(path):
 
 
 def load_checkpoint(path):
-    """Read a checkpoint of ours or of MiLoPYP.
+    """Read a checkpoint of ours, of an earlier version, or of MiLoPYP.
 
     Returns
     -------
-    dict
-        With ``state_dict`` (names without ``module.``), ``epoch`` and, in ours,
-        ``options``, ``normalization``, ``seed``, ``health``.
+    Checkpoint
     """
     content = read_torch_file(path)
     if "state_dict" not in content:
@@ -76,15 +103,19 @@ def load_checkpoint(path):
             f"{path} is no checkpoint: it lacks state_dict (it has "
             f"{', '.join(map(str, list(content)[:6])) or 'nothing'})"
         )
-    if int(content.get("schema", SCHEMA_VERSION)) > SCHEMA_VERSION:
-        raise ArtifactError(f"{path} was written by a later version; update")
-    if "normalisation" in content:  # before version 0.4
-        content["normalization"] = content.pop("normalisation")
-    content["state_dict"] = {
-        re.sub(r"^module\.", "", name): value
-        for name, value in content["state_dict"].items()
-    }
-    return content
+    record = record_of_checkpoint(content, path)
+    epoch = content.get("epoch")
+    return Checkpoint(
+        state_dict={
+            re.sub(r"^module\.", "", name): value
+            for name, value in content["state_dict"].items()
+        },
+        epoch=epoch,
+        optimizer=content.get("optimizer"),
+        record=replace(record, lineage=replace(record.lineage, epoch=epoch)),
+        history=content.get("history"),
+        best_loss=content.get("best_loss"),
+    )
 
 
 def restore_weights(model, state_dict, path):
@@ -103,63 +134,6 @@ def restore_weights(model, state_dict, path):
             "use the mode and --arch it was trained with"
         )
     model.load_state_dict({**own, **state_dict})
-
-
-def agree(given, remembered, path, advice="name another --load_model"):
-    """Return the options of the run, refusing any that was given otherwise.
-
-    Parameters
-    ----------
-    given : dict
-        Of this command line; None where nothing was given.
-    remembered : dict
-        Of the checkpoint; empty in a peer's.
-    path : path-like
-        Named in the refusal.
-    advice : str
-        What else the user can do, for the refusal.
-
-    Returns
-    -------
-    dict
-        The remembered value of each option, else the given one.
-    """
-    differing = [
-        f"--{named(key)} {_plain(value)} given, {_plain(remembered[key])} in training"
-        for key, value in given.items()
-        if value is not None and key in remembered and remembered[key] != value
-    ]
-    if differing:
-        raise OptionError(
-            f"{path} was trained otherwise: {'; '.join(differing)}. Leave the option "
-            f"out, or {advice}"
-        )
-    return {key: remembered.get(key, value) for key, value in given.items()}
-
-
-def comparable_orders(given, remembered, content):
-    """Return the options as given, and as in training, without an ``auto`` in one.
-
-    It names no order. When it is given, what the run noted stands above a guess; when
-    it was used in training, what came of it is in the ``orders`` of the checkpoint
-    (not in older ones: there the given order is believed).
-    """
-    order, noted = given.get("order"), remembered.get("order")
-    if order is None or noted is None or order == noted:
-        return given, remembered
-    if order == "auto":
-        return {**given, "order": None}, remembered
-    if noted == "auto":
-        found = content.get("orders") or [order]
-        agreed = order if order in found else " or ".join(found)
-        return given, {**remembered, "order": agreed}
-    return given, remembered
-
-
-def _plain(value):
-    return (
-        ",".join(f"{v:g}" for v in value) if isinstance(value, tuple | list) else value
-    )
 
 
 def _shape(state, name):

@@ -9,7 +9,7 @@ from lib.system.preflight import check_environment
 from lib.system.ranks import end_distributed, init_distributed
 from lib.system.runtime import choose_device, seed_everything
 from lib.training.inference import TrainedRun, embed
-from lib.training.noted_data import warn_of_voxels
+from lib.training.resume import warn_of_voxels
 
 
 def embed_image_list(options, given, *, project):
@@ -48,12 +48,11 @@ def embed_image_list(options, given, *, project):
         quiet=not ranks.is_main,
     )
     if ranks.is_main and not run.voxel_size:
-        sizes = {tomogram.name: tomogram.voxel_size for tomogram in tomograms}
-        warn_of_voxels({"data": run.data}, sizes)
+        warn_of_voxels(run.record, {found.name: found for found in tomograms})
     device = choose_device(options.gpus, ranks)
     seed_everything(options.seed)
-    if ranks.is_main and run.health.get("verdict", "healthy") != "healthy":
-        warn(run.health["message"])
+    if ranks.is_main and not run.record.health.is_good:
+        warn(run.record.health.message)
     folder = store_folder(
         options.exp_dir,
         cache_dir=options.cache_dir,

@@ -1,23 +1,22 @@
 """From a checkpoint and an image list to ``all_output_info.npz``."""
 
-import json
 import tempfile
-from dataclasses import asdict
+from dataclasses import replace
 
 import numpy as np
 
 from lib.artifacts import EmbeddingTable
 from lib.errors import ArtifactError, user_files, warn
 from lib.patches.options import PatchOptions
+from lib.run.fields import known
+from lib.run.options import RunOptions
+from lib.run.record import Normalization
 from lib.system.runtime import enough_memory
-from lib.training.checkpoints import (
-    agree,
-    comparable_orders,
-    load_checkpoint,
-    restore_weights,
-)
+from lib.training.checkpoints import load_checkpoint, restore_weights
 from lib.training.encoding import encode_store
 from lib.training.models import arch_of, build_model
+from lib.training.resume import agreed_options
+from lib.training.run_records import embedding_record
 from lib.training.transforms import center_crop
 
 ROWS_AT_ONCE = 1024
@@ -49,50 +48,40 @@ class TrainedRun:
 
     def __init__(self, path, *, mode, given, arch=None, voxel_size=None):
         self.path = path
-        content = load_checkpoint(path)
-        remembered = content.get("options", {})
-        trained_mode = remembered.get("mode", mode)
+        checkpoint = load_checkpoint(path)
+        self.record = checkpoint.record
+        trained = self.record.options
+        trained_mode = trained.patches.mode or mode
         if trained_mode != mode:
             raise ArtifactError(
                 f"{path} was trained in mode {trained_mode}; embed with its script, or "
                 f"name a checkpoint of {mode} with --load_model"
             )
-        self.normalization = content.get("normalization")
-        self.health = content.get("health", {})
-        self.data = content.get("data", {})
-        self.recipe = {
-            k: remembered[k] for k in ("recipe", "exp_id") if k in remembered
-        }
-        self.epoch = content.get("epoch")
-        self.voxel_size = voxel_size or remembered.get("voxel_size")
+        self.voxel_size = voxel_size or trained.voxel_size
         # Of a checkpoint that does not say, the order is a mere default.
-        self.order_was_told = bool(given.get("order") or remembered.get("order"))
-        comparable = comparable_orders(given, remembered, content)
-        self.patching = _patch_options(mode, *comparable, path)
-        weights = content["state_dict"]
-        known = {"arch": remembered.get("arch") or arch_of(weights, mode)}
-        self.arch = agree({"arch": arch}, known, path)["arch"]
+        self.order_was_told = bool(given.get("order") or trained.patches.order)
+        weights = checkpoint.state_dict
+        if trained.model.arch is None:
+            model = replace(trained.model, arch=arch_of(weights, mode))
+            self.record = replace(self.record, options=replace(trained, model=model))
+        if arch is not None:
+            given = {**given, "arch": arch}
+        agreed = RunOptions.of(agreed_options(given, self.record, path))
+        self.patching = PatchOptions(**{"mode": mode, **known(agreed.patches)})
+        self.arch = agreed.model.arch
         dim = len(weights["fc.bias"]) if "fc.bias" in weights else 128
         self.model = build_model(self.arch, mode=mode, dim=dim)
         restore_weights(self.model, weights, path)
 
     def normalization_for(self, store):
         """Return mean and std of training; of these patches in a peer's checkpoint."""
-        if self.normalization is None:
+        if self.record.normalization is None:
             warn(
                 f"{self.path} remembers no normalization (not made here): taken from "
                 "the patches to embed, as MiLoPYP does"
             )
-            mean, std = store.normalization()
-            return {"mean": mean, "std": std}
-        return self.normalization
-
-
-def _patch_options(mode, given, remembered, path):
-    names = [name for name in PatchOptions.__dataclass_fields__ if name != "mode"]
-    agreed = agree({name: given.get(name) for name in names}, remembered, path)
-    known = {name: value for name, value in agreed.items() if value is not None}
-    return PatchOptions(mode=mode, **known)
+            return Normalization(*store.normalization())
+        return self.record.normalization
 
 
 def embed(run, store, path, *, batch_size, device, precision, ranks, exp_id):
@@ -110,7 +99,7 @@ def embed(run, store, path, *, batch_size, device, precision, ranks, exp_id):
     EmbeddingTable or None
         None on ranks that do not write.
     """
-    normalization = run.normalization_for(store)
+    normalization = vars(run.normalization_for(store))
     with enough_memory(device, f"for --batch_size {batch_size}; give a smaller one"):
         proj, pred = encode_store(
             run.model,
@@ -141,7 +130,7 @@ def embed(run, store, path, *, batch_size, device, precision, ranks, exp_id):
             proj=proj,
             subvol=views[-1],
             subvols_2d=views[0] if len(views) == 2 else None,
-            provenance=_provenance(run, store, exp_id),
+            record=embedding_record(run, store, exp_id),
         )
         table.save(path)
     return table
@@ -161,22 +150,3 @@ def _normalized_patches(store, scratch, *, mean, std):
         cropped = center_crop(patches, box=box, mean=mean, std=std)
         views[:, rows, 0] = cropped.transpose(0, 1).numpy()
     return views
-
-
-def _provenance(run, store, exp_id):
-    keys = ("rec_path", "order", "shape", "voxel_size", "file_bytes", "file_time")
-    # What the user typed stands above the header.
-    typed = {"voxel_size": run.voxel_size} if run.voxel_size else {}
-    provenance = {
-        "mode": store.options.mode,
-        "exp_id": exp_id,
-        "checkpoint": str(run.path),
-        "epoch": run.epoch,
-        "options": {**asdict(store.options), "arch": run.arch, **run.recipe},
-        "tomograms": {
-            shard.facts["name"]: {key: shard.facts[key] for key in keys} | typed
-            for shard in store.shards
-        },
-        "health": run.health,
-    }
-    return json.loads(json.dumps(provenance))

@@ -1,8 +1,11 @@
-"""What a resumed run takes from its checkpoint, and what must not differ."""
+"""What a resumed or inferring run must have in common with its checkpoint."""
 
-from lib.errors import ArtifactError, TrainingError, warn
-from lib.training.checkpoints import agree, comparable_orders, load_checkpoint
+from lib.errors import ArtifactError, OptionError, TrainingError, warn
+from lib.inputs.noted_files import name_other_files, warn_of_other_voxels
+from lib.run.options import RunOptions, named
+from lib.training.checkpoints import load_checkpoint
 from lib.training.recipes import find_recipe
+from lib.training.run_records import tomograms_of
 
 # A run may be made longer, and kept more or less often: no finished epoch changes.
 # No patch depends on the voxel size either.
@@ -19,8 +22,8 @@ def load_run(path):
 
     Returns
     -------
-    dict
-        See `lib.training.checkpoints.load_checkpoint`, with ``history``.
+    lib.training.checkpoints.Checkpoint
+        With its ``history``.
 
     Raises
     ------
@@ -34,53 +37,193 @@ def load_run(path):
             f"--resume: {path} does not exist; no epoch was finished. Start without "
             "--resume"
         )
-    content = load_checkpoint(path)
-    if "history" not in content:
+    checkpoint = load_checkpoint(path)
+    if checkpoint.history is None:
         raise TrainingError(
             f"{path} does not remember its run, so that none can be resumed from it; "
             "start from its weights with --load_model"
         )
-    return content
+    return checkpoint
 
 
-def resumed_options(content, path, *, chosen, typed):
+def resumed_options(record, path, *, chosen, typed):
     """Return the options of a resumed run: those it was trained with.
 
     Parameters
     ----------
-    content : dict
-        Of `load_run`.
+    record : lib.run.record.RunRecord
+        Of the checkpoint.
     path : path-like
         Named in messages.
-    chosen : dict
-        Every option of the command line, defaults included: used for what an earlier
-        version did not remember.
-    typed : dict
+    chosen : lib.run.options.RunOptions
+        Of the command line, defaults included: used for what the record lacks.
+    typed : lib.run.options.RunOptions
         Those that stand on the command line; they must agree, but for `MAY_CHANGE`.
 
     Returns
     -------
-    dict
+    lib.run.options.RunOptions
 
     Raises
     ------
     OptionError
         Naming every option that differs, with both values.
     """
-    remembered = {**content["options"], "seed": content["seed"]}
-    for options in (remembered, typed):
-        if "recipe" in options:
-            options["recipe"] = find_recipe(options["recipe"]).name
+    noted, typed = _by_field(record.options), _by_field(typed)
     fixed = {key: value for key, value in typed.items() if key not in MAY_CHANGE}
     if fixed.get("precision") == "auto":  # whatever the run took
         del fixed["precision"]
-    fixed, noted = comparable_orders(fixed, remembered, content)
-    agree(fixed, noted, path, "start a run of its own with another --exp_id")
+    agreed_options(fixed, record, path, "start a run of its own with another --exp_id")
     changed = {key: typed[key] for key in MAY_CHANGE if key in typed}
-    epochs = {**remembered, **changed}.get("num_epochs")
-    if epochs != remembered.get("num_epochs", epochs):
+    epochs = {**noted, **changed}.get("num_epochs")
+    if epochs != noted.get("num_epochs", epochs):
         warn(
-            f"--num_epochs {epochs}, {remembered['num_epochs']} in training: from "
-            f"epoch {content['epoch'] + 1} on, the learning rate follows the new length"
+            f"--num_epochs {epochs}, {noted['num_epochs']} in training: from epoch "
+            f"{record.lineage.epoch + 1} on, the learning rate follows the new length"
         )
-    return {**chosen, **remembered, **changed}
+    return RunOptions.of({**chosen.known(), **noted, **changed})
+
+
+def agreed_options(given, record, path, advice="name another --load_model"):
+    """Return the options of training, and what is given beside them.
+
+    Parameters
+    ----------
+    given : dict
+        Of this command line, by field; only what was given.
+    record : lib.run.record.RunRecord
+        Of the training.
+    path : path-like
+        Named in the message.
+    advice : str
+        What else the user can do, for the message.
+
+    Returns
+    -------
+    dict
+        By field.
+
+    Raises
+    ------
+    OptionError
+        Naming every option that differs, with both values.
+    """
+    given, noted = _comparable_orders(given, _by_field(record.options), record)
+    differing = [
+        f"--{named(key)} {_as_typed(value)} given, {_as_typed(noted[key])} in training"
+        for key, value in given.items()
+        if key in noted and noted[key] != value
+    ]
+    if differing:
+        raise OptionError(
+            f"{path} was trained otherwise: {'; '.join(differing)}. Leave the option "
+            f"out, or {advice}"
+        )
+    return {**given, **noted}
+
+
+def _by_field(options):
+    """Return what is known of `RunOptions`, the recipe without an alias."""
+    values = options.known()
+    if "recipe" in values:
+        values["recipe"] = find_recipe(values["recipe"]).name
+    return values
+
+
+def _comparable_orders(given, noted, record):
+    """Return the options as given, and as in training, without an ``auto`` in one.
+
+    It names no order. When it is given, what the run noted stands above a guess; when
+    it was used in training, what came of it is in the record (not in older ones:
+    there the given order is believed).
+    """
+    order, trained = given.get("order"), noted.get("order")
+    if order is None or trained is None or order == trained:
+        return given, noted
+    if order == "auto":
+        return {key: given[key] for key in given if key != "order"}, noted
+    if trained == "auto":
+        found = record.orders or (order,)
+        agreed = order if order in found else " or ".join(found)
+        return given, {**noted, "order": agreed}
+    return given, noted
+
+
+def check_same_data(record, path, store, *, quiet=False):
+    """Reject other tomograms than those of the run that is resumed.
+
+    Parameters
+    ----------
+    record : lib.run.record.RunRecord
+        Of the checkpoint.
+    path : path-like
+        Named in messages.
+    store : lib.patches.store.PatchStore
+        To train on.
+    quiet : bool
+        Say nothing of what is no error.
+
+    Raises
+    ------
+    TrainingError
+        When the tomograms differ in name or size. Another number of candidates is a
+        warning: a GPU and a CPU may disagree on one in a thousand. So are other
+        voxel sizes; other places and times of the files are noted.
+    """
+    if record.tomograms is None:  # an earlier version's
+        return
+    now = tomograms_of(store)
+    if list(now) != list(record.tomograms):
+        raise TrainingError(
+            f"{path} was trained on {_some(record.tomograms)}, and the image list now "
+            f"gives {_some(now)}; resume with the list of that run, or start another "
+            "one with --exp_id and --load_model"
+        )
+    for name, tomogram in now.items():
+        then = record.tomogram(name).shape or tomogram.shape
+        if then != tomogram.shape:
+            raise TrainingError(
+                f"{path} was trained on a tomogram {name} of {_as_size(then)} voxels; "
+                f"{tomogram.rec_path} has {_as_size(tomogram.shape)}: resume with the "
+                "files of that run, or start another one with --exp_id and --load_model"
+            )
+    if quiet:
+        return
+    warn_of_voxels(record, now)
+    paths = {name: found.rec_path for name, found in now.items()}
+    if line := name_other_files(record.tomograms, paths):
+        print(line)
+    if len(store) != (record.n_candidates or len(store)):
+        warn(
+            f"{path} was trained on {record.n_candidates:,} candidates, now there are "
+            f"{len(store):,}: a tomogram has changed, or another device searched"
+        )
+
+
+def warn_of_voxels(record, tomograms):
+    """Warn of tomograms with other voxels than those a checkpoint was trained on.
+
+    Parameters
+    ----------
+    record : lib.run.record.RunRecord
+        Of the training.
+    tomograms : mapping of str to TomogramRecord or Tomogram
+        Those at hand, by name.
+    """
+    sizes = {name: found.voxel_size for name, found in tomograms.items()}
+    trained = [known.voxel_size for known in (record.tomograms or {}).values()]
+    warn_of_other_voxels(trained, sizes, then="in training")
+
+
+def _as_typed(value):
+    return ",".join(f"{v:g}" for v in value) if isinstance(value, tuple) else value
+
+
+def _as_size(shape):
+    return " x ".join(str(length) for length in reversed(shape))
+
+
+def _some(names):
+    names = list(names)
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{len(names)} tomograms ({', '.join(names[:3])}{more})"

@@ -28,7 +28,7 @@ class Trainer:
     recipe : lib.training.recipes.Recipe
     schedule : lib.training.recipes.Schedule
     writer : lib.training.checkpoint_writer.CheckpointWriter
-        Its `memory` holds ``seed`` and ``normalization``.
+        Its record holds the seed and the normalization.
     compute : lib.training.compute.Compute
 
     Attributes
@@ -47,7 +47,7 @@ class Trainer:
         self.recipe, self.schedule = recipe, schedule
         self.store, self.writer = store, writer
         self.compute, self.ranks = compute, compute.ranks
-        self.seed = writer.memory["seed"]
+        self.seed = writer.record.options.seed
         self.health = None
         self.last_lap = time.monotonic()
         self.step_bytes = activation_bytes(
@@ -58,7 +58,7 @@ class Trainer:
         )
         self.model, self.network = prepare_network(model, compute, self.step_bytes)
         self.optimizer = make_optimizer(self.model, recipe, schedule.lr)
-        normalization = writer.memory["normalization"]
+        normalization = vars(writer.record.normalization)
         self.loader = PairLoader(
             store,
             recipe.augmentations[store.options.mode],
@@ -79,9 +79,9 @@ class Trainer:
 
     def resume(self):
         """Restore the state of model_last.pth."""
-        content, path = self.writer.restore()
-        restore_weights(self.model, content["state_dict"], path)
-        self.optimizer.load_state_dict(content["optimizer"])
+        checkpoint, path = self.writer.restore()
+        restore_weights(self.model, checkpoint.state_dict, path)
+        self.optimizer.load_state_dict(checkpoint.optimizer)
 
     def run(self, after_epoch=None):
         """Train to the last epoch.
@@ -214,8 +214,7 @@ class Trainer:
     def _evaluate(self, last):
         """Check the health of the model; a collapsed run is not stopped."""
         self.health = self._check_health()
-        self.state.health = self.health.as_dict()
-        self.state.latest["health"] = self.state.health
+        self.writer.record_health(self.health)
         if self.health.verdict == "collapsed" and not last and self.ranks.is_main:
             warn(
                 f"after epoch {self.state.epoch} {self.health.message}; stop with "
