@@ -78,6 +78,25 @@ def test_no_import_cycle_in_the_library():
     assert not [(a, b) for a, b in pairs if b in reached[a] and a in reached[b]]
 
 
+def test_folders_use_those_below_them_in_the_readme():
+    readme = (ROOT / "README.md").read_text()
+    table = readme.split("| folder | content |")[1].split("\n\n")[0]
+    rows = re.findall(r"^\| `(\w+)", table, re.MULTILINE)
+    folder = {name: name.split(".")[1] for name in LIBRARY if "." in name}
+    assert set(folder.values()) == set(rows)
+    edges = {(folder[a], folder[b]) for a in folder for b in IMPORTS[a] & set(folder)}
+    upwards = {(a, b) for a, b in edges if rows.index(a) > rows.index(b)}
+    # the standard streams are made safe where errors are reported
+    assert upwards <= {("errors", "system")}
+
+
+def test_files_that_the_documents_name_exist():
+    documents = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    text = "\n".join(path.read_text() for path in documents)
+    named = set(re.findall(r"\b(?:lib|tests|benchmarks)/[\w/]+\.\w+", text))
+    assert not {name for name in named if not (ROOT / name).exists()}
+
+
 def test_plotting_never_imports_torch():
     reached = set().union(*map(below, PLOTTING))
     assert not [m for m in reached if {"torch", "torchvision"} & packages(IMPORTS[m])]
