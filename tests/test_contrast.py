@@ -86,7 +86,7 @@ def test_right_contrast_is_passed_in_silence(write, capsys):
     said = capsys.readouterr()
     assert (found.verdict, found.opposite, said.err) == (AGREES, False, "")
     assert "dark" in said.out.splitlines()[1]
-    assert "do not tell" not in said.out
+    assert "do not show" not in said.out
 
 
 def test_inverted_tomogram_needs_bright(write, capsys):
@@ -118,7 +118,7 @@ def test_both_inverted_are_told_by_the_voxels(write, capsys):
 
 def test_opposite_contrast_that_voxels_do_not_tell(write, monkeypatch):
     monkeypatch.setattr("lib.geometry.contrast.SURE", 1e9)
-    with pytest.raises(GeometryError, match="do not tell which is inverted: use --b"):
+    with pytest.raises(GeometryError, match="do not show which is inverted: use --b"):
         check_geometry([write(tomogram=-1)])
     check_geometry([write(tomogram=-1)], bright=True)
 
@@ -148,5 +148,5 @@ def test_what_cannot_be_told_is_said(tmp_path, capsys):
     write_tomogram(tmp_path, "n", noise(), noise((3, 128, 128)), [0], "zxy", 10.0)
     check_contrast([Tomogram.from_files(tmp_path / "n.rec", "zxy")])
     said = capsys.readouterr()
-    assert "voxels of n do not tell" in said.out
+    assert "voxels of n do not show" in said.out
     assert said.err == ""

@@ -52,9 +52,9 @@ def test_an_unknown_voxel_size_is_not_held_against_the_others(rows, capsys):
 @pytest.mark.parametrize(
     ("size", "shape", "words"),
     [
-        (1, SMALL, "of 1 Angstrom by the header, which programs write"),
-        (0.3, SMALL, "which no tomogram has"),
-        (136.8, SMALL, "which no tomogram has"),
+        (1, SMALL, "of 1 Angstrom by the header, which many programs write"),
+        (0.3, SMALL, "which is implausible"),
+        (136.8, SMALL, "which is implausible"),
         (1.368, (3, 4, 960), "is it 13.68 Angstrom, written in nm"),
     ],
 )

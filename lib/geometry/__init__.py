@@ -1,1 +1,1 @@
-"""Where a point of the tomogram falls in the tilt images, and whether it does."""
+"""Projection into the tilt images; checks of geometry and contrast."""

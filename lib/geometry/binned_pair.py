@@ -1,7 +1,7 @@
 """A tomogram and a few of its tilt images, binned: enough to compare the two.
 
-What is aligned is told by features of tens of nanometers, and a check must take
-seconds, so everything is averaged down to about `WIDTH` pixels while it is read.
+Features of tens of nanometers show whether the two are aligned, and a check must take
+seconds, so both are averaged to about `WIDTH` pixels while they are read.
 """
 
 from dataclasses import dataclass
@@ -28,14 +28,15 @@ from lib.inputs.mrc_voxels import (
 )
 
 WIDTH = 256  # [binned pixels]
-# Untilted, both signs look the same; at high tilts, much is not in the tomogram.
+# Untilted, both signs look the same; at high tilts, images show much that the
+# tomogram does not contain.
 TILTS = (-42, -30, -18, 18, 30, 42)  # [degrees]
 USUAL = (0.5, 99.5)  # hot pixels and gold beads beyond are clipped [percentiles]
 
 
 @dataclass(frozen=True)
 class BinnedPair:
-    """What is compared.
+    """A binned tomogram and some of its tilt images.
 
     Attributes
     ----------
@@ -134,7 +135,7 @@ class BinnedPair:
         return turned.transpose(0, 2, 1) if hypothesis.axis == "x" else turned
 
     def neighbor_correlation(self):
-        """Return how well images agree with the next ones, shifted at will.
+        """Return how well images agree with the next ones, at the best shift.
 
         Returns
         -------

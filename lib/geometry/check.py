@@ -1,7 +1,7 @@
-"""Whether tomogram and tilt series show the same, read as they are asked to be.
+"""Whether tomograms and tilt series agree when they are read with the given options.
 
-Each tomogram of a list is examined (`lib.geometry.verdict`); here one table is
-printed, and what is wrong is refused. The measured rates of right and wrong verdicts
+`lib.geometry.verdict` examines each tomogram of a list; this module prints one table
+and rejects what is wrong. The measured rates of right and wrong verdicts
 are in docs/geometry_check.md.
 """
 
@@ -58,7 +58,7 @@ def check_tomograms(
 def check_geometry(
     tomograms, *, flip_tilt_angles=False, bright=False, force=False, cache=None
 ):
-    """Check all tomograms of a list, print one table, refuse what is wrong.
+    """Check all tomograms of a list, print one table, reject what is wrong.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def check_geometry(
         With their tilt series.
     flip_tilt_angles : bool
     bright : bool
-        Whether the user says that protein is bright in the tomograms.
+        Whether the user states that protein is bright in the tomograms.
     force : bool
         Only warn where nothing fits, or the contrast is inverted.
     cache : path-like, optional
@@ -127,7 +127,7 @@ def _find(tomogram, flip_tilt_angles, stored):
 
 
 def as_table(findings):
-    """Return what was found as text, a line a tomogram."""
+    """Return what was found as text, one line per tomogram."""
     width = max(len("tomogram"), *(len(finding.name) for finding in findings))
     lines = [f"{'tomogram':{width}}  as asked  best other  protein  verdict"]
     for one in findings:
@@ -157,11 +157,11 @@ def _complaints(findings, verdict):
 
 _SENTENCES = {
     OTHER: "{names}: another convention clearly fits better; {remedy}",
-    MISALIGNED: "{names}: {remedy} (--force goes on all the same)",
+    MISALIGNED: "{names}: {remedy} (--force continues anyway)",
     NOTHING: (
         "{names}: the tilt images do not show the tomogram in any convention; is the "
         "series aligned, are the angles in the order of the images, and does it belong "
-        "to this tomogram? (--force goes on all the same)"
+        "to this tomogram? (--force continues anyway)"
     ),
     UNCLEAR: (
         "{names}: too noisy to tell whether tomogram and tilt series agree; look at "

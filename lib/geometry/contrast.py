@@ -1,4 +1,4 @@
-"""Whether protein is dark or bright in a tomogram, told by its voxels alone.
+"""Whether protein is dark or bright in a tomogram, judged by its voxels alone.
 
 Protein is denser than the ice around it and fills less than half of it, so that the
 histogram of the band-passed voxels has its longer tail on the side of the protein:
@@ -25,7 +25,7 @@ AGAINST = 2.0  # at which the other look contradicts
 
 @dataclass(frozen=True)
 class Contrast:
-    """What the voxels tell.
+    """The contrast of a tomogram, judged by its voxels.
 
     Attributes
     ----------
@@ -38,14 +38,14 @@ class Contrast:
 
     @property
     def protein(self):
-        """``dark``, ``bright``, or None where it cannot be told."""
+        """``dark``, ``bright``, or None where the voxels do not show it."""
         if abs(self.significance) < SURE:
             return None
         return "dark" if self.significance < 0 else "bright"
 
 
 def measure_contrast(volume):
-    """Tell whether protein is dark or bright.
+    """Measure whether protein is dark or bright.
 
     Two looks, because gold beads and bright particles both leave voxels far out: one
     at all blocks, one without those that hold such voxels. Beads are dark where
@@ -90,7 +90,7 @@ def _middle(volume):
 
 
 def _blocks(volume):
-    """Return cubes of `BLOCK` voxels, one a row; a remainder is left out."""
+    """Return cubes of `BLOCK` voxels, one per row; a remainder is left out."""
     a, b, c = (size // BLOCK for size in volume.shape)
     whole = volume[: a * BLOCK, : b * BLOCK, : c * BLOCK]
     cubes = whole.reshape(a, BLOCK, b, BLOCK, c, BLOCK).transpose(0, 2, 4, 1, 3, 5)

@@ -1,9 +1,9 @@
-"""What is said of the contrast of tomograms, with or without tilt series.
+"""Errors and warnings about the contrast of tomograms, with or without tilt series.
 
-Two things tell it. The sign of the correlation with the tilt images tells surely
-whether the two are alike; the voxels tell, nearly always, whether protein is dark.
-Where both say that candidates would be searched among the wrong voxels, that is
-refused; where only the voxels do, it is a warning.
+The sign of the correlation with the tilt images shows reliably whether both have the
+same contrast; the voxels show, nearly always, whether protein is dark. If both
+indicate that candidates would be searched among the wrong voxels, that is an error;
+if only the voxels do, it is a warning.
 """
 
 from types import SimpleNamespace
@@ -21,7 +21,7 @@ DEPTH = 48  # of what is read of them then, shortest axis [binned voxels]
 
 
 def check_contrast(tomograms, *, bright=False, cache=None):
-    """Hold the contrast of tomograms without tilt series against what is asked for.
+    """Compare the contrast of tomograms without tilt series with what is asked for.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def _look_at(info):
 
 
 def contrast_is_wrong(finding, bright):
-    """Tell whether candidates would surely be searched among the wrong voxels.
+    """Return whether candidates would certainly be searched among the wrong voxels.
 
     Parameters
     ----------
@@ -105,19 +105,19 @@ def describe_wrong_contrast(findings, bright):
     else:
         texts = {
             "bright": "in the tomogram protein is bright: use --bright",
-            None: "its voxels do not tell which is inverted: use --bright if protein "
+            None: "its voxels do not show which is inverted: use --bright if protein "
             "is bright in the tomogram, invert the tilt images if it is dark",
         }
     return [
         f"{names}: tomogram and tilt images are of opposite contrast (their "
-        f"correlation is negative); {text} (--force goes on all the same)"
+        f"correlation is negative); {text} (--force continues anyway)"
         for protein, text in texts.items()
         if (names := _names(findings, protein))
     ]
 
 
 def describe_odd_contrast(findings, bright):
-    """Return a sentence for each oddness of the contrast that is borne.
+    """Return a warning for each oddity of the contrast.
 
     Parameters
     ----------
@@ -131,12 +131,12 @@ def describe_odd_contrast(findings, bright):
     if bright and (names := _names(alike, "dark")):
         complaints.append(
             f"{names}: by its voxels protein is dark, but --bright searches bright "
-            "particles; leave it out unless you know better"
+            "particles; leave it out unless you are sure"
         )
     if not bright and (names := _names(alike, "bright")):
         complaints.append(
             f"{names}: by its voxels protein is bright, but candidates are searched "
-            "among dark voxels; use --bright, unless you know better"
+            "among dark voxels; use --bright, unless you are sure"
         )
     if not bright and (names := _names(opposite, "dark")):
         complaints.append(
@@ -144,8 +144,7 @@ def describe_odd_contrast(findings, bright):
             "images are inverted (their correlation is negative): candidates are not "
             "affected; invert them where other series of the list are not"
         )
-    told = {one.contrast.protein for one in findings} - {None}
-    if len(told) == 2:
+    if {one.contrast.protein for one in findings} >= {"dark", "bright"}:
         complaints.append(
             f"protein is dark in {_names(findings, 'dark')} but bright in "
             f"{_names(findings, 'bright')}; --bright holds for a whole list: invert "
@@ -155,13 +154,13 @@ def describe_odd_contrast(findings, bright):
 
 
 def print_unknown_contrast(findings, bright):
-    """Say in one line what is assumed where nothing tells the contrast."""
+    """Print one line about what is assumed where nothing shows the contrast."""
     unknown = [one for one in findings if not one.opposite]
     names = _names(unknown, None)
     if names and not bright:
         print(
-            f"contrast: the voxels of {names} do not tell whether protein is dark; it "
-            "is taken to be (else --bright)",
+            f"contrast: the voxels of {names} do not show whether protein is dark or "
+            "bright; dark is assumed (otherwise use --bright)",
             flush=True,
         )
 
@@ -173,7 +172,7 @@ def _names(findings, protein):
 
 
 def format_names(names, at_most=5):
-    """Join names; many are cut short."""
+    """Join names; a long list is shortened."""
     more = len(names) - at_most
-    told = ", ".join(names[:at_most])
-    return f"{told} and {more} more" if more > 0 else told
+    shown = ", ".join(names[:at_most])
+    return f"{shown} and {more} more" if more > 0 else shown

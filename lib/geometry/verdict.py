@@ -1,12 +1,12 @@
-"""What one tomogram and its tilt series say about each other.
+"""The verdict on one tomogram and its tilt series.
 
 The tomogram is projected along a few tilts and correlated with the images, both
 band-passed, for every `GeometryHypothesis` that the shapes allow.
 
-What is right stands out: of some thirty hypotheses one fits, so the others tell
-what correlation means nothing. Where none fits, neighboring tilt images tell
-whether there is anything to see: a tomogram made of images agrees with each of
-them at least as well as they agree with one another.
+One of about thirty hypotheses fits, so the others show which correlation arises by
+chance. Where none fits, neighboring tilt images show whether there is any signal: a
+tomogram reconstructed from images agrees with each of them at least as well as they
+agree with one another.
 """
 
 from dataclasses import dataclass, replace
@@ -93,7 +93,7 @@ class Finding:
 
     @property
     def opposite(self):
-        """Whether tomogram and tilt images are surely of opposite contrast."""
+        """Whether tomogram and tilt images certainly have opposite contrast."""
         fitting = {AGREES: self.asked, OTHER: self.best}
         return fitting.get(self.verdict, 0.0) < 0
 
@@ -161,10 +161,10 @@ def _score(pair, project, hypotheses):
 
 
 def _images_are_at_odds(pair, project, scores):
-    """Tell whether images, each on its own, ask for other angles than the best's.
+    """Return whether single images fit other angles better than the best hypothesis.
 
-    What merely fits the median image mends nothing: the angles are then not those of
-    these images.
+    A correction that fits only the median image is no remedy: the angles are then not
+    those of these images.
     """
     best = _best(scores)
     sign = np.sign(scores[best])

@@ -1,11 +1,11 @@
-"""Which axis of a tomogram file is which, and what that says of its z.
+"""The order of the axes in a tomogram file, and the direction of its z.
 
 ``--order`` takes the names of the peers, whose letters are not simply the axes of
 the file; `ORDERS` is the definition. ``xzy`` is what IMOD's ``tilt`` and AreTomo
 write by themselves, ``zxy`` what it becomes by ``trimvol -rx`` or by ``-FlipVol 2``
 of AreTomo3 (both rotate, so that the hand is kept), and what Warp, RELION and
 cryoCARE write. ``-FlipVol 1`` of AreTomo gives ``zxy`` too, but by exchanging y and
-z: a mirror, whose z runs the other way. No shape tells the two apart.
+z: a mirror, whose z runs the other way. The shape does not distinguish the two.
 """
 
 from lib.errors import InputError, warn_once
@@ -31,7 +31,7 @@ def z_sign(order):
 
 
 def is_mirrored(order):
-    """Tell whether reading a file as (Z, Y, X) exchanges two of its axes.
+    """Return whether reading a file as (Z, Y, X) exchanges two of its axes.
 
     That mirrors what the file shows: ``xzy`` and ``yxz``. The others rotate it, or
     leave it as it is.
@@ -41,7 +41,7 @@ def is_mirrored(order):
 
 
 def is_likely(shape, order):
-    """Tell whether Z is the shortest axis (or none is shorter), read by `order`."""
+    """Return whether Z is the shortest axis (or none is shorter), read by `order`."""
     return _arrange(shape, order)[0] == min(shape)
 
 
@@ -88,7 +88,7 @@ def resolve_order(info, order, tilt_shape=None, *, is_given=True):
     if order == "auto" and fitting:
         raise InputError(
             f"{info.path}: the shape {format_shape(info.shape)} fits --order "
-            f"{' and '.join(fitting)} alike; say which it is"
+            f"{' and '.join(fitting)} alike; specify one of them"
         )
     advice = _explain(info, order, fitting, tilt_shape)
     if order != "auto" and tilt_shape is None:

@@ -1,4 +1,4 @@
-"""The user's list of tomograms (``data/*.txt``), with all its faults at once."""
+"""The user's list of tomograms (``data/*.txt``), all its faults reported at once."""
 
 import os
 import re

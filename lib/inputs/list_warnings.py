@@ -1,4 +1,4 @@
-"""What can be used in an image list, but was probably not meant."""
+"""Warnings about image lists that can be used but probably contain a mistake."""
 
 from lib.errors import warn
 from lib.inputs.axis_order import is_likely
@@ -91,22 +91,22 @@ def _warn_of_impossible(path, infos):
 def _fault_of_size(info):
     """Return what is odd about the voxel size of a tomogram, or None."""
     size = info.voxel_size
-    told = f"voxels of {size:g} Angstrom by the header"
+    stated = f"voxels of {size:g} Angstrom by the header"
     if size == 1:
-        return f"{told}, which programs write that do not know better"
+        return f"{stated}, which many programs write by default"
     if not FINEST <= size <= COARSEST:
-        return f"{told}, which no tomogram has (nm? pm?)"
+        return f"{stated}, which is implausible (is it in nm or pm?)"
     field = size * max(info.shape)
     if size < UNBINNED and FIELD / 20 < field < FIELD:
         return (
-            f"{told}, which makes {max(info.shape)} voxels {field:.0f} Angstrom wide, "
-            f"less than any image: is it {10 * size:g} Angstrom, written in nm?"
+            f"{stated}, which makes {max(info.shape)} voxels {field:.0f} Angstrom "
+            f"wide, less than any image: is it {10 * size:g} Angstrom, written in nm?"
         )
     return None
 
 
 def _warn_of_tilt_images(path, tomograms):
-    """Warn of tomograms whose tilt images, as many pixels wide, say another size."""
+    """Warn of tomograms whose tilt images, equally wide, have another pixel size."""
     differing = []
     for tomogram in tomograms:
         voxel, tilt_info = tomogram.info.voxel_size, tomogram.tilt_info
@@ -118,7 +118,7 @@ def _warn_of_tilt_images(path, tomograms):
         more = f" (and so in {len(differing) - 1} more)" if len(differing) > 1 else ""
         warn(
             f"{path}: voxels of {name} are of {voxel:g} Angstrom by its header, pixels "
-            f"of its tilt images of {pixel:g}{more}, though both are as many pixels "
+            f"of its tilt images of {pixel:g}{more}, although both are equally "
             f"wide: one of them is wrong; give --voxel_size {pixel:g} if the images "
             f"are right, --voxel_size {voxel:g} if the tomogram is"
         )

@@ -147,7 +147,7 @@ def merge_pairs(block, axis):
 
 
 def is_wrapped(voxels):
-    """Tell whether the values of an integer array are wrapped around.
+    """Return whether the values of an integer array are wrapped around.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def is_wrapped(voxels):
 
 
 def describe_wraparound(path, dtype):
-    """Return the refusal of a file whose values are wrapped around."""
+    """Return the error message for a file whose values are wrapped around."""
     other = "unsigned" if dtype.kind == "i" else "signed"
     bits = 8 * dtype.itemsize
     return (

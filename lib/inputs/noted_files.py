@@ -1,4 +1,4 @@
-"""What a run notes of the tomograms it read, and how the files of today differ."""
+"""What a run records about its tomogram files, and how the present files differ."""
 
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ SAME_VOXEL = 1.01  # voxel sizes of headers are rounded
 
 
 def note_file(path):
-    """Return what tells a file from another: ``rec_path``, its bytes and its time."""
+    """Return what identifies a file: ``rec_path``, its size in bytes and its time."""
     with user_files(path):
         stat = Path(path).stat()
     return {
@@ -21,7 +21,7 @@ def note_file(path):
 
 
 def name_other_files(noted, paths):
-    """Say in one line which files are not those that a run read, and in what.
+    """Describe in one line which files differ from those that a run read.
 
     Parameters
     ----------
@@ -35,18 +35,18 @@ def name_other_files(noted, paths):
     str or None
         None when all are the same.
     """
-    told = {
+    differences = {
         name: difference
         for name, path in paths.items()
         if (difference := _difference(noted.get(name, TomogramRecord()), path))
     }
-    if not told:
+    if not differences:
         return None
-    some = "; ".join(f"{name}: {told[name]}" for name in list(told)[:3])
-    more = f"; and {len(told) - 3} more" if len(told) > 3 else ""
+    some = "; ".join(f"{name}: {differences[name]}" for name in list(differences)[:3])
+    more = f"; and {len(differences) - 3} more" if len(differences) > 3 else ""
     return (
-        f"note: {len(told)} of {len(paths)} tomograms are not the files that the run "
-        f"read ({some}{more})"
+        f"note: {len(differences)} of {len(paths)} tomograms are not the files that "
+        f"the run read ({some}{more})"
     )
 
 

@@ -129,8 +129,8 @@ def describe_misfit_of_angles(angles):
         )
     if np.abs(angles).min() > NEAREST:
         return (
-            f"its values, {low:g} to {high:g}, hold none near 0: they look like "
-            "something else than tilts"
+            f"its values, {low:g} to {high:g}, hold none near 0: they do not "
+            "look like tilt angles"
         )
     if _grows_like_a_dose(angles):
         return (
@@ -141,18 +141,18 @@ def describe_misfit_of_angles(angles):
 
 
 def is_one_signed(angles):
-    """Tell whether many angles never change sign: possible, but seldom meant."""
+    """Return whether many angles never change sign: possible, but rare."""
     return len(angles) >= FEWEST and bool((angles >= 0).all() or (angles <= 0).all())
 
 
 def _are_whole_numbers_in_a_row(angles):
-    """Tell whether the values are 0 or 1 and what follows, in whatever order."""
+    """Return whether the values are consecutive integers from 0 or 1, in any order."""
     ascending = np.sort(angles)
     return ascending[0] in (0, 1) and bool((np.diff(ascending) == 1).all())
 
 
 def _grows_like_a_dose(angles):
-    """Tell whether the values are multiples of the first, or grow beyond a stage."""
+    """Return whether the values are multiples of the first, or grow beyond a stage."""
     steps = np.diff(angles)
     if angles[0] < 0 or (steps <= 0).any():
         return False
