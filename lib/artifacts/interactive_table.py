@@ -133,8 +133,8 @@ def _read_embeddings(path, column):
     embeddings = flat.reshape(len(column), -1)
     try:
         require_finite(embeddings)
-    except ArtifactError as refusal:
-        raise ArtifactError(f"{path}: {refusal}") from refusal
+    except ArtifactError as error:
+        raise ArtifactError(f"{path}: {error}") from error
     return embeddings
 
 

@@ -1,4 +1,4 @@
-"""Over-clustering of the embeddings: more clusters than molecules, to join by eye.
+"""Over-clustering of the embeddings: more clusters than molecules, to merge by eye.
 
 k-means first summarizes the candidates by a few hundred centroids; spectral
 clustering then groups the centroids along the manifold they lie on (Huang et al.,
@@ -14,37 +14,37 @@ from threadpoolctl import threadpool_limits
 from lib.errors import OptionError
 
 N_CENTROIDS = 256
-MOST_ROUNDS = 60  # after that k-means only polishes
+MAX_ROUNDS = 60  # later rounds of k-means change little
 N_SCALING_NEIGHBORS = 7
 ROWS_FOR_TWO_THREADS = 5000
 
 
 def over_cluster(vectors, *, n_cluster, seed):
-    """Give every candidate a cluster.
+    """Assign every candidate to a cluster.
 
     Parameters
     ----------
     vectors : ndarray of float32, shape (N, D)
         Embeddings, scaled to length one: see `lib.maps.layout.unit_rows`.
     n_cluster : int
-        Clusters wanted; fewer come back only where fewer rows differ.
+        Number of clusters; fewer are returned only if fewer rows are distinct.
     seed : int
-        Of both clusterings.
+        Seed of both clusterings.
 
     Returns
     -------
     ndarray of int64, shape (N,)
-        Labels 0, 1, ...; clusters of near numbers are alike.
+        Labels 0, 1, ...; clusters with adjacent numbers are similar.
 
     Raises
     ------
     OptionError
-        When `n_cluster` exceeds N.
+        If `n_cluster` exceeds N.
     """
     n = len(vectors)
     if n_cluster > n:
         raise OptionError(
-            f"--n_cluster {n_cluster} is more than the {n} candidates there are; "
+            f"--n_cluster {n_cluster} is larger than the number of candidates, {n}; "
             f"give at most {n}, for example --n_cluster {max(1, n // 4)}"
         )
     n_distinct = len(np.unique(vectors, axis=0))
@@ -52,20 +52,20 @@ def over_cluster(vectors, *, n_cluster, seed):
     n_centroids = max(n_centroids, min(n_cluster, n_distinct))
     centroids, nearest = _k_means(vectors, n_centroids, seed, n_init=1)
     groups = _spectral_groups(centroids, min(n_cluster, n_centroids), seed)
-    return _alike_side_by_side(groups[nearest], vectors)
+    return _similar_adjacent(groups[nearest], vectors)
 
 
 def reproducible_threads(n):
     """Return a context in which the same seed gives the same floating-point sums.
 
-    OpenMP adds the partial sums of its threads in any order; of two the sum is the
-    same either way. On few rows one thread is faster: where the cores are busy, two
-    spend seconds waiting for each other.
+    OpenMP adds the partial sums of its threads in any order; with two threads the sum
+    does not depend on it. With few rows one thread is faster: on busy cores two spend
+    seconds waiting for each other.
 
     Parameters
     ----------
     n : int
-        Rows to be worked on.
+        Number of rows.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def reproducible_threads(n):
 def _k_means(vectors, n_cluster, seed, n_init):
     with reproducible_threads(len(vectors)):
         fit = KMeans(
-            n_cluster, n_init=n_init, max_iter=MOST_ROUNDS, random_state=seed
+            n_cluster, n_init=n_init, max_iter=MAX_ROUNDS, random_state=seed
         ).fit(vectors)
     return fit.cluster_centers_, fit.labels_
 
@@ -86,8 +86,8 @@ def _k_means(vectors, n_cluster, seed, n_init):
 def _spectral_groups(points, n_group, seed):
     """Cluster points in the leading eigenvectors of their affinity (Ng et al. 2002).
 
-    Dense, because there are few points: exact and without ARPACK's failures on
-    graphs that fall apart.
+    The eigenproblem is dense because there are few points: it is exact, and ARPACK can
+    fail on disconnected graphs.
     """
     n = len(points)
     if n_group >= n:
@@ -99,7 +99,7 @@ def _spectral_groups(points, n_group, seed):
 
 
 def _scaled_affinity(points):
-    """Return D^-1/2 A D^-1/2, A a Gaussian as wide as each neighborhood.
+    """Return D^-1/2 A D^-1/2, with A a Gaussian of the width of each neighborhood.
 
     The width of a pair is the product of both points' distances to their seventh
     neighbor (Zelnik-Manor & Perona 2004), so that dense and sparse regions of an
@@ -115,11 +115,11 @@ def _scaled_affinity(points):
     return affinity / np.outer(roots, roots)
 
 
-def _alike_side_by_side(labels, vectors):
-    """Renumber labels so that clusters of near numbers are alike.
+def _similar_adjacent(labels, vectors):
+    """Renumber labels so that clusters with adjacent numbers are similar.
 
-    The order is that of the leaves of their average-linkage tree, turned so that
-    neighboring leaves are as close as can be (Bar-Joseph et al. 2001).
+    The order is that of the leaves of their average-linkage tree, rotated so that
+    adjacent leaves are as close as possible (Bar-Joseph et al. 2001).
     """
     found, labels = np.unique(labels, return_inverse=True)
     if len(found) < 3:
