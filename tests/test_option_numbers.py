@@ -73,14 +73,10 @@ WRONG = {
 
 def start(script, *words):
     """Run a script in this process as its command line would; return the exit code."""
-    arguments = ()
-    if script.startswith("simsiam_test_hm"):
-        arguments = ("simsiam2d3d" if "2d3d" in script else "simsiam3d",)
-        script = "simsiam_test_hm_3d"  # the other one calls it
     main = importlib.import_module(script).main
     with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as stopped:
         patch.setattr(sys, "argv", [f"{script}.py", *words])
-        run_script(lambda: main(*arguments))
+        run_script(main)
     return stopped.value.code
 
 

@@ -18,21 +18,11 @@ class PatchSettings:
     Attributes
     ----------
     mode : str
-    box : int
-        Edge of a patch, even [voxels].
-    sigmas : tuple of float
-        Of the difference of Gaussians [voxels].
-    gauss : float
-        Denoising Gaussian [voxels].
-    order : str
-        Axes of the tomogram files, see `lib.inputs.axis_order`.
-    compress, bright, flip_tilt_angles : bool
-    dog_diameter, dog_boundary : int
-        [voxels].
-    dog_std_multiplier : float
+        Key of `lib.modes.MODES`.
+    box, sigmas, gauss, dog_diameter, dog_boundary : int, float or tuple of float
+        Lengths [voxels].
     tilt_range : float
         [degrees].
-    keep_gold : bool
     disjoint_tilts : bool
         Whether the two views of a pair are of different tilts.
     """
@@ -111,16 +101,7 @@ class PatchSettings:
 
 @dataclass(frozen=True)
 class ModelOptions:
-    """The network, and what it starts from.
-
-    Attributes
-    ----------
-    arch : str
-    head_conv : int
-        Length of the embedding.
-    pretrained_model : str
-        Weights that the trunk starts from.
-    """
+    """The network, and what it starts from."""
 
     arch: str | None = option(
         None,
@@ -142,20 +123,8 @@ class TrainingOptions:
 
     Attributes
     ----------
-    recipe : str
-        See `lib.training.recipes`.
-    num_epochs : int
-    batch_size : int
-    lr : float
-    steps : tuple of int or None
-        Epochs at which the learning rate falls; None by the recipe, as the next two.
-    cosine : bool or None
-    warm : float or None
-        Share of the epochs over which the learning rate rises.
-    val_intervals : int
-        Epochs between two kept models.
-    save_all : bool
-    precision : {"auto", "fp32", "bf16"}
+    steps, cosine, warm : tuple of int, bool, float
+        The schedule, see `lib.training.recipes.Recipe`; None where the recipe decides.
     """
 
     recipe: str = option(
