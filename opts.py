@@ -86,6 +86,51 @@ def _check_start(parser, options, typed):
         )
 
 
+def cache_options(arguments):
+    """Parse the command line of ``simsiam_main.py cache``."""
+    parser = _Parser(
+        "List the candidates and patches that runs keep for later ones, or free them.",
+        "cache [--exp_dir DIR] [--cache_dir DIR] [--clear] ...",
+        "cache --clear --unused_days 30",
+    )
+    add = parser.add_argument
+    add(
+        "--exp_dir",
+        type=_path,
+        default=PROJECT / "exp",
+        help="folder of all experiments (default: exp in the project folder)",
+    )
+    add(
+        "--cache_dir",
+        type=_path,
+        help="folder of the cache (default: .patches in --exp_dir)",
+    )
+    add(
+        "--clear",
+        action="store_true",
+        help="remove the entries: all, or those that the next two options choose. "
+        "Later runs prepare again what they need. What a job is preparing stays; "
+        "jobs that train or embed should have ended",
+    )
+    add(
+        "--outdated",
+        action="store_true",
+        help="with --clear: only what other versions of the code made",
+    )
+    add(
+        "--unused_days",
+        type=_number(Real(0, MOST)),
+        metavar="N",
+        help="with --clear: only what no run has used for N days",
+    )
+    parser.add_help_last()
+    options = parser.parse_args(arguments)
+    chosen = options.outdated or options.unused_days is not None
+    if chosen and not options.clear:
+        parser.error("--outdated and --unused_days choose what --clear removes")
+    return options
+
+
 def embed_options(mode, arguments=None):
     """Parse the command line of ``simsiam_test_hm_2d3d.py`` or ``_3d.py``."""
     arch = MODES[mode].architectures[0]
@@ -476,8 +521,8 @@ def _add_training(parser):
     add(
         "--dry_run",
         action="store_true",
-        help="stop after the candidates: pictures, counts and cost, to choose --dog "
-        "and --bbox by",
+        help="search, count and draw the candidates, then stop: to choose --dog and "
+        "--bbox by. No patches are cut; training finds the candidates again",
     )
     add(
         "--check_geometry",

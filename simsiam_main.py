@@ -5,7 +5,7 @@ import sys
 
 from lib.errors import Interrupted, OptionError, run_script
 from lib.modes import MODES
-from opts import PROJECT, config_of, run_options, train_options
+from opts import PROJECT, cache_options, config_of, run_options, train_options
 
 ROOM = 200_000_000  # bytes; of a few checkpoints
 
@@ -16,7 +16,11 @@ def main():
     from lib.artifacts import ExperimentDir
     from lib.artifacts.experiment import check_folder, experiment_lock
     from lib.inputs.image_list import find_image_list, read_image_list
-    from lib.patches.preparation import prepare_store, store_folder
+    from lib.patches.preparation import (
+        prepare_candidates,
+        prepare_store,
+        store_folder,
+    )
     from lib.system.preflight import check_environment
     from lib.system.ranks import end_distributed, init_distributed
     from lib.system.runtime import (
@@ -62,25 +66,40 @@ def main():
     with experiment_lock(experiment, is_main=ranks.is_main), folder as cache:
         if ranks.is_main:
             check(tomograms, patching, options, cache)
-        store = prepare_store(
-            tomograms,
-            patching,
-            cache=cache,
-            workers=options.num_workers,
-            device=device,
-            ranks=ranks,
-        )
+        how = {
+            "cache": cache,
+            "workers": options.num_workers,
+            "device": device,
+            "ranks": ranks,
+        }
         if options.dry_run:
-            show_candidates(store, tomograms, experiment, ranks)
+            found = prepare_candidates(tomograms, patching, **how)
+            show_candidates(found, tomograms, patching, experiment, ranks)
         else:
+            store = prepare_store(tomograms, patching, **how)
             trainer = make_trainer(
                 store, run, recipe, checkpoint, experiment, options, device, ranks
             )
             start_folder(experiment, trainer, options, ranks)
-            show_candidates(store, tomograms, experiment, ranks)
+            show_candidates(store.shards, tomograms, patching, experiment, ranks)
             ranks.barrier()  # drawing takes a while
             train(trainer, experiment, ranks)
     end_distributed(ranks)
+
+
+def show_cache():
+    """List the cache of candidates and patches, or free it."""
+    options = cache_options(sys.argv[2:])
+    from lib.patches.cache import clear_cache, print_cache
+    from lib.patches.preparation import CACHE_NAME
+
+    folder = options.cache_dir or options.exp_dir / CACHE_NAME
+    if options.clear:
+        clear_cache(
+            folder, outdated_only=options.outdated, unused_days=options.unused_days
+        )
+    else:
+        print_cache(folder)
 
 
 def settings(options, experiment):
@@ -137,28 +156,38 @@ def check(tomograms, patching, options, cache):
     )
 
 
-def show_candidates(store, tomograms, experiment, ranks):
-    """Say how many candidates there are, and draw them over their tomograms."""
+def show_candidates(entries, tomograms, patching, experiment, ranks):
+    """Say how many candidates there are, and draw them over their tomograms.
+
+    Parameters
+    ----------
+    entries : list of lib.patches.entries.Entry
+        With patches, or without.
+    """
     if not ranks.is_main:
         return
     from lib.pictures.candidate_picture import draw_candidates
 
-    left_out = sum(shard.facts["left_out"] for shard in store.shards)
-    print(
-        f"{len(store):,} candidates in {len(store.shards)} of {len(tomograms)} "
-        f"tomograms{f', {left_out} more too near an edge' if left_out else ''}; "
-        f"{store.nbytes / 1e9:.2f} GB of patches"
-    )
-    tell_masked(store)
-    patching = store.options
+    count = sum(len(entry.coords) for entry in entries)
+    found = f"{count:,} candidates in {len(entries)} of {len(tomograms)} tomograms"
+    if entries[0].patches is None:
+        left_out = "; training leaves out those whose patches leave the tilt images"
+        print(f"{found}{left_out if patching.needs_tilts else ''}")
+    else:
+        left_out = sum(entry.metadata.left_out for entry in entries)
+        size = sum(entry.patches.nbytes for entry in entries)
+        print(
+            f"{found}{f', {left_out} more too near an edge' if left_out else ''}; "
+            f"{size / 1e9:.2f} GB of patches"
+        )
+    tell_masked([entry.metadata for entry in entries])
     by_name = {tomogram.name: tomogram for tomogram in tomograms}
-    for shard in store.shards:
-        name = shard.facts["name"]
+    for entry in entries:
+        tomogram = by_name[entry.metadata.name]
         draw_candidates(
-            experiment.candidate_picture(name),
-            by_name[name].map_voxels(),
-            shard.coords,
-            name=name,
+            experiment.candidate_picture(tomogram.name),
+            tomogram,
+            entry.coords,
             box=patching.box,
             diameter=patching.dog_diameter,
             sigmas=patching.sigmas,
@@ -167,17 +196,21 @@ def show_candidates(store, tomograms, experiment, ranks):
     print(f"candidates drawn in {experiment.candidate_picture('*')}")
 
 
-def tell_masked(store):
-    """Say how much gold and fill was left out, if any."""
-    facts = [shard.facts for shard in store.shards]
-    beads = sum(fact["gold"] for fact in facts)
+def tell_masked(metadata):
+    """Say how much gold and fill was left out, if any.
+
+    Parameters
+    ----------
+    metadata : list of lib.patches.entries.EntryMetadata
+    """
+    beads = sum(known.gold for known in metadata)
     if beads:
         print(f"{beads} gold beads left out; --keep_gold leaves them in")
-    filled = [fact for fact in facts if fact["fill"]]
+    filled = [known for known in metadata if known.fill]
     if filled:
-        told = ", ".join(f"{fact['fill']:.0%} of {fact['name']}" for fact in filled[:3])
+        some = ", ".join(f"{known.fill:.0%} of {known.name}" for known in filled[:3])
         more = f" and of {len(filled) - 3} more" if len(filled) > 3 else ""
-        print(f"constant, so left out as fill: {told}{more}")
+        print(f"constant, so left out as fill: {some}{more}")
 
 
 def make_trainer(store, run, recipe, checkpoint, experiment, options, device, ranks):
@@ -304,4 +337,4 @@ def train(trainer, experiment, ranks):
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(show_cache if sys.argv[1:2] == ["cache"] else main)

@@ -29,14 +29,16 @@ def recipe():
 
 def noise_store(mode, count, box=BOX):
     """Return a store of `count` candidates of noise, in the memory of the host."""
+    from lib.patches.entries import Entry, EntryMetadata
     from lib.patches.options import PatchOptions
-    from lib.patches.store import PatchStore, Shard
+    from lib.patches.store import PatchStore
 
     options = PatchOptions(mode, box, (3, 5), 0.8, **recipe().patching[mode])
     rng = np.random.default_rng(0)
     patches = rng.integers(0, 256, (count, *options.patch_shape), dtype=np.uint8)
-    shard = Shard(patches, np.zeros((count, 3), np.int32), {"name": "noise"})
-    return PatchStore([shard], options)
+    coords = np.zeros((count, 3), np.int32)
+    entry = Entry(coords, EntryMetadata("noise"), patches)
+    return PatchStore([entry], options)
 
 
 def new_model(mode, device):

@@ -290,7 +290,7 @@ def memory(_device, small):
     peak = _peak_of_training(1, large, "--dry_run")
     volume = 4 * np.prod(large)
     yield (
-        f"preparing one of {told(large[::-1])}",
+        f"searching one of {told(large[::-1])}",
         f"{peak / 1e9:.3f} GB",
         f"float32 volume {volume / 1e9:.3f} GB",
         f"{peak / volume:.2f}",
@@ -383,8 +383,9 @@ def small_trainer(device, count):
     import torch
 
     from lib.artifacts import ExperimentDir
+    from lib.patches.entries import Entry, EntryMetadata
     from lib.patches.options import PatchOptions
-    from lib.patches.store import PatchStore, Shard
+    from lib.patches.store import PatchStore
     from lib.run.options import RunOptions
     from lib.run.record import Normalization, RunRecord
     from lib.system.ranks import ALONE
@@ -401,8 +402,9 @@ def small_trainer(device, count):
     rng = np.random.default_rng(0)
     shape = (count, *options.patch_shape)
     patches = rng.integers(0, 256, shape, dtype=np.uint8)
-    facts = {"name": "noise", "pixels": 1, "total": [127, 127], "squares": [2e4, 2e4]}
-    shard = Shard(patches, np.zeros((count, 3), np.int32), facts)
+    sums = {"pixels": 1, "total": (127, 127), "squares": (2e4, 2e4)}
+    metadata = EntryMetadata("noise", **sums)
+    entry = Entry(np.zeros((count, 3), np.int32), metadata, patches)
     where = torch.device(device)
     model = build_model("simsiam2d3d_18", mode="simsiam2d3d")
     experiment = ExperimentDir(Path(tempfile.gettempdir()))
@@ -412,7 +414,7 @@ def small_trainer(device, count):
     )
     trainer = Trainer(
         model,
-        PatchStore([shard], options),
+        PatchStore([entry], options),
         CONTRASTIVE,
         Schedule(4, 256 if device != "cpu" else min(count, 128), 1e-3),
         CheckpointWriter(experiment, record, ranks=ALONE),

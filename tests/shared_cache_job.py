@@ -11,7 +11,7 @@ import tempfile
 import time
 
 from lib.inputs.image_list import read_image_list
-from lib.patches import preparation
+from lib.patches import making, preparation
 from lib.patches.options import PatchOptions
 
 SECONDS = float(os.environ.get("SLOWED_BY", "0"))
@@ -34,7 +34,7 @@ for name in ("stat", "rename") if SECONDS else ():
     if hasattr(pathlib, "_NormalAccessor"):  # Python 3.10 keeps them apart
         setattr(pathlib._NormalAccessor, name, staticmethod(getattr(os, name)))
 
-load_tomogram = preparation.load_tomogram
+load_tomogram = making.load_tomogram
 
 
 def note_and_load(row, *arguments, **more):
@@ -71,7 +71,7 @@ if __name__ == "__main__":
             prepare(listed, scratch, workers=0)
         become(*(int(text, 8 if text.startswith("0") else 10) for text in identity))
 if preparation_is_noted:
-    preparation.load_tomogram = note_and_load
+    making.load_tomogram = note_and_load
 if __name__ == "__main__":
     store = prepare(listed, cache, int(workers))
     print(len(store))

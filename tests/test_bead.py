@@ -8,6 +8,7 @@ exchanged axis goes unseen; the volumes are rotated into the order of the file, 
 
 import json
 import sys
+from dataclasses import asdict
 
 import mrcfile
 import numpy as np
@@ -69,7 +70,9 @@ def pick(folder, order, *, depth=40, compress=False, **options):
         embeddings=np.zeros((1, 2), np.float32),
         label=np.zeros(1, int),
         image=np.array(["0.png"]),
-        record=make_record({"bead": shard.facts}, compress=compress, **options),
+        record=make_record(
+            {"bead": asdict(shard.metadata)}, compress=compress, **options
+        ),
     ).save(folder / "picks.parquet")
     return in_file
 

@@ -10,7 +10,7 @@ import pytest
 
 from lib.inputs.image_list import read_image_list
 from lib.patches.preparation import prepare_store
-from lib.patches.workers import worker_count
+from lib.patches.resources import worker_count
 from lib.system import machine
 from lib.system.machine import available_memory, usable_cores, usable_threads
 from tests.data_sets import small_options
@@ -200,9 +200,11 @@ def test_user_says_how_many_threads(monkeypatch, said, threads):
 
 def test_large_node_is_used(write_groups, monkeypatch):
     root = write_groups(V2, **{OUTER: version_2("max", 3 * GB)})
-    monkeypatch.setattr("lib.patches.workers.usable_cores", lambda: usable_cores(root))
     monkeypatch.setattr(
-        "lib.patches.workers.available_memory", lambda: available_memory(root)
+        "lib.patches.resources.usable_cores", lambda: usable_cores(root)
+    )
+    monkeypatch.setattr(
+        "lib.patches.resources.available_memory", lambda: available_memory(root)
     )
     need = 3 * 4 * 1000 * 1000 * 500  # as lib.patches.resources reckons it
     assert worker_count(None, tomograms=200, need=need) > 30

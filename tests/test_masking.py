@@ -1,5 +1,3 @@
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 from conftest import small_options
@@ -11,6 +9,7 @@ from lib.candidates import masking
 from lib.candidates.dog import find_candidates
 from lib.candidates.masking import find_masked
 from lib.inputs.tomogram import Tomogram
+from lib.patches.entries import EntryMetadata
 from lib.patches.preparation import prepare_store
 from lib.patches.preprocess import preprocess_tilt_images, preprocess_tomogram
 from lib.patches.tomogram_data import load_tomogram
@@ -335,21 +334,17 @@ def test_what_is_masked_is_noted_with_the_patches(clean, filled_side, tmp_path):
     write_mrc(path, np.where(filled_side, np.float32(MEAN - 8 * STD), with_gold(clean)))
     rows = [Tomogram.from_files(path, "zxy")]
     store = prepare_store(rows, small_options(), cache=tmp_path / "cache", workers=0)
-    facts = store.shards[0].facts
-    assert facts["gold"] == len(BEADS)
-    assert facts["fill"] == pytest.approx(0.4, abs=0.05)
+    metadata = store.shards[0].metadata
+    assert metadata.gold == len(BEADS)
+    assert metadata.fill == pytest.approx(0.4, abs=0.05)
     assert store.coords[:, 0].min() >= FILLED + 4
     assert cKDTree(BEADS).query(store.coords)[0].min() > 6
 
 
 def test_the_user_is_told(capsys):
-    facts = [
-        {"name": "a", "gold": 5, "fill": 0.0},
-        {"name": "b", "gold": 7, "fill": 0.4},
-    ]
-    tell_masked(SimpleNamespace(shards=[SimpleNamespace(facts=f) for f in facts]))
+    tell_masked([EntryMetadata("a", gold=5), EntryMetadata("b", gold=7, fill=0.4)])
     told = capsys.readouterr().out
     assert "12 gold beads left out; --keep_gold" in told
     assert "40% of b" in told
-    tell_masked(SimpleNamespace(shards=[]))
+    tell_masked([])
     assert not capsys.readouterr().out

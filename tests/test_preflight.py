@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 
 from lib.errors import ResourceError
-from lib.patches.workers import worker_count
+from lib.inputs.tomogram import Tomogram
+from lib.patches.resources import worker_count
 from lib.pictures.patch_pictures import writing_patch_pictures
 from lib.system import caches, machine, ranks
 from lib.system.preflight import check_environment, inspect_folder
 from lib.system.ranks import init_distributed
+from tests.mrc_files import write_mrc
 from tests.small_runs import folder_of, train_command
 from tests.test_locks import refusing
 
@@ -114,7 +116,7 @@ def test_disk_without_locks_is_said_to_be_one(monkeypatch, tmp_path):
 OPEN_FILES = """
 import resource, sys, pathlib, numpy
 from lib.system.preflight import inspect_process
-from lib.patches.mapped import map_bytes
+from lib.patches.entries import map_bytes
 resource.setrlimit(resource.RLIMIT_NOFILE, (48, 96))
 first = inspect_process()[0]
 assert first.ok and "96" in first.found, first
@@ -135,7 +137,7 @@ def test_limit_of_open_files_is_raised_and_shards_hold_none(tmp_path):
 
 
 def test_short_shard_is_no_array(tmp_path):
-    from lib.patches.mapped import map_bytes
+    from lib.patches.entries import map_bytes
 
     (tmp_path / "patches.u8").write_bytes(b"123")
     with pytest.raises(ValueError, match="3 bytes, not 20"):
@@ -257,11 +259,13 @@ def test_style_of_the_user_does_not_change_the_pictures(tmp_path):
     from lib.pictures.candidate_picture import draw_candidates
 
     volume = np.random.default_rng(1).normal(size=(6, 20, 30)).astype(np.float32)
-    about = {"name": "tomo", "box": 4, "diameter": 4, "sigmas": (3, 5)}
+    write_mrc(tmp_path / "tomo.rec", volume, order="zxy")
+    tomogram = Tomogram.from_files(tmp_path / "tomo.rec", "zxy")
+    about = {"box": 4, "diameter": 4, "sigmas": (3, 5)}
     coords = np.array([[5, 5, 3]])
-    draw_candidates(tmp_path / "a.png", volume, coords, **about)
+    draw_candidates(tmp_path / "a.png", tomogram, coords, **about)
     with matplotlib.rc_context({"text.usetex": True, "font.size": 30}):
-        draw_candidates(tmp_path / "b.png", volume, coords, **about)
+        draw_candidates(tmp_path / "b.png", tomogram, coords, **about)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
@@ -361,7 +365,7 @@ ODD = {
 }
 
 
-def test_shell_with_everything_odd_makes_the_same_patches(data_set, stores, tmp_path):
+def test_odd_shell_finds_the_same_candidates(data_set, stores, tmp_path):
     """Closed input and output too; what is left on standard error is one warning."""
     exp_dir = tmp_path / "exp_ö"
     command = train_command(data_set, exp_dir, "--dry_run", epochs=1)
@@ -377,8 +381,8 @@ def test_shell_with_everything_odd_makes_the_same_patches(data_set, stores, tmp_
     ours = [line for line in done.stderr.splitlines() if "warning:" in line]
     assert len(ours) == 1, done.stderr
     assert "WORLD_SIZE=4 is ignored" in ours[0]
-    made = sorted(p.read_bytes() for p in exp_dir.glob(".patches/*/patches.u8"))
-    expected = sorted(s.patches.tobytes() for s in stores["simsiam3d"].shards)
+    made = sorted(np.load(p).tobytes() for p in exp_dir.glob(".patches/*/coords.npy"))
+    expected = sorted(s.coords.tobytes() for s in stores["simsiam3d"].shards)
     assert made == expected
     assert len(list(folder_of(exp_dir).glob("candidates_*.png"))) == len(expected)
     assert not (tmp_path / "~").exists()

@@ -9,7 +9,11 @@ import pytest
 from lib.errors import InputError, OptionError, ResourceError, run_script
 from lib.inputs.image_list import read_image_list
 from lib.patches.options import PatchOptions
-from lib.patches.preparation import prepare_store, store_folder
+from lib.patches.preparation import (
+    prepare_store,
+    store_folder,
+    warn_of_small_box,
+)
 from lib.patches.tomogram_data import load_tomogram
 from lib.patches.views import cut_views
 from lib.system.ranks import Ranks
@@ -28,7 +32,7 @@ def prepare(listed, cache, mode="simsiam3d", **changes):
 
 
 def shards_in(cache):
-    return {path.parent: path.stat().st_mtime_ns for path in cache.glob("*/facts.json")}
+    return {path.parent: path.stat().st_mtime_ns for path in cache.glob("*/entry.json")}
 
 
 @pytest.mark.parametrize("mode", ["simsiam2d3d", "simsiam3d"])
@@ -37,7 +41,7 @@ def test_store_equals_direct_cutting(stores, data_set, mode):
     row = rows_of(data_set, mode == "simsiam2d3d")[1]
     scene = load_tomogram(row, store.options)
     here = np.flatnonzero(store.names == row.name)
-    direct, _ = cut_views(
+    direct = cut_views(
         scene,
         store.coords[here],
         box=store.options.box,
@@ -90,7 +94,7 @@ def test_changed_file_is_prepared_again_and_no_other(tmp_path, capsys):
     assert not np.array_equal(other, first.coords[first.names == "tomo2"])
 
 
-@pytest.mark.parametrize("change", [{"gauss": 1.1}, {"box": 10}, {"bright": True}])
+@pytest.mark.parametrize("change", [{"gauss": 1.1}, {"box": 16}, {"bright": True}])
 def test_changed_option_is_prepared_again(data_set, tmp_path, change):
     prepare(data_set, tmp_path)
     before = len(shards_in(tmp_path))
@@ -137,7 +141,7 @@ def test_one_process_filters_on_all_cores(data_set, tmp_path, monkeypatch, worke
 def test_compressed_tomogram_has_half_the_depth(data_set, tmp_path):
     store = prepare(data_set, tmp_path, compress=True)
     assert store.coords[:, 2].max() < 12
-    assert store.shards[0].facts["shape"] == [24, 72, 72]
+    assert store.shards[0].metadata.shape == [24, 72, 72]
 
 
 def test_full_disk_is_refused_before_anything_is_written(
@@ -192,7 +196,7 @@ def test_store_holds_pairs_of_different_tilts(tmp_path, data_set, stores):
     np.testing.assert_array_equal(all_tilts, same.gather(rows, 0 * rows))
     np.testing.assert_array_equal(second[:, 1], same.gather(rows, 0 * rows + 1)[:, 1])
     assert not np.array_equal(first[:, 0], all_tilts[:, 0])
-    assert store.nbytes == len(store) * store.options.bytes_per_candidate
+    assert store.nbytes == len(store) * np.prod(store.options.patch_shape)
 
 
 def test_data_without_candidates_is_refused(tmp_path, data_set):
@@ -256,7 +260,7 @@ def test_context_lets_a_box_turn_without_empty_corners():
 def test_a_box_narrower_than_the_widest_blob_is_warned_of(
     sigmas, narrow, enough, capsys
 ):
-    PatchOptions("simsiam3d", enough, sigmas, 0.8)
+    warn_of_small_box(PatchOptions("simsiam3d", enough, sigmas, 0.8))
     assert capsys.readouterr().err == ""
-    PatchOptions("simsiam3d", narrow, sigmas, 0.8)
+    warn_of_small_box(PatchOptions("simsiam3d", narrow, sigmas, 0.8))
     assert f"give --bbox {enough} or more" in capsys.readouterr().err

@@ -145,7 +145,8 @@ def test_second_user_of_a_group_reads_and_adds(mode, umask):
             finish_all([job])
         assert log.read_text().split() == ["tomo1", "tomo2"]
         shards = [path for path in cache.iterdir() if path.is_dir()]
-        assert sorted(shard.stat().st_uid for shard in shards) == [first, second]
+        users = [first, first, second, second]  # candidates and patches of each
+        assert sorted(shard.stat().st_uid for shard in shards) == users
 
 
 @pytest.mark.parametrize(
@@ -154,25 +155,25 @@ def test_second_user_of_a_group_reads_and_adds(mode, umask):
         ("patches.u8", lambda old: old[:-1]),
         ("coords.npy", lambda old: old[:-4]),
         ("coords.npy", lambda old: b""),
-        ("facts.json", lambda old: old[: len(old) // 2]),
+        ("entry.json", lambda old: old[: len(old) // 2]),
         ("coords.npy", None),
-        ("facts.json", None),
+        ("entry.json", None),
     ],
 )
 def test_damaged_shard_is_prepared_again(data_set, tmp_path, capsys, file, change):
     prepare(data_set, tmp_path)
     whole = content(tmp_path)
-    for shard in tmp_path.iterdir():
-        old = (shard / file).read_bytes()
-        (shard / file).unlink()
+    for path in tmp_path.glob(f"*/{file}"):  # of candidates, and of patches
+        old = path.read_bytes()
+        path.unlink()
         if change:
-            (shard / file).write_bytes(change(old))
+            path.write_bytes(change(old))
     capsys.readouterr()
     prepare(data_set, tmp_path)
     told = capsys.readouterr()
     assert content(tmp_path) == whole
     assert "preparing 2 of 2" in told.out
-    unfinished = (file, change) == ("facts.json", None)
+    unfinished = (file, change) == ("entry.json", None)
     words = [] if unfinished else ["is damaged: ", "(and 1 more)"]
     assert len(told.err.splitlines()) == bool(words)
     assert all(word in told.err for word in words)
@@ -186,11 +187,11 @@ def test_paths_are_those_of_the_list_at_hand(tmp_path, capsys):
     by_link = tmp_path / "by_link.txt"
     by_link.write_text(listed.read_text().replace(str(real), str(link)))
     shards = prepare(by_link, tmp_path / "cache").shards
-    assert shards[0].facts["rec_path"] == str(link)
+    assert shards[0].metadata.rec_path == str(link)
     link.unlink()
     capsys.readouterr()
     shards = prepare(listed, tmp_path / "cache").shards
-    assert shards[0].facts["rec_path"] == str(real)
+    assert shards[0].metadata.rec_path == str(real)
     assert capsys.readouterr().out == ""  # nothing was prepared again
 
 
@@ -211,7 +212,7 @@ def test_files_are_on_the_disk_before_a_shard_appears(data_set, tmp_path, monkey
     monkeypatch.setattr(Path, "rename", lambda self, target: note_rename(self, target))
     prepare(data_set, tmp_path)
     shards = list(tmp_path.iterdir())
-    assert len(shards) == 2
+    assert len(shards) == 4  # candidates and patches of two tomograms
     for shard in shards:
         moved = len(done) - done[::-1].index(shard.stat().st_ino)
         before = done[: moved - 1]
@@ -235,7 +236,7 @@ def one(tmp_path):
     """An image list of one tomogram, and its finished shard in another folder."""
     listed = write_data_set(tmp_path / "data", names=("tomo1",))
     prepare(listed, tmp_path / "finished")
-    return listed, next((tmp_path / "finished").iterdir())
+    return listed, next((tmp_path / "finished").glob("patches-*"))
 
 
 def test_claim_of_a_killed_process_holds_nobody_up(one, tmp_path):
@@ -280,7 +281,7 @@ def test_what_another_machine_is_at_is_waited_for(one, tmp_path, monkeypatch):
     with claim_of_another(path, "node7-123") as place:
         elsewhere = threading.Thread(target=work_elsewhere, args=(place,))
         elsewhere.start()
-        monkeypatch.setattr("lib.patches.preparation.load_tomogram", refuse)
+        monkeypatch.setattr("lib.patches.making.load_tomogram", refuse)
         store = prepare(listed, path.parent)
         elsewhere.join()
     assert len(store) > 0

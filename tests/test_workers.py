@@ -5,15 +5,15 @@ from concurrent.futures.process import BrokenProcessPool
 import pytest
 
 from lib.errors import ResourceError
-from lib.patches import workers
-from lib.patches.workers import cores, within_memory, worker_count
+from lib.patches import resources
+from lib.patches.resources import cores, within_memory, worker_count
 
 
 @pytest.fixture
 def machine(monkeypatch):
     """A machine of 8 cores and 32 GB."""
-    monkeypatch.setattr(workers, "usable_cores", lambda: 8)
-    monkeypatch.setattr(workers, "available_memory", lambda: 32 * 10**9)
+    monkeypatch.setattr(resources, "usable_cores", lambda: 8)
+    monkeypatch.setattr(resources, "available_memory", lambda: 32 * 10**9)
     monkeypatch.delenv("LOCAL_WORLD_SIZE", raising=False)
 
 
@@ -25,7 +25,7 @@ def test_cores_and_memory_bound_the_processes(machine):
 
 def test_half_of_the_free_memory_is_left(machine, monkeypatch):
     assert worker_count(None, tomograms=100, need=4 * 10**9) == 4
-    monkeypatch.setattr(workers, "available_memory", lambda: 4 * 10**9)
+    monkeypatch.setattr(resources, "available_memory", lambda: 4 * 10**9)
     assert worker_count(None, tomograms=100, need=10**9) == 2
 
 

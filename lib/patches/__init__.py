@@ -1,1 +1,1 @@
-"""Candidates of a tomogram, and what the network sees of them."""
+"""Candidates and patches of tomograms: made once, cached, and read."""

@@ -1,10 +1,8 @@
 """Everything that decides which patches there are."""
 
-import math
 from dataclasses import dataclass
 
-from lib.candidates.dog import widest_diameter
-from lib.errors import OptionError, warn_once
+from lib.errors import OptionError
 from lib.modes import MODES
 from lib.patches.views import ODD_EVEN_TILTS, SAME_TILTS
 from lib.run.options import PatchSettings
@@ -37,15 +35,6 @@ class PatchOptions(PatchSettings):
                 f"--dog_diameter {self.dog_diameter} must be at least 1 voxel, and "
                 f"--dog_boundary {self.dog_boundary} at least 0"
             )
-        widest = widest_diameter(self.sigmas)
-        if self.box < widest:
-            told = ",".join(f"{sigma:g}" for sigma in self.sigmas)
-            warn_once(
-                f"--bbox {self.box} is smaller than the particles that --dog {told} "
-                f"looks for, up to {widest:.0f} voxels: patches will not show them "
-                f"whole; give --bbox {2 * math.ceil(widest / 2)} or more, or smaller "
-                "sigmas"
-            )
 
     @property
     def context(self):
@@ -69,15 +58,15 @@ class PatchOptions(PatchSettings):
 
     @property
     def pairing(self):
-        """Places at which a candidate is cut; see `lib.patches.views.PositivePairs`."""
+        """How the two views of a pair are cut, see `lib.patches.views`."""
         return ODD_EVEN_TILTS if self.disjoint_tilts else SAME_TILTS
 
     @property
-    def patch_shape(self):
-        """Places, views and edges of what is stored of a candidate."""
-        return len(self.pairing.places), self.views, self.edge, self.edge
+    def offsets(self):
+        """At which patches are cut; the first is embedded, training needs all."""
+        return self.pairing.offsets
 
     @property
-    def bytes_per_candidate(self):
-        """Disk that a candidate takes."""
-        return math.prod(self.patch_shape)
+    def patch_shape(self):
+        """Offsets, views and edges of what training stores of a candidate."""
+        return len(self.offsets), self.views, self.edge, self.edge

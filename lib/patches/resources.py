@@ -1,47 +1,76 @@
-"""What a preparation will cost in memory and on disk, before it begins."""
+"""What a preparation costs in memory and on disk, and how many processes share it."""
 
+import math
 import shutil
+from concurrent.futures import BrokenExecutor
+from contextlib import contextmanager
 
 import numpy as np
 
 from lib.candidates.dog import expected_count
 from lib.candidates.multiscale import MULTISCALE_FROM
 from lib.errors import ResourceError, user_files
+from lib.system.machine import (
+    available_memory,
+    has_process_pools,
+    ranks_here,
+    usable_cores,
+)
 
 # Copies of a tomogram as float32 at the peak of its preparation.
 FLOAT_COPIES, FLOAT_COPIES_MULTISCALE = 3, 5
+CONTEXT_BYTES = 600_000_000  # what a process takes of a GPU before it does anything
+GPU_SHARE = 4  # of `need`: what the search holds on the GPU at its peak
+# The rest is for what `need` leaves out, which is libraries and the buffers of the
+# files, and for others on the machine.
+MEMORY_SHARE = 0.5
 
 
-def announce(missing, options, cache, total, quiet=False):
-    """Say what the preparation will cost; refuse when the disk is too small.
+def announce(tomograms, options, cache, *, offsets, total, quiet=False):
+    """Say what the preparation will cost; raise when the disk is too small.
+
+    Parameters
+    ----------
+    tomograms : list of lib.inputs.tomogram.Tomogram
+        To prepare.
+    options : lib.patches.options.PatchOptions
+    cache : Path
+    offsets : tuple of lib.patches.views.PatchOffset
+        At which patches are cut; empty when candidates are only searched.
+    total : int
+        Tomograms of the list.
+    quiet : bool
+        Say nothing.
 
     Returns
     -------
     int
         Memory that one process needs [bytes].
+
+    Raises
+    ------
+    ResourceError
+        When the disk is too small for the patches.
     """
     expected, memory = 0, 0
-    copies = (
-        FLOAT_COPIES_MULTISCALE
-        if len(options.sigmas) >= MULTISCALE_FROM
-        else FLOAT_COPIES
-    )
-    for tomogram, _ in missing:
-        shape = tomogram.shape
-        tilts = tomogram.tilt_info.shape if options.needs_tilts else None
+    multiscale = len(options.sigmas) >= MULTISCALE_FROM
+    copies = FLOAT_COPIES_MULTISCALE if multiscale else FLOAT_COPIES
+    for tomogram in tomograms:
         expected += expected_count(
-            shape,
+            tomogram.shape,
             diameter=options.dog_diameter,
             boundary=options.dog_boundary,
             box=options.box,
         )
-        floats = copies * np.prod(shape) + (np.prod(tilts) if tilts else 0)
+        tilts = tomogram.tilt_info.shape if offsets and options.needs_tilts else (0,)
+        floats = copies * np.prod(tomogram.shape) + np.prod(tilts)
         memory = max(memory, 4 * int(floats))
-    disk = expected * options.bytes_per_candidate
+    disk = expected * len(offsets) * math.prod(options.patch_shape[1:])
     if not quiet:
+        on_disk = f"{disk / 1e9:.2f} GB on disk in {cache}, " if offsets else ""
         print(
-            f"preparing {len(missing)} of {total} tomograms: about {expected:,} "
-            f"candidates, {disk / 1e9:.2f} GB on disk in {cache}, "
+            f"{'preparing' if offsets else 'searching'} {len(tomograms)} of {total} "
+            f"tomograms: about {expected:,} candidates, {on_disk}"
             f"{memory / 1e9:.1f} GB of memory for each at work",
             flush=True,
         )
@@ -52,6 +81,62 @@ def announce(missing, options, cache, total, quiet=False):
         raise ResourceError(
             f"{cache} has {free / 1e9:.2f} GB free, the patches need about "
             f"{disk / 1e9:.2f} GB; name a larger disk with --cache_dir, or fewer "
-            "candidates with --dog_std_multiplier or --dog_diameter"
+            "candidates with --dog_std_multiplier or --dog_diameter; "
+            "'simsiam_main.py cache' lists and frees what earlier runs left there"
         )
     return memory
+
+
+def cores():
+    """Return the cores that this rank may use: its share of the machine's."""
+    return max(1, usable_cores() // ranks_here())
+
+
+def worker_count(workers, tomograms, need, device="cpu"):
+    """Return how many processes to prepare with; 0 for none but this one.
+
+    Parameters
+    ----------
+    workers : int or None
+        As the user wants it; None for as many as cores and half of the free memory
+        allow.
+    tomograms : int
+        To prepare.
+    need : int
+        Memory of one process [bytes].
+    device : str or torch.device
+        Where candidates are searched.
+    """
+    if workers is None:
+        each = max(need, 1) * ranks_here()
+        workers = min(cores(), int(MEMORY_SHARE * available_memory()) // each)
+        if str(device).startswith("cuda"):
+            import torch
+
+            free, _ = torch.cuda.mem_get_info(device)
+            each = (GPU_SHARE * need + CONTEXT_BYTES) * ranks_here()
+            workers = min(workers, free // each)
+    workers = min(workers, tomograms)
+    return workers if has_process_pools() else min(workers, 1)
+
+
+@contextmanager
+def within_memory(workers):
+    """Say what to do where the block runs out of memory, or a process of it is killed.
+
+    Parameters
+    ----------
+    workers : int
+        Processes at work.
+    """
+    try:
+        yield
+    except (MemoryError, BrokenExecutor) as error:
+        fewer = f"fewer than {workers} processes with --num_workers, or " * (
+            workers > 1
+        )
+        raise ResourceError(
+            "the memory did not suffice to prepare the tomograms (the system ended a "
+            f"process, or gave it no more); take {fewer}smaller tomograms, or ask for "
+            "more memory"
+        ) from error

@@ -22,7 +22,7 @@ def share_out(missing, prepare, *, cache, workers):
     Parameters
     ----------
     missing : list of tuple
-        Row of the image list and folder of the shard.
+        Tomogram and folder of its entry.
     prepare : callable
         Takes both; returns whether it is prepared, False when another is at it. Can
         be sent to another process.

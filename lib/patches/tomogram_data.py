@@ -1,20 +1,70 @@
-"""From the files of one tomogram to what shows its candidates."""
+"""A tomogram and its tilt images, read and preprocessed for search and cutting."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+import numpy as np
+
+from lib.candidates.masked import Masked
 from lib.candidates.masking import find_masked
 from lib.errors import InputError
+from lib.geometry.projection import project_to_tilts
 from lib.patches.preprocess import preprocess_tilt_images, preprocess_tomogram
-from lib.patches.views import TomogramData
+
+TILTS = {"all": slice(None), "even": slice(0, None, 2), "odd": slice(1, None, 2)}
 
 
-def load_tomogram(tomogram, options, *, threads=None):
+@dataclass(frozen=True)
+class TomogramData:
+    """What is needed to see the candidates of one tomogram.
+
+    Attributes
+    ----------
+    volume : ndarray of uint8, shape (Z, Y, X)
+        With ``--compress``, Z is half the depth of the file.
+    tilts : ndarray of uint8, shape (T, Y, X), or None
+        Aligned tilt images, in the mode that uses them.
+    angles : ndarray of float, shape (T,), or None
+        [degrees].
+    z_sign : {1, -1}
+        See `lib.geometry.projection.project_to_tilts`.
+    depth : int, optional
+        Slices of the tomogram file [voxels]; by default those of the volume.
+    masked : lib.candidates.masked.Masked, optional
+        What of the volume is no specimen.
+    """
+
+    volume: np.ndarray
+    tilts: np.ndarray | None = None
+    angles: np.ndarray | None = None
+    z_sign: int = 1
+    depth: int | None = None
+    masked: Masked | None = None
+
+    def through(self, tilts):
+        """Return the data with a part of its tilts; see `lib.patches.views`."""
+        if self.tilts is None or tilts == "all":
+            return self
+        part = np.argsort(self.angles, kind="stable")[TILTS[tilts]]
+        return replace(self, tilts=self.tilts[part], angles=self.angles[part])
+
+    def project(self, positions):
+        """Return where positions (N, 3) fall in each tilt image, (T, N, 2) [px]."""
+        shape = (self.depth or len(self.volume), *self.volume.shape[1:])
+        positions = np.array(positions, dtype=float)
+        if shape[0] != len(self.volume):
+            positions[:, 2] = 2 * positions[:, 2] + 0.5  # middle of the merged pair
+        return project_to_tilts(positions, self.angles, shape, self.z_sign)
+
+
+def load_tomogram(tomogram, options, *, tilts=True, threads=None):
     """Read and preprocess what shows the candidates of one tomogram.
 
     Parameters
     ----------
     tomogram : lib.inputs.tomogram.Tomogram
-    options : PatchOptions
+    options : lib.patches.options.PatchOptions
+    tilts : bool
+        Whether the tilt images are needed, in the mode that uses them.
     threads : int, optional
         By default those of `lib.system.machine.usable_threads`.
 
@@ -24,11 +74,11 @@ def load_tomogram(tomogram, options, *, threads=None):
     """
     raw = tomogram.read_voxels(compress=options.compress)
     masked = find_masked(raw, keep_gold=options.keep_gold, threads=threads)
-    data = preprocess_tomogram(raw, options.gauss, masked=masked, threads=threads)
+    volume = preprocess_tomogram(raw, options.gauss, masked=masked, threads=threads)
     del raw
     depth, z_sign = tomogram.shape[0], tomogram.z_sign
-    if not options.needs_tilts:
-        return TomogramData(data, None, None, z_sign, depth, masked)
+    if not (tilts and options.needs_tilts):
+        return TomogramData(volume, None, None, z_sign, depth, masked)
     series = tomogram.read_tilts(
         max_tilt=options.tilt_range, flip=options.flip_tilt_angles
     )
@@ -38,17 +88,17 @@ def load_tomogram(tomogram, options, *, threads=None):
             "degrees, and the default --recipe pairs images of different tilts; raise "
             "--tilt_range"
         )
-    scene = TomogramData(data, None, series.angles, z_sign, depth, masked)
-    hidden = _find_in_images(series.images, scene, options.keep_gold)
+    data = TomogramData(volume, None, series.angles, z_sign, depth, masked)
+    hidden = _find_in_images(series.images, data, options.keep_gold)
     images = preprocess_tilt_images(series.images, options.gauss, masked=hidden)
-    return replace(scene, tilts=images)
+    return replace(data, tilts=images)
 
 
-def _find_in_images(images, scene, keep_gold):
+def _find_in_images(images, data, keep_gold):
     """Return what is masked in each image: also where the gold of the volume falls."""
     shadows = [None] * len(images)
-    if scene.masked is not None:
-        shadows = scene.project(scene.masked.cores)
+    if data.masked is not None:
+        shadows = data.project(data.masked.cores)
     return [
         find_masked(image[None], keep_gold=keep_gold, shadows=falls, threads=1)
         for image, falls in zip(images, shadows, strict=True)

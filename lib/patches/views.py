@@ -1,17 +1,15 @@
 """The views of a candidate: patches of the tilt images and of the tomogram."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from lib.candidates.masked import Masked
-from lib.geometry.projection import project_to_tilts
 from lib.modes import MODES
 
 # View 2 of a positive pair is cut at one of these (x, y, z) steps from the candidate.
 NEIGHBORS = ((0, 0, 1), (0, 0, -1), (-1, 0, -1), (0, 1, -1))
-TILTS = {"all": slice(None), "even": slice(0, None, 2), "odd": slice(1, None, 2)}
 
 
 @dataclass(frozen=True)
@@ -32,19 +30,19 @@ class PatchOffset:
 
 @dataclass(frozen=True)
 class PositivePairs:
-    """The places of a candidate: the one that is embedded, and those of the pairs.
+    """The offsets of a candidate: the one that is embedded, and those of the pairs.
 
     Attributes
     ----------
-    places : tuple of PatchOffset
+    offsets : tuple of PatchOffset
         The first is embedded.
     first : int
-        Number of the place of view 1.
+        Index of the offset of view 1.
     second : range
-        Of those of view 2.
+        Indices of those of view 2.
     """
 
-    places: tuple
+    offsets: tuple
     first: int
     second: range
 
@@ -68,57 +66,14 @@ ODD_EVEN_TILTS = PositivePairs(
 )
 
 
-@dataclass(frozen=True)
-class TomogramData:
-    """What is needed to see the candidates of one tomogram.
-
-    Attributes
-    ----------
-    volume : ndarray of uint8, shape (Z, Y, X)
-        With ``--compress``, Z is half the depth of the file.
-    tilts : ndarray of uint8, shape (T, Y, X), or None
-        Aligned tilt images, in the mode that uses them.
-    angles : ndarray of float, shape (T,), or None
-        [degrees].
-    z_sign : {1, -1}
-        See `lib.geometry.projection.project_to_tilts`.
-    depth : int, optional
-        Slices of the tomogram file [voxels]; by default those of the volume.
-    masked : lib.candidates.masked.Masked, optional
-        What of the volume is no specimen.
-    """
-
-    volume: np.ndarray
-    tilts: np.ndarray | None = None
-    angles: np.ndarray | None = None
-    z_sign: int = 1
-    depth: int | None = None
-    masked: Masked | None = None
-
-    def through(self, tilts):
-        """Return the scene with a part of its tilts; see `PatchOffset`."""
-        if self.tilts is None or tilts == "all":
-            return self
-        part = np.argsort(self.angles, kind="stable")[TILTS[tilts]]
-        return replace(self, tilts=self.tilts[part], angles=self.angles[part])
-
-    def project(self, positions):
-        """Return where positions (N, 3) fall in each tilt image, (T, N, 2) [px]."""
-        shape = (self.depth or len(self.volume), *self.volume.shape[1:])
-        positions = np.array(positions, dtype=float)
-        if shape[0] != len(self.volume):
-            positions[:, 2] = 2 * positions[:, 2] + 0.5  # middle of the merged pair
-        return project_to_tilts(positions, self.angles, shape, self.z_sign)
-
-
-def tilt_view(scene, positions, box, context):
-    """See candidates as the sum of their crops in the tilt images.
+def tilt_view(data, positions, box, context):
+    """Sum the crops of candidates in the tilt images.
 
     A tilt whose crop would leave the image is skipped for that candidate.
 
     Parameters
     ----------
-    scene : TomogramData
+    data : lib.patches.tomogram_data.TomogramData
     positions : ndarray of int, shape (N, 3)
         (x, y, z) [voxels].
     box : int
@@ -128,83 +83,106 @@ def tilt_view(scene, positions, box, context):
 
     Returns
     -------
-    patches : ndarray of float32, shape (N, box + 2 context, box + 2 context)
-    seen : ndarray of bool, shape (N,)
-        Whether any tilt holds the whole patch.
+    ndarray of float32, shape (N, box + 2 context, box + 2 context)
     """
-    centers = scene.project(positions)
     edge = box + 2 * context
     total = np.zeros((len(positions), edge, edge), np.float32)
-    seen = np.zeros(len(positions), bool)
-    for image, center in zip(scene.tilts, centers, strict=True):
-        x, y = np.floor(center + 0.5).astype(int).T
+    for image, (x, y) in zip(data.tilts, _pixels(data, positions), strict=True):
         whole = _fits(image.shape, x, y, box)
         total[whole] += _crops(image, x[whole], y[whole], box, context)
-        seen |= whole
-    return total, seen
+    return total
 
 
-def slab_view(scene, positions, box, context):
-    """See candidates in the tomogram slice through them; as `tilt_view`."""
-    return _slab(scene, positions, box, context, thickness=1)
+def slab_view(data, positions, box, context, thickness=1):
+    """Sum the crops of candidates in `thickness` slices; as `tilt_view`."""
+    edge = box + 2 * context
+    total = np.zeros((len(positions), edge, edge), np.float32)
+    x, y, z = np.asarray(positions).T
+    whole = fits_slab(data, positions, box, thickness)
+    half = thickness // 2
+    for section in np.unique(z[whole]):
+        here = np.flatnonzero(whole & (z == section))
+        image = data.volume[section - half : section + half + 1].sum(0, np.uint16)
+        total[here] = _crops(image, x[here], y[here], box, context)
+    return total
 
 
-def thick_slab_view(scene, positions, box, context):
-    """See candidates in the sum of three slices; as `tilt_view`."""
-    return _slab(scene, positions, box, context, thickness=3)
+def fits_tilts(data, positions, box):
+    """Return whether any tilt image holds the whole patch of a candidate, (N,)."""
+    shape = data.tilts.shape[1:]
+    fits = [_fits(shape, x, y, box) for x, y in _pixels(data, positions)]
+    return np.any(fits, axis=0)
 
 
-VIEWS = {"tilt": tilt_view, "slab": slab_view, "thick_slab": thick_slab_view}
+def fits_slab(data, positions, box, thickness=1):
+    """Return whether the slices hold the whole patch of a candidate, (N,)."""
+    x, y, z = np.asarray(positions).T
+    half = thickness // 2
+    deep = (z >= half) & (z < len(data.volume) - half)
+    return deep & _fits(data.volume.shape[1:], x, y, box)
 
 
-def cut_views(scene, positions, *, box, context, mode, pairing=SAME_TILTS):
-    """Cut every view of candidates at every place.
+# By its name in `lib.modes`: what cuts a view, and what tells whether it is whole.
+VIEWS = {
+    "tilt": (tilt_view, fits_tilts),
+    "slab": (slab_view, fits_slab),
+    "thick_slab": (partial(slab_view, thickness=3), partial(fits_slab, thickness=3)),
+}
+
+
+def fits_all(data, positions, *, box, mode, offsets):
+    """Return which candidates have a whole patch in every view at every offset.
 
     Parameters
     ----------
-    scene : TomogramData
+    data, positions, box, mode, offsets
+        As of `cut_views`.
+
+    Returns
+    -------
+    ndarray of bool, shape (N,)
+    """
+    whole = np.ones(len(positions), bool)
+    for offset in offsets:
+        part, there = data.through(offset.tilts), positions + np.array(offset.step)
+        for name in MODES[mode].views:
+            whole &= VIEWS[name][1](part, there, box)
+    return whole
+
+
+def cut_views(data, positions, *, box, context, mode, offsets=SAME_TILTS.offsets):
+    """Cut every view of candidates at every offset.
+
+    Parameters
+    ----------
+    data : lib.patches.tomogram_data.TomogramData
     positions : ndarray of int, shape (N, 3)
         (x, y, z) [voxels].
     box, context : int
         See `tilt_view`; the box is even.
     mode : str
         Key of `lib.modes.MODES`.
-    pairing : PositivePairs
+    offsets : tuple of PatchOffset
 
     Returns
     -------
-    patches : ndarray of uint8, shape (N, P, V, S, S)
-        P places; V views; S = box + 2 context. Each patch spans 0 to 255 within its
-        box.
-    seen : ndarray of bool, shape (N,)
-        False for candidates of which any patch falls off its image.
+    ndarray of uint8, shape (N, P, V, S, S)
+        P offsets; V views; S = box + 2 context. Each patch spans 0 to 255 within its
+        box; 0 where it does not fit, see `fits_all`.
     """
-    views = [VIEWS[name] for name in MODES[mode].views]
-    places = pairing.places
+    views = [VIEWS[name][0] for name in MODES[mode].views]
     edge = box + 2 * context
-    patches = np.zeros((len(positions), len(places), len(views), edge, edge), np.uint8)
-    seen = np.ones(len(positions), bool)
-    for p, place in enumerate(places):
-        part, there = scene.through(place.tilts), positions + np.array(place.step)
+    patches = np.zeros((len(positions), len(offsets), len(views), edge, edge), np.uint8)
+    for p, offset in enumerate(offsets):
+        part, there = data.through(offset.tilts), positions + np.array(offset.step)
         for v, view in enumerate(views):
-            raw, whole = view(part, there, box, context)
-            patches[:, p, v] = _to_bytes(raw, context)
-            seen &= whole
-    return patches, seen
+            patches[:, p, v] = _to_bytes(view(part, there, box, context), context)
+    return patches
 
 
-def _slab(scene, positions, box, context, thickness):
-    edge = box + 2 * context
-    total = np.zeros((len(positions), edge, edge), np.float32)
-    x, y, z = np.asarray(positions).T
-    seen = _fits(scene.volume.shape[1:], x, y, box)
-    half = thickness // 2
-    seen &= (z >= half) & (z < len(scene.volume) - half)
-    for section in np.unique(z[seen]):
-        here = np.flatnonzero(seen & (z == section))
-        image = scene.volume[section - half : section + half + 1].sum(0, np.uint16)
-        total[here] = _crops(image, x[here], y[here], box, context)
-    return total, seen
+def _pixels(data, positions):
+    """Return the nearest pixels (T, 2, N) of positions in the tilt images."""
+    return np.floor(data.project(positions) + 0.5).astype(int).transpose(0, 2, 1)
 
 
 def _fits(shape, x, y, box):

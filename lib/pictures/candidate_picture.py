@@ -1,28 +1,33 @@
 """Candidates drawn over slices of their tomogram, to choose --dog and --bbox by."""
 
+import hashlib
+import json
+
 import numpy as np
+from PIL import Image
 from scipy.ndimage import gaussian_filter
 
 from lib.artifacts import atomic_write
+from lib.inputs.noted_files import note_file
 from lib.pictures.canvas import Circle, Figure, Rectangle, plain_style
 
 SLICES = 3
 INK = "#d1495b"
+FINGERPRINT = "drawn from"  # of the text in the PNG
 
 
 @plain_style()
-def draw_candidates(path, volume, coords, *, name, box, diameter, sigmas, z_step=1):
-    """Draw three slices with the candidates in and near them.
+def draw_candidates(path, tomogram, coords, *, box, diameter, sigmas, z_step=1):
+    """Draw three slices with the candidates in and near them, unless that is there.
 
     Parameters
     ----------
     path : path-like
         PNG.
-    volume : ndarray, shape (Z, Y, X)
-        Tomogram; may be memory-mapped, only a few slices are read.
+    tomogram : lib.inputs.tomogram.Tomogram
+        Only a few slices are read.
     coords : ndarray of int, shape (N, 3)
         (x, y, z) [voxels].
-    name : str
     box : int
         Edge of a patch [voxels]; one is drawn for scale.
     diameter : float
@@ -30,9 +35,37 @@ def draw_candidates(path, volume, coords, *, name, box, diameter, sigmas, z_step
     sigmas : sequence of float
     z_step : int
         Slices of the tomogram in one step of z: 2 with ``--compress``.
+
+    Returns
+    -------
+    bool
+        Whether it was drawn; not if the same picture was there.
     """
-    depth, height, width = volume.shape
+    shown = [tomogram.name, box, diameter, list(sigmas), z_step, tomogram.order]
+    file = note_file(tomogram.rec_path)
+    content = json.dumps([*shown, file], sort_keys=True).encode()
+    fingerprint = hashlib.sha256(content + coords.tobytes()).hexdigest()
+    if _fingerprint_of(path) == fingerprint:
+        return False
+    options = {"box": box, "diameter": diameter, "sigmas": sigmas}
     coords = coords * (1, 1, z_step)
+    figure = _figure(tomogram.map_voxels(), coords, tomogram.name, **options)
+    with atomic_write(path) as stream:
+        figure.savefig(stream, format="png", metadata={FINGERPRINT: fingerprint})
+    return True
+
+
+def _fingerprint_of(path):
+    """Return what a picture was drawn from; None where there is none of ours."""
+    try:
+        with Image.open(path) as picture:
+            return picture.info.get(FINGERPRINT)
+    except (OSError, ValueError, SyntaxError):  # Pillow's word for a broken PNG
+        return None
+
+
+def _figure(volume, coords, name, *, box, diameter, sigmas):
+    depth, height, width = volume.shape
     sections = _busiest_sections(coords[:, 2], depth)
     panel = 5.0
     figure = Figure(figsize=(SLICES * panel, panel * height / width + 0.9), dpi=150)
@@ -68,8 +101,7 @@ def draw_candidates(path, volume, coords, *, name, box, diameter, sigmas, z_step
         fontsize=11,
     )
     figure.tight_layout()
-    with atomic_write(path) as stream:
-        figure.savefig(stream, format="png")
+    return figure
 
 
 def _busiest_sections(z, depth):

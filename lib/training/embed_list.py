@@ -75,6 +75,7 @@ def embed_image_list(options, given, *, project):
             workers=options.num_workers,
             device=device,
             ranks=ranks,
+            embedded_only=True,
         )
         table = embed(
             run,

@@ -125,7 +125,7 @@ def patch_source(store, device):
     """Return a function that returns patches on the device.
 
     The whole store is copied to a GPU, 8-bit, if it fits; otherwise batches are
-    gathered from the memory-mapped shards.
+    gathered from the memory-mapped entries.
 
     Returns
     -------
@@ -156,7 +156,7 @@ def resident_source(store, device):
 
 
 def host_source(store, device):
-    """Return a patch source that gathers each batch from the shards."""
+    """Return a patch source that gathers each batch from the entries."""
 
     def from_host(rows, offsets):
         batch = torch.from_numpy(store.gather(rows, offsets))

@@ -1,6 +1,6 @@
 """The records that a training, a resumption and an embedding write of their run."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from lib.run.fields import known, take
 from lib.run.options import PatchSettings
@@ -92,8 +92,8 @@ def embedding_record(run, store, exp_id):
 
 def tomograms_of(store):
     """Return the records of the tomograms in a patch store, by name."""
-    facts = [shard.facts for shard in store.shards]
-    return {read["name"]: take(TomogramRecord, read) for read in facts}
+    metadata = [shard.metadata for shard in store.shards]
+    return {read.name: take(TomogramRecord, asdict(read)) for read in metadata}
 
 
 def _settings(store):

@@ -1,0 +1,248 @@
+"""The two kinds of entries in the cache: candidates of a tomogram, and their patches.
+
+An entry is a folder. It is there and whole, or not there, or was damaged by something
+else and is made again.
+"""
+
+import ctypes
+import json
+import math
+import mmap
+import os
+import time
+import weakref
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from lib.artifacts import claim
+from lib.errors import ArtifactError, user_files, warn
+
+METADATA, COORDS, PATCHES = "entry.json", "coords.npy", "patches.u8"
+NOTE_USE_AFTER = 3600  # seconds: entries need not be touched more often
+
+# Python's mmap, and so np.memmap, holds an open file as long as the array lives. A list
+# of a thousand tomograms then takes more open files than many clusters allow.
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_LIBC.mmap.restype = ctypes.c_void_p
+_LIBC.mmap.argtypes = [
+    *(ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int),
+    ctypes.c_int64,  # off_t of every 64-bit system
+]
+_LIBC.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+_FAILED = ctypes.c_void_p(-1).value
+
+
+@dataclass(frozen=True)
+class EntryMetadata:
+    """What is known of the candidates of one tomogram.
+
+    Attributes
+    ----------
+    name : str
+    rec_path : str
+        Of the image list at hand; on the disk, that by which the entry was made.
+    shape : tuple of int
+        (Z, Y, X) of the file [voxels].
+    voxel_size : float or None
+        Of its header [Angstrom].
+    order : str
+    z_sign : {1, -1}
+    gold : int
+        Beads that were left out.
+    fill : float
+        Share of the volume that is constant.
+    code : str
+        Digest of the source code that made the entry.
+    patch_shape : tuple of int or None
+        Offsets, views and edges; None for candidates, as are the next four.
+    left_out : int or None
+        Candidates without a full patch.
+    pixels : int or None
+        Of all boxes of a view; `total` and `squares` are the sums of their values and
+        of the squares, for each view.
+    total, squares : tuple of int or None
+    file_bytes, file_time : int or None
+        Of the tomogram of the image list at hand.
+    """
+
+    name: str
+    rec_path: str = ""
+    shape: tuple = ()
+    voxel_size: float | None = None
+    order: str = ""
+    z_sign: int = 1
+    gold: int = 0
+    fill: float = 0.0
+    code: str = ""
+    patch_shape: tuple | None = None
+    left_out: int | None = None
+    pixels: int | None = None
+    total: tuple | None = None
+    squares: tuple | None = None
+    file_bytes: int | None = None
+    file_time: int | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Candidates of one tomogram, with their patches or without.
+
+    Attributes
+    ----------
+    coords : ndarray of int32, shape (N, 3)
+        (x, y, z) [voxels], by descending strength.
+    metadata : EntryMetadata
+    patches : ndarray of uint8, shape (N, P, V, S, S), or None
+        Memory-mapped; see `lib.patches.views.cut_views`.
+    """
+
+    coords: np.ndarray
+    metadata: EntryMetadata
+    patches: np.ndarray | None = None
+
+    @classmethod
+    def find(cls, folder):
+        """Open an entry.
+
+        Parameters
+        ----------
+        folder : Path
+
+        Returns
+        -------
+        Entry or None
+            None where there is none.
+
+        Raises
+        ------
+        ArtifactError
+            When it is damaged: a file is missing, cut off, or holds something else.
+        ResourceError
+            When it may not be read.
+        """
+        with user_files(folder):
+            try:
+                return cls._open(folder)
+            except FileNotFoundError as error:
+                if not (folder / METADATA).exists():
+                    return None
+                reason = f"{Path(error.filename).name} is missing"
+            except (ValueError, KeyError, TypeError, EOFError) as error:
+                reason = str(error)
+        raise ArtifactError(f"{folder} is damaged: {reason}")
+
+    @classmethod
+    def _open(cls, folder):
+        metadata = EntryMetadata(**json.loads((folder / METADATA).read_text()))
+        with (folder / COORDS).open("rb") as stream:
+            coords = np.lib.format.read_array(stream, allow_pickle=False)
+        if coords.shape[1:] != (3,):
+            raise ValueError(f"{COORDS} has the shape {coords.shape}")
+        if metadata.patch_shape is None:
+            return cls(coords, metadata)
+        shape = (len(coords), *metadata.patch_shape)
+        if not len(coords):
+            return cls(coords, metadata, np.zeros(shape, np.uint8))
+        expected, found = math.prod(shape), (folder / PATCHES).stat().st_size
+        if found != expected:
+            raise ValueError(f"{PATCHES} has {found:,} of {expected:,} bytes")
+        return cls(coords, metadata, map_bytes(folder / PATCHES, shape))
+
+    def write(self, folder):
+        """Write all but the patches into a folder."""
+        np.save(folder / COORDS, self.coords)
+        (folder / METADATA).write_text(json.dumps(asdict(self.metadata)))
+
+
+def find_entries(folders, *, anew=False, quiet=False):
+    """Return the entries that are there and whole, by folder, and note their use.
+
+    Parameters
+    ----------
+    folders : list of Path
+    anew : bool
+        Ask the server for those that are missing: over a network, what was looked at
+        in vain may be remembered as missing for a minute. A claim makes it forget.
+    quiet : bool
+        Say nothing of damaged ones.
+    """
+    entries, damage = {}, []
+    for folder in folders:
+        try:
+            entry = Entry.find(folder)
+            if entry is None and anew:
+                with claim(folder):
+                    entry = Entry.find(folder)
+        except ArtifactError as error:
+            damage.append(str(error))
+            continue
+        if entry is not None:
+            entries[folder] = entry
+            _note_use(folder)
+    if damage and not quiet:
+        more = f" (and {len(damage) - 1} more)" if len(damage) > 1 else ""
+        warn(f"{damage[0]}{more}; prepared again")
+    return entries
+
+
+def is_whole(folder):
+    """Return whether a folder holds an entry that can be read."""
+    try:
+        return Entry.find(folder) is not None
+    except ArtifactError:
+        return False
+
+
+def last_use(folder):
+    """Return when an entry was made or used last, within an hour [seconds]."""
+    return (folder / METADATA).stat().st_mtime
+
+
+def _note_use(folder):
+    # The entry may be another user's, who lets us only read.
+    with suppress(OSError):
+        if time.time() - last_use(folder) > NOTE_USE_AFTER:
+            os.utime(folder / METADATA)
+
+
+def map_bytes(path, shape):
+    """Map a file for reading; nothing of it is in memory until it is looked at.
+
+    Parameters
+    ----------
+    path : path-like
+    shape : tuple of int
+        Of the whole file; no axis is empty.
+
+    Returns
+    -------
+    ndarray of uint8
+        Read-only; lives on when the file is removed.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be mapped.
+    ValueError
+        When it holds less than that.
+    """
+    size = int(np.prod(shape, dtype=np.int64))
+    with open(path, "rb") as stream:  # noqa: PTH123 - of any path-like
+        held = os.fstat(stream.fileno()).st_size
+        if held < size:
+            raise ValueError(f"{path} has {held:,} bytes, not {size:,}")
+        address = _LIBC.mmap(
+            None, size, mmap.PROT_READ, mmap.MAP_PRIVATE, stream.fileno(), 0
+        )
+    if address == _FAILED:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(path))
+    buffer = (ctypes.c_uint8 * size).from_address(address)
+    # Not at the end of the process, when a thread may still be reading.
+    weakref.finalize(buffer, _LIBC.munmap, address, size).atexit = False
+    array = np.frombuffer(buffer, np.uint8).reshape(shape)
+    array.flags.writeable = False
+    return array

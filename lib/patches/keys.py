@@ -1,0 +1,116 @@
+"""Names of the entries in the cache: digests of all that decides what is in them.
+
+Candidates are named by what finds them, patches by what cuts them; both by the files,
+the device and the source code that makes them.
+"""
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+
+from lib.candidates.dog import margins
+from lib.errors import user_files
+
+LIBRARY = Path(__file__).resolve().parents[1]
+# What of the options finds candidates; the box only by the margins.
+SEARCH = (
+    "sigmas",
+    "gauss",
+    "compress",
+    "bright",
+    "dog_diameter",
+    "dog_std_multiplier",
+    "keep_gold",
+)
+CUTS = ("mode", "box", "tilt_range", "flip_tilt_angles", "disjoint_tilts")
+FINDING = (
+    "candidates/*.py",
+    "geometry/projection.py",
+    "inputs/axis_order.py",
+    "inputs/mrc*.py",
+    "inputs/tilt_angles.py",
+    "inputs/tomogram.py",
+    "modes.py",
+    "patches/entries.py",
+    "patches/making.py",
+    "patches/preprocess.py",
+    "patches/tomogram_data.py",
+)
+CUTTING = (*FINDING, "patches/options.py", "patches/views.py")
+
+
+def candidates_folder(cache_dir, tomogram, options, device):
+    """Return the folder of the candidates of a tomogram.
+
+    Parameters
+    ----------
+    cache_dir : Path
+    tomogram : lib.inputs.tomogram.Tomogram
+    options : lib.patches.options.PatchOptions
+    device : str or torch.device
+        Where they are searched: a GPU rounds otherwise.
+    """
+    return cache_dir / f"candidates-{_search_key(tomogram, options, device)}"
+
+
+def patches_folder(cache_dir, tomogram, *, options, device, offsets):
+    """Return the folder of the patches of a tomogram.
+
+    Parameters
+    ----------
+    cache_dir, tomogram, options, device
+        As of `candidates_folder`.
+    offsets : tuple of lib.patches.views.PatchOffset
+        At which patches are cut.
+    """
+    files = (tomogram.tilt_path, tomogram.angle_path) if options.needs_tilts else ()
+    key = _digest(
+        _search_key(tomogram, options, device),
+        _stats(files),
+        {name: getattr(options, name) for name in CUTS},
+        [(offset.step, offset.tilts) for offset in offsets],
+        code_digest(CUTTING),
+    )
+    return cache_dir / f"patches-{key}"
+
+
+@cache
+def code_digest(patterns):
+    """Return a digest of source files of the library.
+
+    Parameters
+    ----------
+    patterns : tuple of str
+        Relative to ``lib/``.
+    """
+    paths = sorted({path for text in patterns for path in LIBRARY.glob(text)})
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(f"{path.relative_to(LIBRARY)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()[:24]
+
+
+def _search_key(tomogram, options, device):
+    depth, height, width = tomogram.shape
+    searched = (-(-depth // 2) if options.compress else depth, height, width)
+    return _digest(
+        tomogram.name,
+        _stats((tomogram.rec_path,)),
+        tomogram.order,
+        margins(searched, boundary=options.dog_boundary, box=options.box),
+        {name: getattr(options, name) for name in SEARCH},
+        # "cpu:0" is a device of torch, which filters otherwise than scipy.
+        str(device) if str(device) == "cpu" else f"torch {str(device).split(':')[0]}",
+        code_digest(FINDING),
+    )
+
+
+def _stats(paths):
+    with user_files():
+        stats = [(str(path.resolve()), path.stat()) for path in paths]
+    return [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
+
+
+def _digest(*content):
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:24]
