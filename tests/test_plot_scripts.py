@@ -241,7 +241,11 @@ def no_rows(table):
 @pytest.mark.parametrize(
     "spoil, options, message",
     [
-        (vars, ("--n_cluster", 31), "--n_cluster 31 is more than the 30 candidates"),
+        (
+            vars,
+            ("--n_cluster", 31),
+            "--n_cluster 31 is larger than the number of candidates, 30",
+        ),
         (spoil_pred, (), "embeddings of 1 of 30 candidates are not finite"),
         (without_subvol, (), "lacks subvol"),
         (no_rows, (), "has no candidates"),
