@@ -74,6 +74,13 @@ def warn(message):
 warn_once = functools.cache(warn)  # several stages may find the same thing
 
 
+def format_names(names, at_most=5):
+    """Join names for a message; a long list is shortened."""
+    more = len(names) - at_most
+    shown = ", ".join(names[:at_most])
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
 @contextmanager
 def user_files(path=None):
     """Turn an OSError about a file of the user into a `ResourceError`.

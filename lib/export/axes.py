@@ -15,7 +15,7 @@ that looks like the other sign of the tilt angles, so the user has to give it.
 
 import numpy as np
 
-from lib.errors import OptionError
+from lib.errors import OptionError, format_names
 from lib.inputs.axis_order import ORDERS, is_mirrored
 from lib.run.record import TomogramRecord
 
@@ -37,10 +37,8 @@ def known(picks, key):
 
 def ask(names, needed, option):
     """Raise an error that asks for a value that neither the run nor the user gives."""
-    rest = f" and {len(names) - 3} more" if len(names) > 3 else ""
     raise OptionError(
-        f"{needed}, which is not recorded for {', '.join(names[:3])}{rest}; "
-        f"give {option}"
+        f"{needed}, which is not recorded for {format_names(names, 3)}; give {option}"
     )
 
 

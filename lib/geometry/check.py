@@ -10,13 +10,12 @@ from dataclasses import replace
 
 from tqdm import tqdm
 
-from lib.errors import GeometryError, warn
+from lib.errors import GeometryError, format_names, warn
 from lib.geometry.contrast_check import (
     check_contrast,
     contrast_is_wrong,
     describe_odd_contrast,
     describe_wrong_contrast,
-    format_names,
     print_unknown_contrast,
 )
 from lib.geometry.stored_findings import StoredFindings

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from lib.errors import InputError, warn
+from lib.errors import InputError, format_names, warn
 from lib.geometry.binned_pair import average
 from lib.geometry.contrast import LARGEST, Contrast, measure_contrast
 from lib.geometry.stored_findings import StoredFindings
@@ -169,10 +169,3 @@ def _names(findings, protein):
     return format_names(
         [one.name for one in findings if one.contrast.protein == protein]
     )
-
-
-def format_names(names, at_most=5):
-    """Join names; a long list is shortened."""
-    more = len(names) - at_most
-    shown = ", ".join(names[:at_most])
-    return f"{shown} and {more} more" if more > 0 else shown

@@ -1,6 +1,6 @@
 """Warnings about image lists that can be used but probably contain a mistake."""
 
-from lib.errors import warn
+from lib.errors import format_names, warn
 from lib.inputs.axis_order import is_likely
 from lib.inputs.noted_files import SAME_VOXEL
 
@@ -52,11 +52,12 @@ def _warn_of_axes(tomograms, order, order_is_given):
     deep = [one.name for one in tomograms if not is_likely(one.info.shape, order)]
     if deep:
         warn(
-            f"with --order {order}, z is not the shortest axis of {_some(deep)}; "
+            f"with --order {order}, z is not the shortest axis of "
+            f"{format_names(deep)}; "
             + (
-                "it is read so because you, or the run, said so: look at the candidates"
+                "the user or the run gave this order: look at the candidates"
                 if order_is_given
-                else "it is read so because it fits the tilt images"
+                else "the tilt images have this order"
             )
         )
 
@@ -83,8 +84,9 @@ def _warn_of_impossible(path, infos):
             faults.setdefault(fault, []).append(name)
     for fault, names in faults.items():
         warn(
-            f"{path}: {fault}, in {_some(names)}; maps and exports in Angstrom will be "
-            "wrong by that: give the true one with --voxel_size, or correct the headers"
+            f"{path}: {fault}, in {format_names(names)}; maps and exports in Angstrom "
+            "will be wrong by that factor: give the true one with --voxel_size, or "
+            "correct the headers"
         )
 
 
@@ -122,11 +124,6 @@ def _warn_of_tilt_images(path, tomograms):
             f"wide: one of them is wrong; give --voxel_size {pixel:g} if the images "
             f"are right, --voxel_size {voxel:g} if the tomogram is"
         )
-
-
-def _some(names, at_most=5):
-    more = f" and {len(names) - at_most} more" if len(names) > at_most else ""
-    return f"{', '.join(names[:at_most])}{more}"
 
 
 def _warn_of_wide(path, widths):
