@@ -43,7 +43,7 @@ def train_options(arguments=None):
         "  --train_img_txt sample_train_explore_img.txt --batch_size 256 \\\n"
         "  --val_intervals 20 --save_all --gauss 0.8 --dog 3,5",
     )
-    first = parser.add_argument_group("first")
+    first = parser.add_argument_group("main options")
     _add_mode(first, tuple(MODES))
     _add_list(first, "--train_img_txt", "--training_img_txt")
     _add_exp_id(first)
@@ -141,7 +141,7 @@ def embed_options(mode, arguments=None):
         f"  --arch {arch} --test_img_txt sample_train_explore_img.txt \\\n"
         f"  --load_model exp/{mode}/test_sample/model_300.pth --gauss 0.8 --dog 3,5",
     )
-    first = parser.add_argument_group("first")
+    first = parser.add_argument_group("main options")
     _add_mode(first, (mode,))
     _add_list(first, "--test_img_txt", required=True)
     first.add_argument("--load_model", type=_path, help="checkpoint to embed with")
@@ -150,7 +150,8 @@ def embed_options(mode, arguments=None):
         "--batch_size",
         type=_number(Whole(1, MOST)),
         default=256,
-        help="patches at once; more only uses more memory (default: %(default)s)",
+        help="patches per batch; a larger one only needs more memory (default: "
+        "%(default)s)",
     )
     inherited = parser.add_argument_group(
         "candidates, patches and network",
@@ -187,22 +188,23 @@ def plot_options(arguments=None):
         "--mode",
         choices=("umap", "tsne"),
         default="umap",
-        help="umap keeps neighborhoods and far order; tsne spreads small groups "
-        "apart and is slower beyond 20,000 candidates (default: %(default)s)",
+        help="umap keeps neighborhoods and the overall arrangement; tsne separates "
+        "small groups and is slower above 20,000 candidates (default: %(default)s)",
     )
     add(
         "--n_cluster",
         type=_number(Whole(1, MOST)),
         default=48,
-        help="clusters to over-cluster into: several for each molecule you expect, "
-        "people join them later (default: %(default)s)",
+        help="number of clusters: several for each molecule you expect, to be joined "
+        "later (default: %(default)s)",
     )
     add(
         "--num_neighbor",
         type=_number(Whole(2, MOST)),
         default=40,
-        help="neighbors a point is placed by; smaller shows finer groups, larger "
-        "the whole; t-SNE's perplexity is a third of it (default: %(default)s)",
+        help="neighbors of a point that the map keeps; smaller shows finer groups, "
+        "larger the whole; the perplexity of t-SNE is a third of it (default: "
+        "%(default)s)",
     )
     add(
         "--min_dist_umap",
@@ -420,7 +422,7 @@ def _add_list(group, *names, required=False):
         metavar="LIST",
         required=required,
         type=_place,
-        help="image list, by name in data/ or by path",
+        help="image list: name of a file in data/, or path",
     )
 
 
@@ -438,7 +440,7 @@ def _add_experiment(parser):
     add(
         "--dataset",
         choices=tuple(MODES),
-        help="the mode again, and the folder under exp/ (default: the mode)",
+        help="the mode again: folder under exp/ (default: the mode)",
     )
     add(
         "--exp_dir",
@@ -482,7 +484,7 @@ def _add_data(parser):
     group.add_argument(
         "--no_cache",
         action="store_true",
-        help="prepare anew and keep nothing after the run",
+        help="prepare the patches again, and remove them after the run",
     )
     _add_fields(group, RunOptions, ("voxel_size",))
 
@@ -505,18 +507,19 @@ def _add_training(parser):
         "--config",
         type=_path,
         metavar="FILE",
-        help="opts.yaml of a run, to repeat it; what is typed stands above the file",
+        help="opts.yaml of a run, to repeat it; options on the command line override "
+        "it",
     )
     add(
         "--resume",
         action="store_true",
-        help="go on from model_last.pth with the options of its run; those given again "
-        "must agree, except --num_epochs, --val_intervals and --save_all",
+        help="continue from model_last.pth with the options of its run; those given "
+        "again must agree, except --num_epochs, --val_intervals and --save_all",
     )
     add(
         "--overwrite",
         action="store_true",
-        help="replace an existing experiment, once the new one is ready to start",
+        help="replace an existing experiment when the new one is ready to start",
     )
     add(
         "--dry_run",
@@ -542,7 +545,7 @@ def _add_force(group):
     group.add_argument(
         "--force",
         action="store_true",
-        help="go on although the geometry check fits nothing",
+        help="continue even if the geometry check fails",
     )
 
 
@@ -603,8 +606,10 @@ class _Parser(argparse.ArgumentParser):
 
     def add_help_last(self):
         """Add what every script has, as the last group."""
-        group = self.add_argument_group("about")
-        group.add_argument("-h", "--help", action="help", help="show this and exit")
+        group = self.add_argument_group("help")
+        group.add_argument(
+            "-h", "--help", action="help", help="show this help and exit"
+        )
         group.add_argument(
             "--version",
             action="version",

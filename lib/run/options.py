@@ -36,10 +36,10 @@ class PatchSettings:
     )
     sigmas: tuple = option(
         (3.0, 5.0),
-        "sigmas of the Gaussians in voxels, ascending; a blob of radius r answers "
-        "best around r / 1.7. Four or more, such as 2,3,4.5,7,10: small, large and "
-        "hollow particles side by side, one candidate at the center of each; lower "
-        "--dog_std_multiplier then, to -0.2",
+        "sigmas of the Gaussians in voxels, ascending; the response of a particle of "
+        "radius r is largest at about r / 1.7. With four or more, such as "
+        "2,3,4.5,7,10, small, large and hollow particles are found together, one "
+        "candidate at the center of each; then lower --dog_std_multiplier to -0.2",
         name="dog",
     )
     gauss: float = option(
@@ -52,8 +52,8 @@ class PatchSettings:
         "xzy",
         "axes of the tomogram file: xzy as IMOD's tilt and AreTomo write it by "
         "themselves, zxy after trimvol -rx, from AreTomo with -FlipVol, and from Warp "
-        "and RELION; auto goes by the shapes. What you type is believed, but for tilt "
-        "images that prove it wrong",
+        "and RELION; auto chooses by the shapes. A given order is used unless the tilt "
+        "images contradict it",
         limits=(*ORDER_NAMES, "auto"),
         otherwise="xzy, where z is then the shortest axis",
     )
@@ -63,22 +63,23 @@ class PatchSettings:
     bright: bool = option(False, "particles are bright, not dark")
     dog_diameter: int = option(
         14,
-        "candidates keep this distance: diameter in voxels",
+        "minimum distance between two candidates, in voxels: the particle diameter",
         limits=Whole(1, 10_000),
     )
     dog_boundary: int = option(
         30,
-        "margin in x and y that has no candidates, voxels",
+        "margin in x and y without candidates, in voxels",
         limits=Whole(0, 10_000),
     )
     dog_std_multiplier: float = option(
         0.5,
-        "threshold above the mean response, in std; larger keeps fewer candidates",
+        "threshold above the mean response, in standard deviations; larger finds fewer "
+        "candidates",
         limits=Real(-(10**9), 10**9),
     )
     tilt_range: float = option(
         20.0,
-        "2d3d: tilts within +- this many degrees make the tilt view",
+        "2d3d: the tilt view is made from tilts within +- this many degrees",
         limits=Real(0, 90),
         otherwise="40, and 20 with --recipe simsiam",
     )
@@ -89,8 +90,8 @@ class PatchSettings:
     )
     keep_gold: bool = option(
         False,
-        "leave gold beads among the candidates; otherwise they are recognized, "
-        "counted and left out",
+        "keep gold beads as candidates; by default they are detected, counted and "
+        "left out",
     )
     disjoint_tilts: bool = False
 
@@ -112,8 +113,9 @@ class ModelOptions:
     head_conv: int = option(128, "length of the embedding", limits=Whole(2, 4096))
     pretrained_model: str = option(
         "none",
-        "what the trunk starts from: none for random weights, imagenet (downloaded by "
-        "torchvision; never measured here), or the path of a ResNet checkpoint",
+        "initial weights of the backbone: none for random weights, imagenet "
+        "(downloaded by torchvision; never measured here), or the path of a ResNet "
+        "checkpoint",
     )
 
 
@@ -137,39 +139,40 @@ class TrainingOptions:
     )
     num_epochs: int = option(
         100,
-        "passes over all candidates; 100 to 300, below 20 the map says little",
+        "passes over all candidates; use 100 to 300, after fewer than 20 the map shows "
+        "little",
         limits=Whole(1, MOST),
     )
     # Batches are equal within one candidate: three candidates in batches of two are
     # two and one, and batch norm cannot do with one.
     batch_size: int = option(
         256,
-        "candidates a step, over all GPUs; below 64 batch norm gets noisy",
+        "candidates per step, over all GPUs; below 64 batch norm gets noisy",
         limits=Whole(3, MOST),
     )
     lr: float = option(
         1e-3,
-        "learning rate, taken as it is: not scaled by the batch size",
+        "learning rate; not scaled by the batch size",
         limits=Real(0, 1000, above=True),
     )
     steps: tuple | None = option(
         None,
-        "epochs at which the rate falls to a tenth, such as 200,400,600",
+        "epochs at which the learning rate is divided by ten, such as 200,400,600",
         name="lr_step",
         otherwise="by the recipe",
     )
     cosine: bool | None = option(
-        None, "let the rate fall along a cosine", otherwise="by the recipe"
+        None, "decrease the learning rate along a cosine", otherwise="by the recipe"
     )
     warm: float | None = option(
         None,
-        "raise the rate linearly over the first epochs",
+        "increase the learning rate linearly over the first epochs",
         otherwise="by the recipe",
     )
     val_intervals: int = option(
-        20, "epochs between two kept models and health checks", limits=Whole(1, MOST)
+        20, "epochs between two saved models and health checks", limits=Whole(1, MOST)
     )
-    save_all: bool = option(False, "keep model_N.pth at each interval")
+    save_all: bool = option(False, "keep model_N.pth at each of these epochs")
     precision: str = option(
         "auto",
         "auto: train in bf16 where the GPU, or the processor (AMX), multiplies in it, "
@@ -196,13 +199,11 @@ class RunOptions:
     training : TrainingOptions
     """
 
-    seed: int = option(
-        42, "the one seed of everything random", limits=Whole(0, 2**32 - 1)
-    )
+    seed: int = option(42, "random seed", limits=Whole(0, 2**32 - 1))
     voxel_size: float | None = option(
         None,
-        "Angstrom, of all tomograms of the list, instead of what their headers say; "
-        "the run notes it for its exports",
+        "voxel size of all tomograms of the list in Angstrom, instead of that in their "
+        "headers; the run records it for exports",
         limits=Real(0, 10_000, above=True),
         otherwise="by the headers, or as noted in training",
     )
