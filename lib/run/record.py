@@ -57,7 +57,7 @@ class Normalization:
 
 @dataclass(frozen=True)
 class HealthRecord:
-    """The newest verdict on a model; see `lib.training.health.Health`."""
+    """The newest verdict on a model; see `lib.training.metrics.Health`."""
 
     verdict: str | None = None
     message: str | None = None
