@@ -14,9 +14,14 @@ from lib import __version__
 from lib.modes import MODES
 from lib.run.config import read_config
 from lib.run.fields import Real, Whole, options_of
+from lib.run.later_steps import (
+    ExportOptions,
+    OverlayOptions,
+    PlotOptions,
+    SessionOptions,
+)
 from lib.run.options import (
     MOST,
-    ORDER_NAMES,
     ModelOptions,
     PatchSettings,
     RunOptions,
@@ -28,7 +33,6 @@ PROJECT = Path(__file__).resolve().parent
 FIRST = ("bbox", "dog")  # of the candidates, what depends on the particle
 SWITCHES = ("compress", "bright", "flip_tilt_angles", "keep_gold")
 SWITCHES += ("cosine", "warm", "save_all")
-PORT = Whole(1, 65535)
 WARM = 0.05  # share of the epochs, of --warm
 RUN = "exp/simsiam2d3d/test_sample"  # of the documented commands
 
@@ -184,49 +188,7 @@ def plot_options(arguments=None):
     add = parser.add_argument
     add("--input", required=True, type=_path, help="all_output_info.npz of inference")
     add("--path", type=_path, help="folder of all output (default: that of --input)")
-    add(
-        "--mode",
-        choices=("umap", "tsne"),
-        default="umap",
-        help="umap keeps neighborhoods and the overall arrangement; tsne separates "
-        "small groups and is slower above 20,000 candidates (default: %(default)s)",
-    )
-    add(
-        "--n_cluster",
-        type=_number(Whole(1, MOST)),
-        default=48,
-        help="number of clusters: several for each molecule you expect, to be joined "
-        "later (default: %(default)s)",
-    )
-    add(
-        "--num_neighbor",
-        type=_number(Whole(2, MOST)),
-        default=40,
-        help="neighbors of a point that the map keeps; smaller shows finer groups, "
-        "larger the whole; the perplexity of t-SNE is a third of it (default: "
-        "%(default)s)",
-    )
-    add(
-        "--min_dist_umap",
-        type=_number(Real(0, 1)),
-        default=0.5,
-        help="least distance of points in UMAP, 0 to 1; smaller packs groups "
-        "tighter (default: %(default)s)",
-    )
-    add(
-        "--min_dist_vis",
-        type=_number(Real(0, 2)),
-        default=1.3e-3,
-        help="least squared distance of two thumbnails on the unit map; larger "
-        "shows fewer (default: %(default)s)",
-    )
-    add(
-        "--host",
-        type=_number(PORT),
-        default=7000,
-        help="port of the image links in the table, for those who serve imgs/ "
-        "themselves; the interactive session needs none (default: %(default)s)",
-    )
+    _add_fields(parser, PlotOptions)
     _add_fields(parser, RunOptions, ("seed",))
     _add_workers(
         parser,
@@ -266,25 +228,7 @@ def heatmap_options(arguments=None):
         metavar="TOMO,...",
         help="paint only these tomograms: each takes six bytes a voxel of disk",
     )
-    add(
-        "--order",
-        choices=(*ORDER_NAMES, "auto"),
-        help="axes of the tomogram files (default: as the run read them, else xzy)",
-    )
-    add(
-        "--blend",
-        type=_number(Real(0, 1)),
-        default=0.6,
-        help="weight w of the gray tomogram in w x gray + (1 - w) x colors of the "
-        "picture (default: %(default)s)",
-    )
-    add(
-        "--radius",
-        type=_number(Whole(1, 1000)),
-        default=12,
-        help="radius of a disc in voxels: about that of the particle "
-        "(default: %(default)s)",
-    )
+    _add_fields(parser, OverlayOptions)
     parser.add_help_last()
     options = parser.parse_args(arguments)
     if options.rec_dir is not None and options.image_txt is not None:
@@ -309,24 +253,7 @@ def session_options(arguments=None):
     )
     add = parser.add_argument
     add("--input", required=True, type=_path, help="interactive_info_parquet.gzip")
-    add(
-        "--port",
-        type=_number(PORT),
-        help="port of the page (default: first free from 6006 on)",
-    )
-    add(
-        "--host",
-        default="127.0.0.1",
-        help="loopback address to listen on; reach it from home through ssh -L "
-        "(default: %(default)s)",
-    )
-    add(
-        "--images",
-        choices=("session", "url"),
-        default="session",
-        help="session: the session serves imgs/ itself; url: keep the links of the "
-        "table, served by a web server of your own (default: %(default)s)",
-    )
+    _add_fields(parser, SessionOptions)
     parser.add_help_last()
     return parser.parse_args(arguments)
 
@@ -363,43 +290,12 @@ def coordinate_options(arguments=None):
         type=_as_typed(_clusters),
         help="all but these clusters, such as 0,12-15",
     )
-    add(
-        "--format",
-        choices=("txt", "star", "star5", "csv", "imod", "ndjson"),
-        help="txt: for the refinement module; star: RELION 4; star5: RELION 5; "
-        "imod: for point2model; ndjson: CryoET portal (default: by --output's "
-        "ending, else txt)",
-    )
-    add(
-        "--order",
-        choices=ORDER_NAMES,
-        help="axes of the tomogram files, for star, star5, imod and ndjson (default: "
-        "as the run read them)",
-    )
-    add(
-        "--z_axis",
-        choices=("relion", "reversed"),
-        help="for star and star5: z of the tomograms runs as in RELION and after "
-        "trimvol -rx, or the other way, as in the output of IMOD's tilt and with "
-        "AreTomo's -FlipVol 1 (default: reversed for --order xzy, relion for zxy)",
-    )
-    add(
-        "--voxel_size",
-        type=_number(Real(0, 10_000, above=True)),
-        help="Angstrom, for star5 (default: what the run knows)",
-    )
+    _add_fields(parser, ExportOptions)
     add(
         "--tomo_size",
         type=_as_typed(_size),
         help="x,y,z of the tomograms in voxels, for star5 and where z is mirrored "
         "(default: what the run knows)",
-    )
-    add(
-        "--bin",
-        type=_number(Real(0, 1000, above=True)),
-        default=1.0,
-        help="how many times the tomogram is binned against the tilt series of "
-        "RELION (default: %(default)s)",
     )
     parser.add_help_last()
     return parser.parse_args(arguments)
