@@ -670,6 +670,29 @@ def run_options(options):
     return RunOptions.of({"mode": options.task, **given}), RunOptions.of(typed)
 
 
+def inference_keywords(options):
+    """Return the keywords of `lib.training.embed_list.embed_image_list`."""
+    return {
+        "img_txt": options.img_txt,
+        "load_model": options.load_model,
+        "exp_dir": options.exp_dir,
+        "exp_id": options.exp_id,
+        "mode": options.task,
+        "given": patch_options(options),
+        "project": PROJECT,
+        "cache_dir": options.cache_dir,
+        "no_cache": options.no_cache,
+        "arch": options.arch,
+        "voxel_size": options.voxel_size,
+        "batch_size": options.batch_size,
+        "gpus": options.gpus,
+        "precision": options.precision,
+        "num_workers": options.num_workers,
+        "seed": options.seed,
+        "force": options.force,
+    }
+
+
 def patch_options(options):
     """Return what an inference was given of candidates and patches, by field."""
     given = _given(options)

@@ -1,7 +1,7 @@
 """Embed every candidate with a trained 3d model: all_output_info.npz."""
 
 from lib.errors import run_script
-from opts import PROJECT, embed_options, patch_options
+from opts import embed_options, inference_keywords
 
 
 def main():
@@ -10,7 +10,7 @@ def main():
 
     from lib.training.embed_list import embed_image_list
 
-    embed_image_list(options, patch_options(options), project=PROJECT)
+    embed_image_list(**inference_keywords(options))
 
 
 if __name__ == "__main__":

@@ -201,13 +201,8 @@ def read_by(script):
             found |= options_read("options", ast.parse(text), helpers)
             if "run_options" in helpers:  # reads what the fields name, and the file
                 found |= {"config"}.union(*map(options_of, KEPT))
-            if "patch_options" in helpers:
+            if "inference_keywords" in helpers:
                 found |= {"arch", *options_of(PatchSettings)}
-        elif node.module == "lib.training.embed_list":
-            path = ROOT / f"{node.module.replace('.', '/')}.py"
-            helpers = {alias.name for alias in node.names}
-            text = path.read_text(encoding="utf-8")
-            found |= options_read("options", ast.parse(text), helpers)
     return found
 
 

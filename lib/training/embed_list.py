@@ -12,27 +12,72 @@ from lib.training.inference import TrainedRun, embed
 from lib.training.resume import warn_of_voxels
 
 
-def embed_image_list(options, given, *, project):
+def embed_image_list(
+    img_txt,
+    load_model,
+    *,
+    exp_dir,
+    exp_id,
+    mode,
+    given,
+    project,
+    cache_dir=None,
+    no_cache=False,
+    arch=None,
+    voxel_size=None,
+    batch_size=256,
+    gpus="0",
+    precision="auto",
+    num_workers=None,
+    seed=42,
+    force=False,
+):
     """Embed the candidates of an image list; write ``all_output_info.npz``.
 
     Parameters
     ----------
-    options : namespace
-        What ``opts.embed_options`` returns.
+    img_txt : path-like
+        Image list; see `lib.inputs.image_list.find_image_list`.
+    load_model : path-like
+        Checkpoint.
+    exp_dir : path-like
+        Folder of all experiments.
+    exp_id : str
+        Experiment in which the table is written.
+    mode : str
+        Key of `lib.modes.MODES`.
     given : dict
         Patch options of the command line, only those that were given.
     project : Path
         Folder that relative paths of the list start from.
+    cache_dir : path-like, optional
+        Folder of the cache; by default in `exp_dir`.
+    no_cache : bool
+        Keep nothing in it after the run.
+    arch : str, optional
+        Must be that of the checkpoint.
+    voxel_size : float, optional
+        Of all tomograms; by default as the run or their headers have it [Angstrom].
+    batch_size : int
+    gpus : str
+        See `lib.system.runtime.choose_device`.
+    precision : {"auto", "fp32", "bf16"}
+        With ``auto``, fp32: bf16 loses the third digit.
+    num_workers : int, optional
+        Processes that prepare tomograms.
+    seed : int
+    force : bool
+        Continue if the geometry check finds no agreement.
     """
     run = TrainedRun(
-        options.load_model,
-        mode=options.task,
+        load_model,
+        mode=mode,
         given=given,
-        arch=options.arch,
-        voxel_size=options.voxel_size,
+        arch=arch,
+        voxel_size=voxel_size,
     )
     tomograms = read_image_list(
-        find_image_list(options.img_txt, project),
+        find_image_list(img_txt, project),
         project=project,
         needs_tilts=run.patching.needs_tilts,
         order=run.patching.order,
@@ -40,23 +85,23 @@ def embed_image_list(options, given, *, project):
         voxel_size=run.voxel_size,
     )
     ranks = init_distributed()
-    experiment = ExperimentDir.of(options.exp_dir, options.dataset, options.exp_id)
+    experiment = ExperimentDir.of(exp_dir, mode, exp_id)
     check_environment(
         {experiment.root: "--exp_dir or --exp_id"},
-        cache=options.cache_dir or options.exp_dir,
+        cache=cache_dir or exp_dir,
         maps=True,
         quiet=not ranks.is_main,
     )
     if ranks.is_main and not run.voxel_size:
         warn_of_voxels(run.record, {found.name: found for found in tomograms})
-    device = choose_device(options.gpus, ranks)
-    seed_everything(options.seed)
+    device = choose_device(gpus, ranks)
+    seed_everything(seed)
     if ranks.is_main and not run.record.health.is_good:
         warn(run.record.health.message)
     folder = store_folder(
-        options.exp_dir,
-        cache_dir=options.cache_dir,
-        no_cache=options.no_cache,
+        exp_dir,
+        cache_dir=cache_dir,
+        no_cache=no_cache,
         ranks=ranks,
     )
     with folder as cache:
@@ -65,28 +110,26 @@ def embed_image_list(options, given, *, project):
                 tomograms,
                 flip_tilt_angles=run.patching.flip_tilt_angles,
                 bright=run.patching.bright,
-                force=options.force,
+                force=force,
                 cache=cache,
             )
         store = prepare_store(
             tomograms,
             run.patching,
             cache=cache,
-            workers=options.num_workers,
+            workers=num_workers,
             device=device,
             ranks=ranks,
-            embedded_only=True,
         )
         table = embed(
             run,
             store,
             experiment.embeddings,
-            batch_size=options.batch_size,
+            batch_size=batch_size,
             device=device,
-            # bf16 loses the third digit, so inference uses it only if asked to.
-            precision="fp32" if options.precision == "auto" else options.precision,
+            precision="fp32" if precision == "auto" else precision,
             ranks=ranks,
-            exp_id=options.exp_id,
+            exp_id=exp_id,
         )
     if table is not None:
         print(f"{len(table):,} candidates embedded: {experiment.embeddings}")
