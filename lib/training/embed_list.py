@@ -120,6 +120,7 @@ def embed_image_list(
             workers=num_workers,
             device=device,
             ranks=ranks,
+            embedded_only=True,
         )
         table = embed(
             run,
