@@ -51,7 +51,7 @@ def test_name_that_would_break_the_table(tmp_path):
 
 
 def test_labels_of_picks_without_any():
-    with pytest.raises(ArtifactError, match="hold no label"):
+    with pytest.raises(ArtifactError, match="the picks have no labels"):
         labels.select_labels(picks_of("a"), labels="1", exclude=None)
 
 
