@@ -29,6 +29,8 @@ from lib.candidates.masking import find_masked
 from lib.errors import OptionError, run_script
 from lib.inputs.tomogram import Tomogram
 from lib.patches.preprocess import preprocess_tomogram
+from lib.run.options import PatchSettings, RunOptions
+from lib.run.record import RunRecord, TomogramRecord
 
 WITHIN = 6.0  # of a particle's center is found well [voxels]
 BORDER = 5.0  # from fill or gold lies on its border [voxels]
@@ -138,9 +140,12 @@ def _compare(found, options):
 
 
 def _particles(folder, shapes, options):
-    margins = {"dog_boundary": options.dog_boundary, "box": options.bbox}
-    tomograms = {name: {"shape": shape} for name, shape in shapes.items()}
-    return read_truth(folder, {"options": margins, "tomograms": tomograms})
+    margins = PatchSettings(dog_boundary=options.dog_boundary, box=options.bbox)
+    record = RunRecord(
+        options=RunOptions(patches=margins),
+        tomograms={name: TomogramRecord(shape=shape) for name, shape in shapes.items()},
+    )
+    return read_truth(folder, record)
 
 
 def _gather(found, options):

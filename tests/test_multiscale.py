@@ -2,20 +2,22 @@
 
 import numpy as np
 import pytest
+from scipy.special import erfc
 
 from lib.candidates.dog import find_candidates
 from lib.candidates.multiscale import (
     BETWEEN_LEVELS,
-    CLIMB,
     STRONGER,
     Level,
     add_midpoints,
     centroid_offset,
     climb_to_maximum,
+    find_candidates_multiscale,
     merge_levels,
 )
 
 FIELD = (32, 32, 40)  # (Z, Y, X)
+UNIT = 4.0  # the third sigma [voxels]
 INNER = (slice(4, 28), slice(4, 28), slice(4, 36))
 
 
@@ -53,19 +55,17 @@ def test_a_position_amid_a_ring_is_centered_and_one_beside_a_bar_is_not():
 
 def test_positions_climb_to_the_top_and_meet_there():
     density = gaussians((16, 16, 20), sigma=5.0)
-    ends = climb_to_maximum(
-        flat((16, 16, 17), (14, 18, 20), (16, 16, 20)), density, INNER
-    )
+    starts = flat((16, 16, 17), (14, 18, 20), (16, 16, 20))
+    ends = climb_to_maximum(starts, density, INNER, reach=4)
     assert set(ends) == set(flat((16, 16, 20)))
 
 
 def test_no_position_moves_further_than_it_may_or_out_of_the_inner_part():
     density = gaussians((16, 16, 39), sigma=8.0)
-    starts = np.array([(16, 16, 20), (16, 16, 33)])
-    ends = np.stack(
-        np.unravel_index(climb_to_maximum(flat(*starts), density, INNER), FIELD), 1
-    )
-    assert ends[0].tolist() == [16, 16, 20 + CLIMB]
+    starts = flat((16, 16, 20), (16, 16, 33))
+    ends = climb_to_maximum(starts, density, INNER, reach=4)
+    ends = np.stack(np.unravel_index(ends, FIELD), axis=1)
+    assert ends[0].tolist() == [16, 16, 20 + 4]
     assert ends[1].tolist() == [16, 16, 35]
 
 
@@ -78,7 +78,7 @@ def test_only_what_lies_on_a_ridge_has_a_midpoint(apart, midpoints):
     density = gaussians((16, 16, 12), (16, 16, 12 + apart), sigma=5.0)
     ends = flat((16, 16, 12), (16, 16, 12 + apart))
     scores = np.array([3.0, 2.0])
-    index, strength = add_midpoints(ends, scores, density, apart=5.5, free=4.0)
+    index, strength = add_midpoints(ends, scores, density, UNIT)
     assert index[:2].tolist() == ends.tolist()
     assert index[2:].tolist() == flat((16, 16, 12 + apart // 2)).tolist() * midpoints
     assert strength[2:].tolist() == [2.0] * midpoints
@@ -86,32 +86,31 @@ def test_only_what_lies_on_a_ridge_has_a_midpoint(apart, midpoints):
 
 def test_without_pairs_there_are_no_midpoints():
     for index in (flat((16, 16, 12)), np.array([], int)):
-        found, _ = add_midpoints(
-            index, np.ones(len(index)), np.ones(FIELD), apart=5.5, free=4.0
-        )
+        found, _ = add_midpoints(index, np.ones(len(index)), np.ones(FIELD), UNIT)
         assert found.tolist() == index.tolist()
 
 
-def level(radius, position, score, claim=BETWEEN_LEVELS):
-    return Level(radius, np.array([position]), np.array([score]), np.array([claim]))
+def level(radius, position, score, rim=0.0):
+    return Level(radius, np.array([position]), np.array([score]), np.array([rim]))
 
 
 @pytest.mark.parametrize(
-    ("distance", "coarse", "fine", "claim", "kept"),
+    ("distance", "coarse", "fine", "rim", "kept"),
     [
-        (5, 3.0, 1.0, BETWEEN_LEVELS, 1),  # the weaker gives way
-        (5, 1.0, 3.0, BETWEEN_LEVELS, 2),  # the stronger stays
-        (STRONGER, 1.0, 3.0, BETWEEN_LEVELS, 1),  # but not at the same position
-        (6, 3.0, 1.0, BETWEEN_LEVELS, 2),
-        (8, 2.0, 9.0, 9.0, 1),  # a sure shell claims its rim
+        (BETWEEN_LEVELS - 0.1, 3.0, 1.0, 0, 1),  # the weaker gives way
+        (BETWEEN_LEVELS - 0.1, 1.0, 3.0, 0, 2),  # the stronger stays
+        (STRONGER - 0.1, 1.0, 3.0, 0, 1),  # but not at the same position
+        (BETWEEN_LEVELS + 0.1, 3.0, 1.0, 0, 2),
+        (8 / 4, 2.0, 9.0, 9.0, 1),  # the rim of a sure shell has none
     ],
 )
-def test_a_finer_candidate_gives_way(distance, coarse, fine, claim, kept):
+@pytest.mark.parametrize("unit", [2.5, 5.0])
+def test_a_finer_candidate_gives_way(distance, coarse, fine, rim, kept, unit):
     levels = [
-        level(4.0, (20 + distance, 20, 20), fine),
-        level(8.0, (20, 20, 20), coarse, claim),
+        level(4.0, (20 + distance * unit, 20, 20), fine),
+        level(8.0, (20, 20, 20), coarse, rim * unit / 4),
     ]
-    positions, scores = merge_levels(levels)
+    positions, scores = merge_levels(levels, unit)
     assert len(positions) == kept
     assert [20, 20, 20] in positions.tolist()
     assert (np.diff(scores) <= 0).all()
@@ -209,3 +208,69 @@ def test_gpu_code_finds_the_same(found):
 def test_constant_volume_has_no_candidates():
     volume = np.full(SHAPE, 100, np.uint8)
     assert len(find_candidates(volume, SIGMAS, **SEARCH).coords) == 0
+
+
+SIZE = np.array([48, 84, 84])  # (Z, Y, X) [voxels of the coarser sampling]
+
+
+def sampled(step, seed):
+    """Render one specimen with a voxel of `step`: shells, balls, rods and fine grain.
+
+    It is a continuous function, smooth enough for the coarser sampling: voxel i of one
+    and voxel 2 i of the other are the same point.
+    """
+    rng = np.random.default_rng(seed)
+    axes = [np.arange(0, size, step) for size in SIZE]
+    z, y, x = np.meshgrid(*axes, indexing="ij", sparse=True)
+    density = np.zeros([len(axis) for axis in axes])
+    shapes = [
+        (lambda r: np.abs(r - 6.5) - 1.2, 0),
+        (lambda r: r - 4, 0),
+        (lambda r: r - 6, 0),
+        (lambda r: r - 3, 8),
+    ]
+    centers = [(cx, cy) for cy in (20, 41, 62) for cx in (20, 41, 62)]
+    for number, (cx, cy) in enumerate(centers):
+        shift = rng.uniform(-0.5, 0.5, 3)
+        distance, half_length = shapes[number % len(shapes)]
+        along = np.maximum(np.abs(x - cx - shift[0]) - half_length, 0)
+        r = np.sqrt(along**2 + (y - cy - shift[1]) ** 2 + (z - 24 - shift[2]) ** 2)
+        density += 0.5 * erfc(distance(r) / 1.5)
+    grain = np.array([0.05, -0.05])
+    for center in rng.uniform(0, SIZE, (4000, 3)):
+        near = [
+            slice(*np.searchsorted(a, (c - 6, c + 6)))
+            for a, c in zip(axes, center, strict=True)
+        ]
+        line = [
+            np.exp(-((axis[part] - c) ** 2) / (2 * 1.5**2))
+            for axis, part, c in zip(axes, near, center, strict=True)
+        ]
+        density[tuple(near)] += rng.choice(grain) * np.einsum("i,j,k->ijk", *line)
+    return np.clip(np.rint(150 - 70 * density), 0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_twice_the_sampling_and_the_sigmas_give_the_same_particles(seed):
+    """One candidate of either sampling for each of the other, a coarse voxel away.
+
+    Of isolated particles: of two that exclude each other by a hair, or that pass the
+    threshold by one, rounding to voxels may take either.
+    """
+    found = []
+    for step in (1, 0.5):
+        first, last = round(10 / step), (SIZE - 11) / step
+        inner = tuple(slice(first, round(stop) + 1) for stop in last)
+        positions, _ = find_candidates_multiscale(
+            sampled(step, seed),
+            [sigma / step for sigma in (1.5, 2.5, 3.8, 5.8)],
+            inner,
+            diameter=14 / step,
+            std_multiplier=-0.5,
+        )
+        found.append(positions * step)
+    coarse, fine = found
+    apart = np.linalg.norm(coarse[:, None] - fine[None], axis=2)
+    assert len(coarse) == len(fine) >= 9
+    assert sorted(apart.argmin(axis=1)) == list(range(len(fine)))
+    assert apart.min(axis=1).max() <= 1

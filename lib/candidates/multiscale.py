@@ -15,6 +15,9 @@ nearest maximum of the density, a few voxels away at most, and those that meet a
 Two on one ridge of the density may be the ends of one particle: its midpoint becomes a
 candidate too. Measured in benchmarks/RESULTS.md.
 
+All distances follow the sigmas: a tomogram of twice the sampling, searched with twice
+the sigmas and the diameter, has the same candidates.
+
 Positions within a level are flat indices into the volume.
 """
 
@@ -32,17 +35,18 @@ from lib.candidates.scale_space import (
 )
 
 MULTISCALE_FROM = 4  # number of sigmas that selects this search
-BETWEEN_LEVELS = 5.5  # candidates of two levels keep this distance [voxels] ...
-STRONGER = 4.0  # ... and this one when the finer is the stronger
+# Distances in the larger sigma of the finest level of blobs, which is the third of all:
+BETWEEN_LEVELS = 1.375  # least one of candidates of two levels ...
+STRONGER = 1.0  # ... and when the finer is the stronger
+CLIMB = 1.0  # how far a blob of the finest level may climb
+END_DISTANCE = (2.0, 3.75)  # least and greatest one of the two ends of a particle
 BLOB_RADIUS = 1.6  # of the particles that a level detects, in its smaller sigma
 SHELL_RADIUS = 2.6
 SHELL_DISTANCE = 1.5  # of two shells, likewise
 SHELL_STD = 1.6  # the threshold of shells is this many std higher
 SURE = 2.0  # a shell this many std above the mean ...
-SHELL_CLAIM = 2.3  # ... excludes all others within this many sigmas: its rim
+SHELL_RIM = 2.3  # ... excludes all others within this many sigmas
 CENTERED = 0.35  # greatest offset of the centroid of the density of a shell [sigmas]
-CLIMB = 4.0  # how far a blob of the finest level may climb [voxels]
-END_DISTANCE = (8.0, 15.0)  # least and greatest, of the two ends of a particle [voxels]
 RIDGE = 0.8  # least density along a ridge, relative to its lower end
 
 
@@ -58,15 +62,14 @@ class Level:
         (x, y, z) [voxels].
     scores : ndarray, shape (M,)
         Std above the mean of the level's maxima.
-    claims : ndarray, shape (M,)
-        Finer levels have no weaker candidate this near; where it is more than
-        `BETWEEN_LEVELS`, none at all [voxels].
+    rims : ndarray, shape (M,)
+        Finer levels have no candidate this near; 0 for all but sure shells [voxels].
     """
 
     radius: float
     positions: np.ndarray
     scores: np.ndarray
-    claims: np.ndarray
+    rims: np.ndarray
 
 
 def find_candidates_multiscale(
@@ -110,6 +113,7 @@ def find_candidates_multiscale(
         Std above the mean of the level's maxima.
     """
     smooth, maxima = on_cpu(threads) if str(device) == "cpu" else on_gpu(device)
+    unit = sigmas[2]
 
     def search(kind, sigma, next_sigma, level, density):
         index, strength = maxima(level, inner)
@@ -127,22 +131,20 @@ def find_candidates_multiscale(
             centered = centroid_offset(index, density, next_sigma) <= CENTERED
             index, scores = index[centered], scores[centered]
         elif density is not None:
-            index = climb_to_maximum(index, density, inner)
+            index = climb_to_maximum(index, density, inner, reach=CLIMB * unit)
         order = np.lexsort((index, -scores))  # by strength; ties by position
         index, scores = index[order], scores[order]
         apart = max(diameter / 2, sigma * (SHELL_DISTANCE if kind == "shell" else 1))
         kept = non_maximum_suppression(index, volume.shape, apart)
         index, scores = index[kept], scores[kept]
         if kind == "blob" and density is not None:
-            index, scores = add_midpoints(
-                index, scores, density, apart=BETWEEN_LEVELS, free=STRONGER
-            )
+            index, scores = add_midpoints(index, scores, density, unit)
         return _level(kind, sigma, index, scores, volume.shape)
 
     sign = -1 if bright else 1
     # starmap holds one level at a time; a loop would keep it while the next is made.
     found = starmap(search, multiscale_levels(volume, sigmas, sign, smooth))
-    positions, scores = merge_levels([level for level in found if level is not None])
+    positions, scores = merge_levels([level for level in found if level], unit)
     if masked is not None:  # climbing and midpoints may have led there
         free = ~masked.holds(positions)
         positions, scores = positions[free], scores[free]
@@ -151,19 +153,20 @@ def find_candidates_multiscale(
 
 def _level(kind, sigma, index, scores, shape):
     positions = np.stack(np.unravel_index(index, shape)[::-1], axis=1)
-    claims = np.full(len(index), BETWEEN_LEVELS)
-    if kind == "shell":
-        claims[scores >= SURE] = max(BETWEEN_LEVELS, SHELL_CLAIM * sigma)
-    radius = sigma * (SHELL_RADIUS if kind == "shell" else BLOB_RADIUS)
-    return Level(radius, positions, scores, claims)
+    is_shell = kind == "shell"
+    rims = SHELL_RIM * sigma * (is_shell & (scores >= SURE))
+    radius = sigma * (SHELL_RADIUS if is_shell else BLOB_RADIUS)
+    return Level(radius, positions, scores, rims)
 
 
-def merge_levels(levels):
-    """Merge the levels, coarse first; what a coarser candidate claims is left out.
+def merge_levels(levels, unit):
+    """Merge the levels, coarse first; what is too near to a coarser one is left out.
 
     Parameters
     ----------
     levels : sequence of Level
+    unit : float
+        The third of the sigmas [voxels].
 
     Returns
     -------
@@ -171,32 +174,31 @@ def merge_levels(levels):
         As of `find_candidates_multiscale`.
     """
     positions = np.empty((0, 3), int)
-    scores, claims = np.empty(0), np.empty(0)
+    scores, rims = np.empty(0), np.empty(0)
     for level in sorted(levels, key=lambda level: -level.radius):
-        free = ~_claimed(level, positions, scores, claims)
+        free = ~_is_excluded(level, positions, scores, rims, unit)
         positions = np.concatenate([positions, level.positions[free]])
         scores = np.concatenate([scores, level.scores[free]])
-        claims = np.concatenate([claims, level.claims[free]])
+        rims = np.concatenate([rims, level.rims[free]])
     order = np.argsort(-scores, kind="stable")
     return positions[order].astype(np.int32), scores[order].astype(np.float32)
 
 
-def _claimed(level, positions, scores, claims):
-    """Return which of a level's maxima coarser candidates claim."""
-    claimed = np.zeros(len(level.positions), bool)
+def _is_excluded(level, positions, scores, rims, unit):
+    """Return which of a level's maxima coarser candidates exclude."""
+    excluded = np.zeros(len(level.positions), bool)
     if not (len(positions) and len(level.positions)):
-        return claimed
+        return excluded
     near = cKDTree(level.positions).sparse_distance_matrix(
-        cKDTree(positions), claims.max(), output_type="ndarray"
+        cKDTree(positions),
+        max(BETWEEN_LEVELS * unit, rims.max()),
+        output_type="ndarray",
     )
     finer, coarser, distance = near["i"], near["j"], near["v"]
-    holds = (
-        (claims[coarser] > BETWEEN_LEVELS)
-        | (level.scores[finer] <= scores[coarser])
-        | (distance <= STRONGER)
-    )
-    claimed[finer[holds & (distance <= claims[coarser])]] = True
-    return claimed
+    weaker = level.scores[finer] <= scores[coarser]
+    least = np.where(weaker, BETWEEN_LEVELS, STRONGER) * unit
+    excluded[finer[distance <= np.maximum(least, rims[coarser])]] = True
+    return excluded
 
 
 def centroid_offset(index, density, sigma):
@@ -225,8 +227,8 @@ def centroid_offset(index, density, sigma):
     return sigma * norm / 2 / np.maximum(density[z, y, x], 1e-9)
 
 
-def climb_to_maximum(index, density, inner):
-    """Climb from voxel to voxel to the greatest density within `CLIMB` of the start.
+def climb_to_maximum(index, density, inner, *, reach):
+    """Climb from voxel to voxel to the greatest density within reach of the start.
 
     Parameters
     ----------
@@ -234,6 +236,8 @@ def climb_to_maximum(index, density, inner):
     density : ndarray, shape (Z, Y, X)
     inner : tuple of slice
         Part of the volume (z, y, x) that is not left.
+    reach : float
+        [voxels].
 
     Returns
     -------
@@ -250,7 +254,7 @@ def climb_to_maximum(index, density, inner):
         around = np.clip(
             position[:, moving, None] + steps[:, None].astype(np.int32), low, high
         )
-        far = np.square(around - start[:, moving, None]).sum(axis=0) > CLIMB**2
+        far = np.square(around - start[:, moving, None]).sum(axis=0) > reach**2
         best = np.where(far, -np.inf, density[tuple(around)]).argmax(axis=1)
         there = around[:, np.arange(len(moving)), best]
         climbs = density[tuple(there)] > density[tuple(position[:, moving])]
@@ -259,7 +263,7 @@ def climb_to_maximum(index, density, inner):
     return np.ravel_multi_index(tuple(position), density.shape)
 
 
-def add_midpoints(index, scores, density, *, apart, free):
+def add_midpoints(index, scores, density, unit):
     """Add the midpoints of pairs that lie on one ridge of the density.
 
     Parameters
@@ -267,10 +271,8 @@ def add_midpoints(index, scores, density, *, apart, free):
     index : ndarray of int, shape (M,)
     scores : ndarray, shape (M,)
     density : ndarray, shape (Z, Y, X)
-    apart : float
-        Least distance of two midpoints [voxels].
-    free : float
-        Least distance of a midpoint to a candidate [voxels].
+    unit : float
+        The third of the sigmas [voxels].
 
     Returns
     -------
@@ -280,7 +282,7 @@ def add_midpoints(index, scores, density, *, apart, free):
     """
     points = np.stack(np.unravel_index(index, density.shape), axis=1)
     tree = cKDTree(points)
-    shortest, longest = END_DISTANCE
+    shortest, longest = (distance * unit for distance in END_DISTANCE)
     pairs = tree.query_pairs(longest, output_type="ndarray")
     starts, ends = points[pairs[:, 0]], points[pairs[:, 1]]
 
@@ -293,13 +295,13 @@ def add_midpoints(index, scores, density, *, apart, free):
     on_ridge = (
         (np.linalg.norm(ends - starts, axis=1) >= shortest)
         & (lowest >= RIDGE * lower_end)
-        & (nearest > free)
+        & (nearest > STRONGER * unit)
     )
     midpoints = np.ravel_multi_index(tuple(along(0.5)[on_ridge].T), density.shape)
     strength = scores[pairs[on_ridge]].min(axis=1)
     order = np.lexsort((midpoints, -strength))
     midpoints, strength = midpoints[order], strength[order]
-    kept = non_maximum_suppression(midpoints, density.shape, apart)
+    kept = non_maximum_suppression(midpoints, density.shape, BETWEEN_LEVELS * unit)
     return (
         np.concatenate([index, midpoints[kept]]),
         np.concatenate([scores, strength[kept]]),
