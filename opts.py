@@ -626,7 +626,7 @@ def _unfit(text, expected):
 
 
 def _as_typed(parse):
-    """Return a converter that refuses what `parse` does, and keeps the text.
+    """Return a converter that rejects what `parse` does, and keeps the text.
 
     opts.txt then shows a list as it is typed again.
     """

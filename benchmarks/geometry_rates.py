@@ -45,7 +45,7 @@ def _move_each(images, rng, reach):
 
 
 # Mistake: how it changes (tomogram, images, angles), and a word of its remedy, ""
-# where nothing is to be said, None where any refusal will do.
+# where nothing is to be said, None where any error will do.
 CASES = {
     "none": (lambda t, i, a, rng: (t, i, a), ""),
     "none, images within 1 px": (
@@ -157,10 +157,10 @@ def judge(tomogram, images, angles, word):
     """
     try:
         found = check_files(tomogram, images, angles)
-    except InputError as refusal:
+    except InputError as error:
         if word == "":
             return "FALSE ALARM"
-        return "right" if word is None or word in str(refusal) else "other remedy"
+        return "right" if word is None or word in str(error) else "other remedy"
     wrong = [found] if contrast_is_wrong(found, False) else []
     contrast = " ".join(
         describe_wrong_contrast(wrong, False) + describe_odd_contrast([found], False)

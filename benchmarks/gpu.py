@@ -76,28 +76,28 @@ def _options(stages):
 
 
 def require_packages():
-    """Refuse a Python that is too old or lacks what is needed, in one line."""
+    """Reject a Python that is too old or lacks what is needed, in one line."""
     if sys.version_info < OLDEST_PYTHON:
         oldest = _dotted(OLDEST_PYTHON)
-        refuse(f"is {sys.version.split()[0]}, and {oldest} or later is needed")
+        reject(f"is {sys.version.split()[0]}, and {oldest} or later is needed")
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        refuse(f"has no {', '.join(missing)}")
+        reject(f"has no {', '.join(missing)}")
 
 
 def require_torch(device):
-    """Refuse a torch that is too old or sees no GPU, in one line."""
+    """Reject a torch that is too old or sees no GPU, in one line."""
     import torch
 
     version = torch.__version__
     if tuple(map(int, version.split(".")[:2])) < OLDEST_TORCH:
-        refuse(f"has torch {version}, and {_dotted(OLDEST_TORCH)} or later is needed")
+        reject(f"has torch {version}, and {_dotted(OLDEST_TORCH)} or later is needed")
     if device == "cuda" and not torch.cuda.is_available():
         built = torch.version.cuda or torch.version.hip
-        refuse(f"has torch {version}, which {'sees no' if built else 'knows no'} GPU")
+        reject(f"has torch {version}, which {'sees no' if built else 'knows no'} GPU")
 
 
-def refuse(reason):
+def reject(reason):
     """Say what is wrong with this Python, and the way out."""
     raise ResourceError(
         f"{sys.executable} {reason}; on a machine with a GPU, name the Python that has "

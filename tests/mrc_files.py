@@ -50,7 +50,7 @@ def int32(value):
     return int(value).to_bytes(4, "little", signed=True)
 
 
-def refusal(path, order="zxy"):
+def error_of(path, order="zxy"):
     with pytest.raises(InputError) as caught:
         read(path, order)
     assert str(path) in str(caught.value)

@@ -1,4 +1,4 @@
-"""What is written comes back, whole; what cannot be trusted is refused."""
+"""What is written comes back, whole; what cannot be trusted is rejected."""
 
 import io
 import json
@@ -202,7 +202,7 @@ def test_missing_npz_names_the_script_to_run(tmp_path):
 
 
 @pytest.mark.parametrize("key", ["name", "coords", "pred", "proj", "subvol"])
-def test_npz_without_a_key_is_refused_by_its_name(tmp_path, key):
+def test_npz_without_a_key_is_rejected_by_its_name(tmp_path, key):
     columns = peer_columns()
     del columns[key]
     np.savez(tmp_path / "e.npz", **columns)
@@ -233,7 +233,7 @@ def test_npz_without_a_key_is_refused_by_its_name(tmp_path, key):
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_npz_of_another_shape_is_refused(tmp_path, change, said):
+def test_npz_of_another_shape_is_rejected(tmp_path, change, said):
     np.savez(tmp_path / "e.npz", **{**peer_columns(), **change})
     with pytest.raises(ArtifactError, match=said):
         EmbeddingTable.load(tmp_path / "e.npz")
@@ -249,7 +249,7 @@ class Bomb:
         return (os.mkdir, (str(self.path),))
 
 
-def test_object_arrays_are_refused_without_being_executed(tmp_path):
+def test_object_arrays_are_rejected_without_being_executed(tmp_path):
     trap = tmp_path / "executed"
     names = np.array([Bomb(trap)] * 3, dtype=object)
     np.savez(tmp_path / "e.npz", **{**peer_columns(), "name": names})
@@ -258,7 +258,7 @@ def test_object_arrays_are_refused_without_being_executed(tmp_path):
     assert not trap.exists()
 
 
-def test_pickle_under_the_name_of_an_npz_is_refused(tmp_path):
+def test_pickle_under_the_name_of_an_npz_is_rejected(tmp_path):
     trap = tmp_path / "executed"
     (tmp_path / "e.npz").write_bytes(pickle.dumps(Bomb(trap)))
     with pytest.raises(ArtifactError, match="cannot be read as an .npz"):
@@ -266,7 +266,7 @@ def test_pickle_under_the_name_of_an_npz_is_refused(tmp_path):
     assert not trap.exists()
 
 
-def test_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
+def test_zip_bomb_is_rejected_before_it_is_unpacked(tmp_path):
     path = tmp_path / "e.npz"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("pred.npy", bytes(64 * 2**20))
@@ -275,7 +275,7 @@ def test_zip_bomb_is_refused_before_it_is_unpacked(tmp_path):
         EmbeddingTable.load(path)
 
 
-def test_array_that_claims_more_than_it_holds_is_refused(tmp_path):
+def test_array_that_claims_more_than_it_holds_is_rejected(tmp_path):
     header = io.BytesIO()
     claim = {"descr": "<f4", "fortran_order": False, "shape": (10**12, 128)}
     np.lib.format.write_array_header_1_0(header, claim)
@@ -285,7 +285,7 @@ def test_array_that_claims_more_than_it_holds_is_refused(tmp_path):
         EmbeddingTable.load(tmp_path / "e.npz")
 
 
-def test_member_that_is_no_array_is_refused(tmp_path):
+def test_member_that_is_no_array_is_rejected(tmp_path):
     np.savez(tmp_path / "e.npz", **peer_columns())
     with zipfile.ZipFile(tmp_path / "e.npz", "a") as archive:
         archive.writestr("readme.txt", "hello")
@@ -299,7 +299,7 @@ def test_member_that_is_no_array_is_refused(tmp_path):
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
-def test_damaged_npz_is_read_right_or_refused(tmp_path, data):
+def test_damaged_npz_is_read_right_or_rejected(tmp_path, data):
     buffer = io.BytesIO()
     write = data.draw(st.sampled_from([np.savez, np.savez_compressed]))
     write(buffer, **peer_columns())
@@ -315,8 +315,8 @@ def test_damaged_npz_is_read_right_or_refused(tmp_path, data):
     path.write_bytes(raw)
     try:
         table = EmbeddingTable.load(path)
-    except ArtifactError as refusal:
-        assert str(path) in str(refusal)
+    except ArtifactError as error:
+        assert str(path) in str(error)
     else:
         # What passes the checksums of the archive is what was written.
         np.testing.assert_array_equal(table.pred, peer_columns()["pred"])
@@ -375,7 +375,7 @@ def test_peers_parquet_without_our_metadata_is_read(tmp_path):
 
 
 @pytest.mark.parametrize("key", ["name", "coord", "embeddings", "label", "image"])
-def test_parquet_without_a_column_is_refused(tmp_path, key):
+def test_parquet_without_a_column_is_rejected(tmp_path, key):
     columns = parquet_columns()
     del columns[key]
     with pytest.raises(ArtifactError, match=rf"lacks the column\(s\) {key}; it has"):
@@ -397,13 +397,13 @@ def test_parquet_without_a_column_is_refused(tmp_path, key):
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_parquet_of_another_shape_is_refused(tmp_path, change, said):
+def test_parquet_of_another_shape_is_rejected(tmp_path, change, said):
     path = write_parquet(tmp_path / "t.gzip", {**parquet_columns(), **change})
     with pytest.raises(ArtifactError, match=said):
         InteractiveTable.load(path)
 
 
-def test_empty_table_is_refused(tmp_path):
+def test_empty_table_is_rejected(tmp_path):
     empty = pa.table(parquet_columns()).slice(0, 0)
     parquet.write_table(empty, tmp_path / "t.gzip")
     with pytest.raises(ArtifactError, match="no rows"):
@@ -411,7 +411,7 @@ def test_empty_table_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1", b"PAR1" * 40, b"\x1f\x8b text"])
-def test_what_is_no_parquet_is_refused(tmp_path, content):
+def test_what_is_no_parquet_is_rejected(tmp_path, content):
     (tmp_path / "t.gzip").write_bytes(content)
     with pytest.raises(ArtifactError, match=r"t\.gzip is not a parquet file"):
         read_parquet(tmp_path / "t.gzip", made_by="plot_2d.py")
@@ -467,9 +467,9 @@ def test_no_picks_are_no_coordinates():
     + ["1,nan,3", "1,inf,3", "1e30,2,3"],
 )
 def test_malformed_coordinate_is_shown(bad):
-    with pytest.raises(ArtifactError) as refused:
+    with pytest.raises(ArtifactError) as rejected:
         parse_coordinates("picks.parquet", ["1,2,3", bad])
-    assert f"picks.parquet: coord {bad!r} is not x, y, z" in str(refused.value)
+    assert f"picks.parquet: coord {bad!r} is not x, y, z" in str(rejected.value)
 
 
 # -- which rows belong together ------------------------------------------------------
@@ -489,7 +489,7 @@ def test_fingerprint_sees_order_and_every_column():
     assert len({same, *others}) == 5
 
 
-def test_colors_of_other_rows_are_refused(tmp_path):
+def test_colors_of_other_rows_are_rejected(tmp_path):
     record = fingerprint_path(tmp_path / "all_colors.npy")
     assert record == tmp_path / "all_colors.json"
     assert fingerprint_path(tmp_path / "imgs") == tmp_path / "imgs" / "index.json"
@@ -503,7 +503,7 @@ def test_colors_of_other_rows_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "3", '{"rows": 4}', "\udc80"])
-def test_damaged_record_is_refused(tmp_path, text):
+def test_damaged_record_is_rejected(tmp_path, text):
     record = tmp_path / "all_colors.json"
     record.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(ArtifactError, match="cannot be read"):

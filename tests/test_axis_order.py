@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-from mrc_files import make_volume, write_mrc
 
 from lib.errors import InputError
 from lib.inputs.axis_order import ORDERS, is_mirrored, resolve_order, z_sign
 from lib.inputs.image_list import read_image_list
 from lib.inputs.mrc import MrcInfo
 from lib.run.options import ORDER_NAMES
+from tests.mrc_files import make_volume, write_mrc
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_only_a_default_is_held_against_the_shortest_axis():
     assert resolve_order(info_of(315, 100, 326), "zxy") == "zxy"
 
 
-def test_an_order_that_the_tilt_images_prove_wrong_is_refused_whoever_gave_it():
+def test_an_order_that_the_tilt_images_prove_wrong_is_rejected_whoever_gave_it():
     with pytest.raises(InputError, match="tilt images are x 326, y 315.*order xzy$"):
         resolve_order(info_of(315, 100, 326), "zxy", (41, 315, 326))
 
@@ -143,7 +143,7 @@ def test_sizes_that_fit_no_order_are_told_with_the_binning(order, tilt_yx, advic
     assert "326 x 315" in str(caught.value)
 
 
-def test_unknown_order_is_refused():
+def test_unknown_order_is_rejected():
     with pytest.raises(InputError, match="none of xzy, zxy, xyz, yxz, auto"):
         resolve_order(info_of(4, 5, 6), "zyx")
 

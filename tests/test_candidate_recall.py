@@ -55,16 +55,16 @@ def test_fill_costs_no_particles(sets):
     ("fault", "told"),
     [("fog", "--disturb fog: expected fill:LEVEL"), ("gold", "simulate.py --gold")],
 )
-def test_a_fault_that_cannot_be_had_is_refused(sets, fault, told):
+def test_a_fault_that_cannot_be_had_is_rejected(sets, fault, told):
     done = measure(sets[0], "--disturb", fault, code=2)
     assert told in done.stderr
 
 
-def test_a_folder_without_truth_is_refused(tmp_path):
+def test_a_folder_without_truth_is_rejected(tmp_path):
     done = measure(tmp_path, code=2)
     assert f"{tmp_path} has no particles.csv" in done.stderr
 
 
-def test_tomograms_that_are_not_there_are_refused(sets):
+def test_tomograms_that_are_not_there_are_rejected(sets):
     done = measure(sets[0], "--tomograms", "other", code=2)
     assert f"no .rec file to search in {sets[0]}" in done.stderr

@@ -39,7 +39,7 @@ def test_few_candidates_fill_every_cluster(n_cluster):
     assert set(labels.tolist()) == set(range(n_cluster))
 
 
-def test_more_clusters_than_candidates_are_refused_with_both_numbers():
+def test_more_clusters_than_candidates_are_rejected_with_both_numbers():
     with pytest.raises(OptionError, match="--n_cluster 13 .* candidates, 12;"):
         over_cluster(unit_rows(make_table(12).pred), n_cluster=13, seed=0)
 

@@ -224,7 +224,7 @@ def test_real_sample_runs_with_one_epoch(tmp_path):
     assert np.isfinite(table.pred).all()
 
 
-REFUSALS = {
+ERRORS = {
     "odd box": ("--bbox 35", "expected an even number from 8"),
     "large box": ("--bbox 120", "no room for patches of --bbox 120"),
     "one sigma": ("--dog 3", "expected two or more sigmas"),
@@ -238,9 +238,9 @@ REFUSALS = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSALS)
-def test_refusals_say_what_to_do_and_write_nothing(project, tmp_path, name):
-    options, words = REFUSALS[name]
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors_say_what_to_do_and_write_nothing(project, tmp_path, name):
+    options, words = ERRORS[name]
     listed = project / "sample_data" / "image_list.txt"
     folders = ("--exp_dir", tmp_path / "exp", "--cache_dir", project / "cache")
     done = call(

@@ -123,7 +123,7 @@ def test_opposite_contrast_that_voxels_do_not_tell(write, monkeypatch):
     check_geometry([write(tomogram=-1)], bright=True)
 
 
-def test_refusal_of_the_angles_names_the_contrast_too(write):
+def test_error_of_the_angles_names_the_contrast_too(write):
     row = write(tomogram=-1)
     with pytest.raises(GeometryError, match="out --flip_tilt_angles.*use --bright"):
         check_geometry([row], flip_tilt_angles=True)

@@ -24,7 +24,7 @@ QUOTED = [
     "a, b",
     "TS 1 (bin 4)",
 ]
-REFUSED = ["", " ", "a\tb", "a\nb", "it's", 'a"b', "a  b", " a", "a ", "nan", "<NA>"]
+REJECTED = ["", " ", "a\tb", "a\nb", "it's", 'a"b', "a  b", " a", "a ", "nan", "<NA>"]
 
 
 def write(path, names, kind="star"):
@@ -79,8 +79,8 @@ def test_what_a_reader_takes_for_something_else_is_quoted(tmp_path, name):
     assert_read_back(tmp_path / "p.star", names, coord)
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_no_quotes_can_hold_is_refused_by_name(tmp_path, name):
+@pytest.mark.parametrize("name", REJECTED)
+def test_what_no_quotes_can_hold_is_rejected_by_name(tmp_path, name):
     with pytest.raises(OptionError, match="name .*use --format csv, or another image_"):
         write(tmp_path / "p.star", ["plain", name])
     assert not list(tmp_path.iterdir())
@@ -94,7 +94,7 @@ def test_what_no_quotes_can_hold_is_refused_by_name(tmp_path, name):
         max_size=3,
     )
 )
-def test_every_name_is_given_back_or_refused(tmp_path, names):
+def test_every_name_is_given_back_or_rejected(tmp_path, names):
     path = tmp_path / "p.star"
     try:
         coord = write(path, names)

@@ -67,13 +67,13 @@ def test_positions_are_read_however_a_peer_stored_them(tmp_path, coord):
 
 
 @pytest.mark.parametrize("coord", [["1,2", "3"], [["a", "b", "c"]] * 2, ["1,2,nan"]])
-def test_what_is_no_position_is_refused_with_the_entry(tmp_path, coord):
+def test_what_is_no_position_is_rejected_with_the_entry(tmp_path, coord):
     path = write_peer_export(tmp_path / "a.parquet", coord)
     with pytest.raises(ArtifactError, match=r"a\.parquet: coord .* is not x, y, z"):
         read_picks([path])
 
 
-def test_export_without_a_tomogram_name_is_refused(tmp_path):
+def test_export_without_a_tomogram_name_is_rejected(tmp_path):
     path = tmp_path / "a.parquet"
     pd.DataFrame({"coord": ["1,2,3"]}).to_parquet(path)
     with pytest.raises(ArtifactError, match="lacks the column"):
@@ -93,7 +93,7 @@ def test_folder_without_exports_says_where_they_are(tmp_path):
         find_exports([tmp_path])
 
 
-def test_a_tomogram_that_two_runs_read_differently_is_refused(tmp_path):
+def test_a_tomogram_that_two_runs_read_differently_is_rejected(tmp_path):
     for number, voxel_size in enumerate((10.0, 12.0)):
         record = make_record({"tomo1": {**KNOWN, "voxel_size": voxel_size}})
         make_table(record=record).save(tmp_path / f"{number}.parquet")
@@ -143,7 +143,7 @@ def test_labels_are_numbers_and_ranges():
 
 
 @pytest.mark.parametrize("text", ["", "a", "3;4", "9-7", "1,,2", "-1", "0-999999999"])
-def test_what_is_no_label_is_refused(text):
+def test_what_is_no_label_is_rejected(text):
     with pytest.raises(OptionError, match="rising range"):
         parse_labels(text, "--labels")
 
@@ -162,13 +162,13 @@ def test_labels_choose_exactly_their_rows():
     np.testing.assert_array_equal(chosen.name, table.name[rows])
 
 
-def test_a_label_that_is_not_there_is_refused_with_those_that_are():
+def test_a_label_that_is_not_there_is_rejected_with_those_that_are():
     picks = Picks(np.array(["t", "t"]), np.zeros((2, 3)), np.array([0, 2]))
     with pytest.raises(OptionError, match=r"label 1, 3; labels here are 0,2"):
         select_labels(picks, labels="0-3")
 
 
-def test_excluding_everything_is_refused():
+def test_excluding_everything_is_rejected():
     picks = Picks(np.array(["t", "t"]), np.zeros((2, 3)), np.array([0, 2]))
     with pytest.raises(OptionError, match="leave no cluster"):
         select_labels(picks, exclude="0,2")
@@ -313,25 +313,25 @@ def test_what_is_given_wins_over_what_the_run_knows(tmp_path):
     assert starfile.read(path)["rlnCenteredCoordinateYAngst"].item() == 10
 
 
-def test_an_order_other_than_the_run_read_is_refused(tmp_path):
+def test_an_order_other_than_the_run_read_is_rejected(tmp_path):
     with pytest.raises(OptionError, match="--order xzy given, but the run read tomo1"):
         write_coordinates(tmp_path / "p", one_pick(), kind="imod", order="xzy")
 
 
-def test_a_size_that_does_not_hold_the_picks_is_refused(tmp_path):
+def test_a_size_that_does_not_hold_the_picks_is_rejected(tmp_path):
     size = parse_size("100,80,30")  # z is 30: in the slice after the last
     with pytest.raises(OptionError, match="1 of 1 picks lie outside .*--tomo_size"):
         write_coordinates(tmp_path / "p", one_pick(), kind="star5", size=size)
 
 
 @pytest.mark.parametrize("kind", ["txt", "csv", "imod", "ndjson"])
-def test_direction_of_z_is_refused_where_it_changes_nothing(tmp_path, kind):
+def test_direction_of_z_is_rejected_where_it_changes_nothing(tmp_path, kind):
     with pytest.raises(OptionError, match="leave it out"):
         write_coordinates(tmp_path / "p", one_pick(), kind=kind, z_axis="relion")
 
 
 @pytest.mark.parametrize("text", ["10,20", "10,20,0", "a,b,c", "1.5,2,3"])
-def test_what_is_no_size_is_refused(text):
+def test_what_is_no_size_is_rejected(text):
     with pytest.raises(OptionError, match="expected x,y,z"):
         parse_size(text)
 
@@ -387,7 +387,7 @@ def test_clusters_are_taken_without_a_browser_and_z_doubled_where_halved(tmp_pat
     np.testing.assert_array_equal(whole["z_coord"], 2 * chosen[:, 2])
 
 
-def test_doubling_against_what_the_run_knows_is_refused_where_it_would_be_wrong(
+def test_doubling_against_what_the_run_knows_is_rejected_where_it_would_be_wrong(
     tmp_path,
 ):
     make_table().save(tmp_path / "t.gzip")
@@ -423,7 +423,7 @@ def test_a_peers_picks_are_exported_with_what_is_said_of_them(tmp_path):
         (["--input", "t.gzip", "--output", "o", "--labels", "7"], "no candidate has"),
     ],
 )
-def test_bad_input_is_refused_in_one_line_and_nothing_written(
+def test_bad_input_is_rejected_in_one_line_and_nothing_written(
     tmp_path, arguments, said
 ):
     (tmp_path / "empty").mkdir()

@@ -147,6 +147,6 @@ def test_thin_tomogram_still_has_candidates_only_inside():
     assert found.coords[:, 2].max() < 12
 
 
-def test_tomogram_without_room_is_refused_with_its_size():
+def test_tomogram_without_room_is_rejected_with_its_size():
     with pytest.raises(InputError, match="48 x 48 x 40.*--bbox 36.*--dog_boundary 30"):
         find_candidates(dark_balls([]), (2, 4), box=36, boundary=30)

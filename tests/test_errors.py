@@ -22,7 +22,7 @@ def exit_of(main):
 
 
 @pytest.mark.parametrize("kind", errors.UserError.__subclasses__())
-def test_refusal_is_one_line_and_exit_code_2(kind, capsys):
+def test_error_is_one_line_and_exit_code_2(kind, capsys):
     def main():
         raise kind("a.tlt has 3 angles for 41 images")
 

@@ -20,7 +20,7 @@ with experiment_lock(ExperimentDir(__import__("pathlib").Path(sys.argv[1]))):
 """
 
 
-def test_second_writer_is_refused_until_the_first_dies(tmp_path):
+def test_second_writer_is_rejected_until_the_first_dies(tmp_path):
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)],
         stdout=subprocess.PIPE,
@@ -29,8 +29,8 @@ def test_second_writer_is_refused_until_the_first_dies(tmp_path):
     )
     with holder:
         assert holder.stdout.readline() == "held\n"
-        refusal = pytest.raises(ResourceError, match=f"process {holder.pid}")
-        with refusal, experiment_lock(ExperimentDir(tmp_path)):
+        error = pytest.raises(ResourceError, match=f"process {holder.pid}")
+        with error, experiment_lock(ExperimentDir(tmp_path)):
             pass
         os.kill(holder.pid, signal.SIGKILL)
         holder.wait()

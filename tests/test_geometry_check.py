@@ -294,7 +294,7 @@ def test_force_does_not_hide_what_an_option_mends(tmp_path, made):
         check_geometry([row], force=True)
 
 
-def test_noise_is_no_reason_to_refuse(tmp_path, capsys, made):
+def test_noise_is_no_reason_to_reject(tmp_path, capsys, made):
     rng = np.random.default_rng(3)
     noise = [rng.normal(size=part.shape) for part in made[:2]]
     (found,) = check_geometry([write(tmp_path, *noise, made[2])])
@@ -302,16 +302,16 @@ def test_noise_is_no_reason_to_refuse(tmp_path, capsys, made):
     assert "too noisy to tell" in capsys.readouterr().err
 
 
-def test_one_table_and_one_refusal_for_all(tmp_path, capsys, made):
+def test_one_table_and_one_error_for_all(tmp_path, capsys, made):
     tomogram, images, angles = made
     rows = [
         write(tmp_path, tomogram, images, angles, name="good"),
         write(tmp_path, tomogram, images, -angles, name="flipped"),
         write(tmp_path, tomogram, images[:, ::-1], angles, name="mirrored"),
     ]
-    with pytest.raises(GeometryError) as refusal:
+    with pytest.raises(GeometryError) as error:
         check_geometry(rows)
-    message = str(refusal.value)
+    message = str(error.value)
     assert "flipped: another convention clearly fits better; use --flip_t" in message
     assert "mirrored: another convention clearly fits better; the tilt" in message
     assert "1 of 3 agree as asked" in message
@@ -333,7 +333,7 @@ def test_blank_images_are_passed_over(tmp_path, made):
         examine(row)
 
 
-def test_tomogram_without_contrast_is_refused(tmp_path, made):
+def test_tomogram_without_contrast_is_rejected(tmp_path, made):
     row = write(tmp_path, *made)
     content = bytearray(row.rec_path.read_bytes())
     content[1024:] = bytes(len(content) - 1024)

@@ -96,7 +96,7 @@ def test_all_stages_run_on_the_cpu_with_nothing_but_what_is_needed(
     assert "Not there yet" not in text
 
 
-def test_without_a_gpu_it_refuses_in_one_line(tmp_path):
+def test_without_a_gpu_it_rejects_in_one_line(tmp_path):
     env = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
     ran = gpu("--output", tmp_path / "report.md", env=env)
     assert ran.returncode == 2
@@ -112,7 +112,7 @@ def test_without_a_gpu_it_refuses_in_one_line(tmp_path):
         ("__version__ = '2.7.1+cu126'", "has torch 2.7.1.cu126, and 2.8 or later"),
     ],
 )
-def test_another_torch_is_refused_in_one_line(tmp_path, version, words):
+def test_another_torch_is_rejected_in_one_line(tmp_path, version, words):
     if version is None:
         text = HIDING.format(hidden={"torch"})
         (tmp_path / "sitecustomize.py").write_text(text)

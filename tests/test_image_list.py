@@ -37,7 +37,7 @@ def read(project, text, needs_tilts=True):
     return read_image_list(path, project=project, needs_tilts=needs_tilts, order="zxy")
 
 
-def refusal(project, text, needs_tilts=True):
+def error_of(project, text, needs_tilts=True):
     with pytest.raises(InputError) as caught:
         read(project, text, needs_tilts)
     return str(caught.value)
@@ -133,7 +133,7 @@ def test_paths_with_blanks_work_between_tabs_and_in_quotes(project):
 
 
 def test_blanks_in_a_path_without_tabs_are_told(project):
-    told = refusal(project, f"{HEADER}\ntomo1 my data/t.rec raw/t.ali raw/t.tlt")
+    told = error_of(project, f"{HEADER}\ntomo1 my data/t.rec raw/t.ali raw/t.tlt")
     assert "5 column(s) where the header has 4" in told
     assert "put tabs between the columns" in told
 
@@ -165,7 +165,7 @@ def test_relative_path_is_looked_up_in_the_project_then_beside_the_list(project)
 def test_current_folder_plays_no_part(project, tmp_path, monkeypatch):
     write_files(tmp_path / "here", "t")
     monkeypatch.chdir(tmp_path / "here")
-    assert "rec_path t.rec does not exist" in refusal(
+    assert "rec_path t.rec does not exist" in error_of(
         project, "image_name rec_path\na t.rec", needs_tilts=False
     )
 
@@ -176,7 +176,7 @@ def test_one_tomogram_twice_is_a_warning(project, capsys):
     assert "a and b are the same file" in capsys.readouterr().err
 
 
-# --- what is refused -----------------------------------------------------------------
+# --- what is rejected -----------------------------------------------------------------
 
 
 def test_all_faults_are_told_at_once(project):
@@ -191,7 +191,7 @@ def test_all_faults_are_told_at_once(project):
         "../tomo4 raw/t.rec raw/t.ali raw/t.tlt\n"
         "tomo5 raw/t.rec\n"
     )
-    told = refusal(project, text)
+    told = error_of(project, text)
     for fault in (
         "list.txt has 7 faults",
         "line 3: image_name tomo1 is in line 2 too",
@@ -210,55 +210,57 @@ def test_all_faults_are_told_at_once(project):
 @pytest.mark.parametrize("column", HEADER.split())
 def test_missing_column_is_named_with_what_was_expected(project, column):
     header = HEADER.replace(column, "note")
-    told = refusal(project, f"{header}\na raw/t.rec raw/t.ali raw/t.tlt")
+    told = error_of(project, f"{header}\na raw/t.rec raw/t.ali raw/t.tlt")
     assert f"lacks the column(s) {column}:" in told
     assert f"expected {HEADER}" in told
 
 
-def test_column_twice_is_refused(project):
-    assert "rec_path twice" in refusal(project, f"{HEADER} rec_path\n")
+def test_column_twice_is_rejected(project):
+    assert "rec_path twice" in error_of(project, f"{HEADER} rec_path\n")
 
 
 @pytest.mark.parametrize("text", ["", "\n\n# nothing\n", "\ufeff"])
-def test_empty_list_is_refused(project, text):
-    assert f"is empty; expected the header {HEADER}" in refusal(project, text)
+def test_empty_list_is_rejected(project, text):
+    assert f"is empty; expected the header {HEADER}" in error_of(project, text)
 
 
-def test_header_without_rows_is_refused(project):
-    assert "no rows below the header" in refusal(project, f"{HEADER}\n# tomo1\n")
+def test_header_without_rows_is_rejected(project):
+    assert "no rows below the header" in error_of(project, f"{HEADER}\n# tomo1\n")
 
 
 @pytest.mark.parametrize(
     "name",
     ["a/b", "..", "../a", "/etc/a", "a\\b", ".", '""', "a\x07b", "a\u202eb", "n" * 201],
 )
-def test_name_that_cannot_be_a_file_name_is_refused(project, name):
-    told = refusal(project, f"image_name rec_path\n{name} raw/t.rec", needs_tilts=False)
+def test_name_that_cannot_be_a_file_name_is_rejected(project, name):
+    told = error_of(
+        project, f"image_name rec_path\n{name} raw/t.rec", needs_tilts=False
+    )
     assert "a fault:" in told
     assert "line 2" in told
 
 
 def test_variable_that_is_not_set_is_told(project, monkeypatch):
     monkeypatch.delenv("NOWHERE", raising=False)
-    told = refusal(project, "image_name rec_path\na $NOWHERE/t.rec", needs_tilts=False)
+    told = error_of(project, "image_name rec_path\na $NOWHERE/t.rec", needs_tilts=False)
     assert "$VARIABLE is not set" in told
 
 
 @pytest.mark.parametrize("path", ["raw", "~nobody-of-that-name/t.rec", "x" * 300])
-def test_path_that_is_no_file_is_refused(project, path):
-    told = refusal(project, f"image_name rec_path\na {path}", needs_tilts=False)
+def test_path_that_is_no_file_is_rejected(project, path):
+    told = error_of(project, f"image_name rec_path\na {path}", needs_tilts=False)
     assert "does not exist; looked for" in told
 
 
-def test_endless_path_is_refused_in_few_words(project):
-    told = refusal(project, f"image_name rec_path\na {'x/' * 5000}", needs_tilts=False)
+def test_endless_path_is_rejected_in_few_words(project):
+    told = error_of(project, f"image_name rec_path\na {'x/' * 5000}", needs_tilts=False)
     assert "is too long for a path" in told
     assert len(told) < 400
 
 
 def test_many_faults_are_cut_short(project):
     rows = "\n".join(f"t{i} none.rec" for i in range(150))
-    told = refusal(project, f"image_name rec_path\n{rows}", needs_tilts=False)
+    told = error_of(project, f"image_name rec_path\n{rows}", needs_tilts=False)
     assert "has 150 faults" in told
     assert told.endswith("and 50 more")
     assert len(told.splitlines()) == 102
@@ -274,4 +276,4 @@ def test_many_faults_are_cut_short(project):
     ids=["utf-16", "latin-1", "large"],
 )
 def test_what_is_no_text_is_no_list(project, content, reason):
-    assert reason in refusal(project, content)
+    assert reason in error_of(project, content)

@@ -77,7 +77,7 @@ def test_run_remembers_its_options_and_retyping_works(checkpoints):
         ({"order": "xzy"}, "--order xzy given, zxy in training"),
     ],
 )
-def test_option_given_otherwise_is_refused_with_both_values(checkpoints, given, words):
+def test_option_given_otherwise_is_rejected_with_both_values(checkpoints, given, words):
     with pytest.raises(OptionError, match=words):
         TrainedRun(checkpoints["simsiam3d"], mode="simsiam3d", given=given)
 
@@ -131,12 +131,12 @@ def test_typed_voxel_size_stands_above_the_headers(stores, checkpoints, tmp_path
         assert {one.voxel_size for one in tomograms} == {expected}
 
 
-def test_checkpoint_of_the_other_mode_is_refused(checkpoints):
+def test_checkpoint_of_the_other_mode_is_rejected(checkpoints):
     with pytest.raises(ArtifactError, match="trained in mode simsiam3d"):
         TrainedRun(checkpoints["simsiam3d"], mode="simsiam2d3d", given={})
 
 
-def test_checkpoint_of_another_shape_is_refused_naming_keys(checkpoints):
+def test_checkpoint_of_another_shape_is_rejected_naming_keys(checkpoints):
     with pytest.raises(OptionError, match="--arch simsiam2d_34 given, simsiam2d_18"):
         TrainedRun(
             checkpoints["simsiam3d"], mode="simsiam3d", given={}, arch="simsiam2d_34"
@@ -162,7 +162,7 @@ def test_peers_checkpoint_gives_its_embeddings(stores, tmp_path, capsys):
     assert "no normalization" in capsys.readouterr().err
 
 
-def test_peers_checkpoint_of_another_shape_is_refused_naming_keys(tmp_path):
+def test_peers_checkpoint_of_another_shape_is_rejected_naming_keys(tmp_path):
     model = build_model("simsiam2d3d_18", mode="simsiam2d3d")
     torch.save({"epoch": 1, "state_dict": model.state_dict()}, tmp_path / "peer.pth")
     with pytest.raises(
@@ -196,7 +196,7 @@ def save_before_torch_1_6(content, path):
 
 @pytest.mark.parametrize("save", [torch.save, save_before_torch_1_6, save_pickle])
 @pytest.mark.parametrize("load", [load_checkpoint, read_state_dict])
-def test_hostile_checkpoint_is_refused_unexecuted(tmp_path, save, load):
+def test_hostile_checkpoint_is_rejected_unexecuted(tmp_path, save, load):
     made, path = tmp_path / "made", tmp_path / "bad.pth"
     save({"epoch": 1, "state_dict": Hostile(made), "optimizer": {}}, path)
     with contextlib.suppress(RuntimeError):  # of a bare pickle, once it ran
@@ -209,13 +209,13 @@ def test_hostile_checkpoint_is_refused_unexecuted(tmp_path, save, load):
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", b"PK\x03\x04broken"])
-def test_file_that_is_no_checkpoint_is_refused(tmp_path, content):
+def test_file_that_is_no_checkpoint_is_rejected(tmp_path, content):
     (tmp_path / "bad.pth").write_bytes(content)
     with pytest.raises(ArtifactError, match=r"bad\.pth"):
         load_checkpoint(tmp_path / "bad.pth")
 
 
-def test_missing_and_foreign_and_later_checkpoints_are_refused(tmp_path):
+def test_missing_and_foreign_and_later_checkpoints_are_rejected(tmp_path):
     with pytest.raises(ArtifactError, match=r"nowhere\.pth does not exist"):
         load_checkpoint(tmp_path / "nowhere.pth")
     torch.save({"weights": 1}, tmp_path / "foreign.pth")
@@ -282,7 +282,7 @@ def test_embeddings_do_not_depend_on_who_wrote_the_table(stores, checkpoints, tm
     assert first.record.options.patches.box == 8
 
 
-def test_embeddings_that_are_not_finite_are_refused(stores, checkpoints, tmp_path):
+def test_embeddings_that_are_not_finite_are_rejected(stores, checkpoints, tmp_path):
     run = TrainedRun(checkpoints["simsiam3d"], mode="simsiam3d", given={})
     run.model.fc.bias.data[0] = float("nan")
     with pytest.raises(ArtifactError, match="not finite"):

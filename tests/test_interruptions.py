@@ -23,7 +23,7 @@ def start(listed, exp_dir, *more, epochs=EPOCHS):
     return start_command(train_command(listed, exp_dir, *more, epochs=epochs))
 
 
-def refuse(listed, exp_dir):
+def reject(listed, exp_dir):
     """Ask for a run that cannot be; return what is said."""
     command = train_command(listed, exp_dir, epochs=1)
     return call(*command, cwd=PROJECT, code=2).stderr
@@ -106,12 +106,12 @@ def test_preempted_run_is_alone_and_says_how_to_go_on(data_set, tmp_path, sign, 
         try:
             wait_for_epoch(folder_of(tmp_path), 1, process)
             second = train_command(data_set, tmp_path, "--overwrite", epochs=500)
-            refused = call(*second, cwd=PROJECT, code=2).stderr
+            rejected = call(*second, cwd=PROJECT, code=2).stderr
             process.send_signal(sign)
             said = finish(process, code=code)
         finally:
             process.kill()
-    assert f"in use by process {process.pid}" in refused
+    assert f"in use by process {process.pid}" in rejected
     assert "interrupted" in said
     assert "--resume" in said
     assert whole_epochs(folder_of(tmp_path)) >= 1
@@ -134,19 +134,19 @@ def test_full_disk_keeps_what_was_there(uninterrupted, data_set, tmp_path):
     assert not list(folder_of(tmp_path).glob(".*.partial"))
 
 
-def test_folder_that_cannot_be_made_is_refused(data_set, tmp_path):
+def test_folder_that_cannot_be_made_is_rejected(data_set, tmp_path):
     (tmp_path / "exp").write_text("a file where a folder should be")
-    said = refuse(data_set, tmp_path / "exp")
+    said = reject(data_set, tmp_path / "exp")
     assert f"error: {tmp_path / 'exp'}" in said
 
 
 @pytest.mark.skipif(not Path("/sys/kernel").is_dir(), reason="needs Linux's sysfs")
-def test_folder_that_nobody_may_write_to_is_refused(data_set):
-    said = refuse(data_set, Path("/sys/kernel/exp"))
+def test_folder_that_nobody_may_write_to_is_rejected(data_set):
+    said = reject(data_set, Path("/sys/kernel/exp"))
     assert "error: /sys/kernel/exp" in said
 
 
 def test_input_that_vanishes_is_named(tmp_path):
     listed = write_data_set(tmp_path / "data")
     (tmp_path / "data" / "tomo2.rec").unlink()
-    assert "tomo2.rec" in refuse(listed, tmp_path / "exp")
+    assert "tomo2.rec" in reject(listed, tmp_path / "exp")

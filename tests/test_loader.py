@@ -55,7 +55,7 @@ def test_ranks_share_a_batch_without_repeating_and_with_the_same_transforms(stor
 
 
 @pytest.mark.parametrize(("batch_size", "world"), [(1, 1), (2, 4), (16, 17)])
-def test_step_too_small_for_batch_norm_or_the_ranks_is_refused(
+def test_step_too_small_for_batch_norm_or_the_ranks_is_rejected(
     stores, batch_size, world
 ):
     store = stores["simsiam3d"]

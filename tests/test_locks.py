@@ -1,4 +1,4 @@
-"""One writer at a time, on file systems that refuse what others grant."""
+"""One writer at a time, on file systems that reject what others grant."""
 
 import errno
 import fcntl
@@ -18,16 +18,16 @@ from lib.artifacts.owners import owner_of_this
 from lib.errors import ResourceError
 
 
-def refusing(number):
-    def refuse(*_, **__):
+def rejecting(number):
+    def reject(*_, **__):
         raise OSError(number, os.strerror(number))
 
-    return refuse
+    return reject
 
 
 @pytest.fixture(params=["ENOSYS", "ENOLCK", "EOPNOTSUPP"])
 def no_flock(request, monkeypatch):
-    monkeypatch.setattr(fcntl, "flock", refusing(getattr(errno, request.param)))
+    monkeypatch.setattr(fcntl, "flock", rejecting(getattr(errno, request.param)))
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def ended():
     return process.pid
 
 
-def test_without_flock_a_second_writer_is_refused_all_the_same(no_flock, tmp_path):
+def test_without_flock_a_second_writer_is_rejected_all_the_same(no_flock, tmp_path):
     experiment = ExperimentDir(tmp_path)
     with experiment_lock(experiment):
         words = f"in use by process {os.getpid()} .*; wait for it"
@@ -69,7 +69,7 @@ def test_without_flock_a_process_that_was_killed_holds_nothing(
 def test_without_flock_another_machine_is_believed_while_it_gives_signs(
     monkeypatch, tmp_path
 ):
-    monkeypatch.setattr(fcntl, "flock", refusing(errno.ENOSYS))
+    monkeypatch.setattr(fcntl, "flock", rejecting(errno.ENOSYS))
     held = held_by(tmp_path, 7, "node7", age=locks.STALE_SECONDS / 2)
     experiment = ExperimentDir(tmp_path)
     with pytest.raises(ResourceError, match=f"node7.*remove {held}"):
@@ -82,7 +82,7 @@ def test_without_flock_another_machine_is_believed_while_it_gives_signs(
 
 
 def test_holder_gives_signs_of_life(monkeypatch, tmp_path):
-    monkeypatch.setattr(fcntl, "flock", refusing(errno.ENOSYS))
+    monkeypatch.setattr(fcntl, "flock", rejecting(errno.ENOSYS))
     monkeypatch.setattr(owners, "BEAT_SECONDS", 0.01)
     with experiment_lock(ExperimentDir(tmp_path)):
         held = tmp_path / ".lock.held"
@@ -121,8 +121,8 @@ def test_group_may_lock_and_replace_what_one_member_wrote(tmp_path):
 
 def test_all_is_written_where_rights_cannot_be_changed(monkeypatch, tmp_path):
     for module, name in ((os, "chmod"), (os, "fchmod"), (Path, "chmod")):
-        monkeypatch.setattr(module, name, refusing(errno.EPERM))
-    monkeypatch.setattr(os, "fsync", refusing(errno.EINVAL))
+        monkeypatch.setattr(module, name, rejecting(errno.EPERM))
+    monkeypatch.setattr(os, "fsync", rejecting(errno.EINVAL))
     with experiment_lock(ExperimentDir(tmp_path)):
         with atomic_write(tmp_path / "log.txt", "w") as stream:
             stream.write("epoch 1")
@@ -133,7 +133,7 @@ def test_all_is_written_where_rights_cannot_be_changed(monkeypatch, tmp_path):
 
 
 def test_disk_that_fails_to_synchronize_is_no_success(monkeypatch, tmp_path):
-    monkeypatch.setattr(os, "fsync", refusing(errno.EIO))
+    monkeypatch.setattr(os, "fsync", rejecting(errno.EIO))
     with (
         pytest.raises(ResourceError),
         atomic_write(tmp_path / "log.txt", "w") as stream,

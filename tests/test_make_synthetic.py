@@ -125,7 +125,7 @@ def test_script_writes_a_set_that_the_readers_take(tmp_path):
         assert 0 < float(row["z"]) < 32
 
 
-def test_script_refuses_a_tomogram_too_small_for_its_shapes(tmp_path):
+def test_script_rejects_a_tomogram_too_small_for_its_shapes(tmp_path):
     options = ("--out", "set", "--size", 64, 64, 16)
     done = call(SCRIPT, *options, cwd=tmp_path, code=2)
     assert "--size 64 64 16" in done.stderr

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 from conftest import small_options
-from mrc_files import write_mrc
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
@@ -14,6 +13,7 @@ from lib.patches.preparation import prepare_store
 from lib.patches.preprocess import preprocess_tilt_images, preprocess_tomogram
 from lib.patches.tomogram_data import load_tomogram
 from simsiam_main import tell_masked
+from tests.mrc_files import write_mrc
 
 SHAPE = (40, 72, 120)
 FILLED = 48  # x below which the tests fill: 40 %

@@ -81,7 +81,7 @@ def test_deeper_trunks_exist(arch, features):
         ("", "simsiam3d"),
     ],
 )
-def test_unknown_architecture_is_refused(arch, mode):
+def test_unknown_architecture_is_rejected(arch, mode):
     with pytest.raises(OptionError, match="--arch"):
         build_model(arch, mode=mode)
 

@@ -7,7 +7,7 @@ import pytest
 from lib.errors import InputError, warn_once
 from lib.inputs.mrc import inspect_mrc
 from lib.inputs.tomogram import Tomogram
-from tests.mrc_files import as_big_endian, int32, make_volume, read, refusal, write_mrc
+from tests.mrc_files import as_big_endian, error_of, int32, make_volume, read, write_mrc
 
 
 @pytest.fixture(autouse=True)
@@ -93,29 +93,29 @@ def test_voxel_size_is_that_of_the_header(tmp_path):
     assert inspect_mrc(path).voxel_size == 13.48
 
 
-def test_missing_folder_and_empty_files_are_refused(tmp_path):
+def test_missing_folder_and_empty_files_are_rejected(tmp_path):
     (tmp_path / "empty.rec").touch()
-    assert "does not exist" in refusal(tmp_path / "none.rec")
-    assert "is a folder" in refusal(tmp_path)
-    assert "0 bytes" in refusal(tmp_path / "empty.rec")
+    assert "does not exist" in error_of(tmp_path / "none.rec")
+    assert "is a folder" in error_of(tmp_path)
+    assert "0 bytes" in error_of(tmp_path / "empty.rec")
 
 
 def test_text_is_no_mrc_file(tmp_path):
     path = tmp_path / "t.rec"
     path.write_text("image_name rec_path\n" * 100)
-    assert "not an MRC file" in refusal(path)
+    assert "not an MRC file" in error_of(path)
 
 
 def test_truncation_is_told_in_bytes(tmp_path):
     path = write_mrc(tmp_path / "t.rec", make_volume())
     path.write_bytes(path.read_bytes()[:-7])
-    assert "asks for 1,504 bytes" in refusal(path)
-    assert "the file has 1,497" in refusal(path)
+    assert "asks for 1,504 bytes" in error_of(path)
+    assert "the file has 1,497" in error_of(path)
 
 
-def test_file_far_longer_than_its_header_says_is_refused(tmp_path):
+def test_file_far_longer_than_its_header_says_is_rejected(tmp_path):
     path = write_mrc(tmp_path / "t.rec", make_volume(), patch=[(8, int32(3))])
-    assert "disagree" in refusal(path)
+    assert "disagree" in error_of(path)
 
 
 def test_a_few_bytes_too_many_are_a_warning(tmp_path, capsys):
@@ -129,24 +129,24 @@ def test_a_few_bytes_too_many_are_a_warning(tmp_path, capsys):
     ("mode", "reason"),
     [(3, "Fourier"), (4, "Fourier"), (16, "RGB"), (101, "4-bit"), (7, "unknown")],
 )
-def test_other_modes_are_refused_with_the_reason(tmp_path, mode, reason):
+def test_other_modes_are_rejected_with_the_reason(tmp_path, mode, reason):
     path = write_mrc(tmp_path / "t.rec", make_volume(), patch=[(12, int32(mode))])
-    assert reason in refusal(path)
+    assert reason in error_of(path)
 
 
 @pytest.mark.parametrize("axis", [0, 4, 8])
-def test_zero_sized_axis_is_refused(tmp_path, axis):
+def test_zero_sized_axis_is_rejected(tmp_path, axis):
     path = write_mrc(tmp_path / "t.rec", make_volume(), patch=[(axis, int32(0))])
-    assert "is empty" in refusal(path)
+    assert "is empty" in error_of(path)
 
 
-def test_stack_of_volumes_is_refused(tmp_path):
+def test_stack_of_volumes_is_rejected(tmp_path):
     patch = [(88, int32(401)), (36, int32(2))]
     path = write_mrc(tmp_path / "t.rec", make_volume(), patch=patch)
-    assert "stack of 2 volumes" in refusal(path)
+    assert "stack of 2 volumes" in error_of(path)
 
 
-def test_claims_beyond_the_file_are_refused_by_the_header_alone(tmp_path):
+def test_claims_beyond_the_file_are_rejected_by_the_header_alone(tmp_path):
     path = write_mrc(tmp_path / "t.rec", make_volume(), patch=[(0, int32(10**9))])
     with pytest.raises(InputError, match="asks for 80,000,001,024 bytes"):
         inspect_mrc(path)
@@ -155,6 +155,6 @@ def test_claims_beyond_the_file_are_refused_by_the_header_alone(tmp_path):
         inspect_mrc(path)
 
 
-def test_negative_extended_header_is_refused(tmp_path):
+def test_negative_extended_header_is_rejected(tmp_path):
     path = write_mrc(tmp_path / "t.rec", make_volume(), patch=[(92, int32(-80))])
-    assert "extended header" in refusal(path)
+    assert "extended header" in error_of(path)

@@ -6,21 +6,21 @@ import pytest
 from lib.errors import InputError
 from lib.inputs.mrc import inspect_mrc
 from lib.inputs.mrc_voxels import map_voxels, read_sections
-from tests.mrc_files import make_volume, refusal, write_mrc
+from tests.mrc_files import error_of, make_volume, write_mrc
 
 
-def test_truncated_gzip_is_refused(tmp_path):
+def test_truncated_gzip_is_rejected(tmp_path):
     path = write_mrc(tmp_path / "t.rec", make_volume())
     packed = gzip.compress(path.read_bytes())
     path.write_bytes(packed[:-20])
-    assert "of 1,504 bytes" in refusal(path)
+    assert "of 1,504 bytes" in error_of(path)
     path.write_bytes(gzip.compress(gzip.decompress(packed)[:-7]))
-    assert "the file has 1,497" in refusal(path)
+    assert "the file has 1,497" in error_of(path)
     path.write_bytes(packed[:-8] + bytes(4) + packed[-4:])
-    assert "CRC" in refusal(path)
+    assert "CRC" in error_of(path)
 
 
-def test_damage_inside_gzip_is_refused(tmp_path):
+def test_damage_inside_gzip_is_rejected(tmp_path):
     volume = np.random.default_rng(0).integers(0, 9, (8, 64, 64)).astype(np.int8)
     path = write_mrc(tmp_path / "t.rec", volume)
     packed = gzip.compress(path.read_bytes())
@@ -28,10 +28,10 @@ def test_damage_inside_gzip_is_refused(tmp_path):
         damaged = bytearray(packed)
         damaged[position : position + 4] = b"\xff" * 4
         path.write_bytes(damaged)
-        assert "cannot be decompressed" in refusal(path)
+        assert "cannot be decompressed" in error_of(path)
 
 
-def test_file_that_shrinks_while_it_is_read_is_refused(tmp_path):
+def test_file_that_shrinks_while_it_is_read_is_rejected(tmp_path):
     path = write_mrc(tmp_path / "t.rec", make_volume())
     blocks = read_sections(inspect_mrc(path), [(0, 2), (2, 4)])
     next(blocks)
@@ -40,7 +40,7 @@ def test_file_that_shrinks_while_it_is_read_is_refused(tmp_path):
         next(blocks)
 
 
-def test_file_that_vanishes_after_its_inspection_is_refused(tmp_path):
+def test_file_that_vanishes_after_its_inspection_is_rejected(tmp_path):
     path = write_mrc(tmp_path / "t.rec", make_volume())
     info = inspect_mrc(path)
     path.unlink()

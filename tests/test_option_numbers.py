@@ -108,7 +108,7 @@ def numeric(script):
     [(s, o, v) for s, by in WRONG.items() for o, values in by.items() for v in values],
     ids=lambda text: text[:24],
 )
-def test_number_that_makes_no_sense_is_refused_at_the_door(
+def test_number_that_makes_no_sense_is_rejected_at_the_door(
     script, option, value, capsys, tmp_path, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""The documented commands parse, mistakes are refused, and every option counts."""
+"""The documented commands parse, mistakes are rejected, and every option counts."""
 
 import argparse
 import ast
@@ -262,7 +262,7 @@ def test_no_option_that_nothing_reads(script, parser_of):
         ("interactive_to_training_coords.py --input .", "--output"),
     ],
 )
-def test_contradictions_are_refused(command, said, capsys):
+def test_contradictions_are_rejected(command, said, capsys):
     with pytest.raises(SystemExit) as stopped:
         parse(command)
     assert stopped.value.code == 2
@@ -278,13 +278,13 @@ def test_paths_are_found_from_any_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("text", ["3", "5,3", "3,3", "0,3", "-1,2", "3,inf", "nan,3"])
-def test_sigmas_that_make_no_pyramid_are_refused(text):
+def test_sigmas_that_make_no_pyramid_are_rejected(text):
     with pytest.raises(argparse.ArgumentTypeError, match="given, expected"):
         opts.parse_sigmas(text)
 
 
 @pytest.mark.parametrize("text", ["a,b", "3;5", "", "3,,5"])
-def test_sigmas_that_are_no_numbers_are_refused(text):
+def test_sigmas_that_are_no_numbers_are_rejected(text):
     with pytest.raises(argparse.ArgumentTypeError, match="expected a number"):
         opts.parse_sigmas(text)
 

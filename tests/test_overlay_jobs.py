@@ -64,7 +64,7 @@ def test_tomograms_not_found_are_named_together(folder):
         find_overlay_jobs(make_table(), listed={"tomo1": folder / "tomo1.rec"})
 
 
-def test_names_that_leave_the_folder_are_refused(folder):
+def test_names_that_leave_the_folder_are_rejected(folder):
     table = make_table()
     table.name[0] = "../x"
     (folder / "sub").mkdir()
@@ -98,7 +98,7 @@ def test_a_deep_tomogram_is_painted_as_the_run_read_it(folder, capsys):
     assert "z is not the shortest axis" in capsys.readouterr().err
 
 
-def test_a_deep_tomogram_of_which_nobody_said_the_order_is_refused(folder):
+def test_a_deep_tomogram_of_which_nobody_said_the_order_is_rejected(folder):
     table = make_table()
     in_file = np.random.default_rng(0).integers(-99, 99, (24, 60, 50), np.int8)
     with mrcfile.new(folder / "tomo1.rec", in_file, overwrite=True) as mrc:
@@ -107,7 +107,7 @@ def test_a_deep_tomogram_of_which_nobody_said_the_order_is_refused(folder):
         find_overlay_jobs(table, rec_dir=folder)
 
 
-def test_another_tomogram_of_the_same_name_is_refused(folder, capsys):
+def test_another_tomogram_of_the_same_name_is_rejected(folder, capsys):
     table = deep_table(folder, shape=[120, 48, 100])
     (job,) = find_overlay_jobs(table, only=["tomo1"])
     with pytest.raises(InputError, match="had x, y, z = 100, 48, 120: .* 50, 24, 60"):
@@ -125,7 +125,7 @@ def test_the_file_the_run_read_comes_before_one_called_like_the_tomogram(folder)
     ]
 
 
-def test_candidates_outside_the_tomogram_are_refused_with_both_sizes(folder):
+def test_candidates_outside_the_tomogram_are_rejected_with_both_sizes(folder):
     table = make_table()
     table.coords[0] = SIZE
     job = find_overlay_jobs(table, rec_dir=folder)[0]
@@ -174,7 +174,7 @@ def test_colors_of_a_peer_are_read(tmp_path, dtype):
     np.testing.assert_array_equal(found, colors)
 
 
-def test_colors_of_another_run_are_refused(tmp_path):
+def test_colors_of_another_run_are_rejected(tmp_path):
     path = tmp_path / "all_colors.npy"
     with pytest.raises(ArtifactError, match="does not exist; run plot_2d"):
         load_colors(path, make_table(), "table.npz")
@@ -197,13 +197,13 @@ def test_colors_of_another_run_are_refused(tmp_path):
         (np.full((60, 3), "red"), "from 0 to 255"),
     ],
 )
-def test_what_is_no_color_is_refused(tmp_path, array, message):
+def test_what_is_no_color_is_rejected(tmp_path, array, message):
     np.save(tmp_path / "all_colors.npy", array)
     with pytest.raises(ArtifactError, match=message):
         load_colors(tmp_path / "all_colors.npy", make_table(), "table.npz")
 
 
-def test_colors_with_something_to_execute_are_refused(tmp_path):
+def test_colors_with_something_to_execute_are_rejected(tmp_path):
     path = tmp_path / "all_colors.npy"
     np.save(path, np.array([{}, {}], dtype=object), allow_pickle=True)
     with pytest.raises(ArtifactError, match="not an array of colors"):

@@ -139,7 +139,7 @@ def test_painting_by_image_list_into_another_folder(plotted, tomograms, tmp_path
     ]
 
 
-def test_painting_other_files_than_the_run_read_is_told_or_refused(tomograms, tmp_path):
+def test_painting_other_files_than_the_run_read_is_reported(tomograms, tmp_path):
     facts = {"order": "zxy", "voxel_size": 10.0, "shape": SIZE[::-1].tolist()}
     known = {
         name: {**facts, **note_file(tomograms / f"{name}.{ending}")}
@@ -251,7 +251,7 @@ def no_rows(table):
         (no_rows, (), "has no candidates"),
     ],
 )
-def test_what_cannot_be_plotted_is_refused_and_nothing_written(
+def test_what_cannot_be_plotted_is_rejected_and_nothing_written(
     tmp_path, spoil, options, message
 ):
     columns = {

@@ -1,4 +1,4 @@
-"""What a cluster's disk, container or shell refuses is seen before anything long."""
+"""What a cluster's disk, container or shell rejects is seen before anything long."""
 
 import errno
 import mmap
@@ -22,7 +22,7 @@ from lib.system.preflight import check_environment, inspect_folder
 from lib.system.ranks import init_distributed
 from tests.mrc_files import write_mrc
 from tests.small_runs import folder_of, train_command
-from tests.test_locks import refusing
+from tests.test_locks import rejecting
 
 PROJECT = Path(__file__).resolve().parents[1]
 
@@ -51,12 +51,12 @@ def test_all_well_is_one_line_and_leaves_nothing(tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
-def refuse_rename(monkeypatch):
-    monkeypatch.setattr(Path, "replace", refusing(errno.ENOSYS))
+def reject_rename(monkeypatch):
+    monkeypatch.setattr(Path, "replace", rejecting(errno.ENOSYS))
 
 
-def refuse_maps(monkeypatch):
-    monkeypatch.setattr(mmap, "mmap", refusing(errno.ENODEV))
+def reject_maps(monkeypatch):
+    monkeypatch.setattr(mmap, "mmap", rejecting(errno.ENODEV))
 
 
 def fill_disk(monkeypatch, blocks=1, files=1_000_000):
@@ -71,8 +71,8 @@ def use_up_files(monkeypatch):
 
 
 FAULTS = {
-    refuse_rename: "cannot rename files.*; name another folder with --path",
-    refuse_maps: "cannot map files into memory.*; name another folder with --path",
+    reject_rename: "cannot rename files.*; name another folder with --path",
+    reject_maps: "cannot map files into memory.*; name another folder with --path",
     fill_disk: "0.00 GB free, 1.00 GB needed; make room",
     use_up_files: "5 more files can be made, 100 are needed; remove files",
 }
@@ -91,9 +91,9 @@ def test_all_that_is_wrong_is_told_at_once(monkeypatch, tmp_path):
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
     monkeypatch.setattr("lib.system.preflight.available_memory", lambda: 1000)
     folders = {tmp_path / "file" / "run": "--exp_dir", tmp_path / "gone": "--path"}
-    with pytest.raises(ResourceError) as refusal:
+    with pytest.raises(ResourceError) as error:
         check_environment(folders)
-    said = str(refusal.value)
+    said = str(error.value)
     for words in ("is a file where a folder should be", "--path", "0.00 GB free"):
         assert words in said
 
@@ -107,7 +107,7 @@ def test_patches_that_are_all_there_need_no_writable_folder(
 
 
 def test_disk_without_locks_is_said_to_be_one(monkeypatch, tmp_path):
-    monkeypatch.setattr("fcntl.flock", refusing(errno.ENOLCK))
+    monkeypatch.setattr("fcntl.flock", rejecting(errno.ENOLCK))
     result = inspect_folder(tmp_path, "--path")
     assert result.ok
     assert "locks by file" in result.found
@@ -147,7 +147,7 @@ def test_short_shard_is_no_array(tmp_path):
 def test_without_shared_memory_all_is_done_in_one_process(monkeypatch, tmp_path):
     machine.has_process_pools.cache_clear()
     monkeypatch.setattr(
-        multiprocessing.get_context("fork"), "Lock", refusing(errno.EROFS)
+        multiprocessing.get_context("fork"), "Lock", rejecting(errno.EROFS)
     )
     try:
         assert worker_count(8, tomograms=20, need=1) == 1
@@ -320,28 +320,28 @@ def test_terminal_without_umlauts_shows_their_numbers(tmp_path):
     assert done.stdout.startswith("tom\\xf6 0\n")
 
 
-REFUSE = "from lib.errors import run_script\ndef main():\n    {}\nrun_script(main)"
+REJECT = "from lib.errors import run_script\ndef main():\n    {}\nrun_script(main)"
 
 
 def test_package_of_another_installation_is_named(tmp_path):
     (tmp_path / "mrcfile.py").write_text("raise ImportError('wrong ABI')")
-    done = python(REFUSE.format("import mrcfile"), PYTHONPATH=str(tmp_path))
+    done = python(REJECT.format("import mrcfile"), PYTHONPATH=str(tmp_path))
     assert done.returncode == 2
     assert "mrcfile cannot be imported (wrong ABI); unset PYTHONPATH" in done.stderr
-    ours = python(REFUSE.format("import lib.nothing"))
+    ours = python(REJECT.format("import lib.nothing"))
     assert "Traceback" in ours.stderr  # our own bug is not hidden
 
 
-def test_folder_that_is_gone_is_refused(tmp_path):
+def test_folder_that_is_gone_is_rejected(tmp_path):
     (tmp_path / "gone").mkdir()
     shell = f"cd '{tmp_path}/gone'; rmdir ../gone; exec"
-    done = python(REFUSE.format("pass"), shell=shell, PYTHONPATH=str(PROJECT))
+    done = python(REJECT.format("pass"), shell=shell, PYTHONPATH=str(PROJECT))
     assert done.returncode == 2
     assert "was deleted" in done.stderr
 
 
-def test_session_without_assertions_is_refused():
-    code = REFUSE.format("from lib.session.page import check_phoenix; check_phoenix()")
+def test_session_without_assertions_is_rejected():
+    code = REJECT.format("from lib.session.page import check_phoenix; check_phoenix()")
     done = python(code, PYTHONOPTIMIZE="2")
     assert done.returncode == 2
     assert "unset PYTHONOPTIMIZE" in done.stderr

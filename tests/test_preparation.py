@@ -144,7 +144,7 @@ def test_compressed_tomogram_has_half_the_depth(data_set, tmp_path):
     assert store.shards[0].metadata.shape == [24, 72, 72]
 
 
-def test_full_disk_is_refused_before_anything_is_written(
+def test_full_disk_is_rejected_before_anything_is_written(
     data_set, tmp_path, monkeypatch
 ):
     nearly_full = SimpleNamespace(total=10, used=9, free=1)
@@ -199,7 +199,7 @@ def test_store_holds_pairs_of_different_tilts(tmp_path, data_set, stores):
     assert store.nbytes == len(store) * np.prod(store.options.patch_shape)
 
 
-def test_data_without_candidates_is_refused(tmp_path, data_set):
+def test_data_without_candidates_is_rejected(tmp_path, data_set):
     with pytest.raises(InputError, match="no candidates in any tomogram.*--bright"):
         prepare(data_set, tmp_path, dog_std_multiplier=1e6)
 
@@ -243,7 +243,7 @@ def test_store_without_cache_goes_with_the_run(tmp_path):
         ({"sigmas": (5, 3)}, "--dog"),
     ],
 )
-def test_impossible_options_are_refused_by_name(change, words):
+def test_impossible_options_are_rejected_by_name(change, words):
     with pytest.raises(OptionError, match=words):
         small_options(**change)
 

@@ -36,7 +36,7 @@ def test_trunk_starts_from_a_resnet_checkpoint(model, tmp_path):
     torch.testing.assert_close(fresh.state_dict()[key], weights[key])
 
 
-def test_file_that_is_no_resnet_is_refused(model, tmp_path):
+def test_file_that_is_no_resnet_is_rejected(model, tmp_path):
     torch.save({"something": torch.zeros(3)}, tmp_path / "other.pth")
     with pytest.raises(ArtifactError, match="not a ResNet-18"):
         load_pretrained_trunk(model, str(tmp_path / "other.pth"))

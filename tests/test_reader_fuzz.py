@@ -1,4 +1,4 @@
-"""Each reader gives the right data or our refusal, whatever the bytes are."""
+"""Each reader gives the right data or our error, whatever the bytes are."""
 
 import gzip
 import struct
@@ -76,7 +76,7 @@ def decode(content):
 
 
 def check_mrc(path, content):
-    """Hold every MRC reader to: one of the meanings of the bytes, or a refusal."""
+    """Hold every MRC reader to: one of the meanings of the bytes, or an error."""
     meanings = decode(content)
     tracemalloc.start()
     try:
@@ -84,8 +84,8 @@ def check_mrc(path, content):
         order = "zxy" if info.shape[0] == min(info.shape) else "auto"
         tomogram = Tomogram.from_files(path, order)
         mapped, array = tomogram.map_voxels(), tomogram.read_voxels()
-    except UserError as refusal:
-        assert str(path) in str(refusal)
+    except UserError as error:
+        assert str(path) in str(error)
         return
     finally:
         peak = tracemalloc.get_traced_memory()[1]
@@ -109,8 +109,8 @@ def check_random_bytes(folder, content, n_images):
     ):
         try:
             reader()
-        except UserError as refusal:
-            assert str(path) in str(refusal)
+        except UserError as error:
+            assert str(path) in str(error)
 
 
 def check_mutated_header(folder, mode, endian, patches, resize, packed):
@@ -146,8 +146,8 @@ def check_mutated_gzip(folder, mode, position, value, cut):
     path.write_bytes(packed[: len(packed) - cut])
     try:
         array = read(path)
-    except UserError as refusal:
-        assert str(path) in str(refusal)
+    except UserError as error:
+        assert str(path) in str(error)
     else:  # a byte that does not matter, such as the time of packing
         np.testing.assert_array_equal(array, voxels)
 
@@ -170,8 +170,8 @@ def check_angles(folder, lines, ending, bom):
     expected = [line.split()[0] for line in lines if line.split()]
     try:
         angles = read_tilt_angles(path, len(expected))
-    except UserError as refusal:
-        assert str(path) in str(refusal)
+    except UserError as error:
+        assert str(path) in str(error)
         return
     assert np.abs(angles).max(initial=0) <= 90
     assert angles.tolist() == [float(first.rstrip(",;")) for first in expected]
@@ -184,8 +184,8 @@ def check_list(folder, names, rows, separator, ending):
     path.write_bytes(ending.join(map(separator.join, lines)).encode())
     try:
         listed = read_image_list(path, project=folder, needs_tilts=False, order="zxy")
-    except UserError as refusal:
-        assert str(path) in str(refusal)
+    except UserError as error:
+        assert str(path) in str(error)
         return
     assert len({row.name for row in listed}) == len(listed) > 0
     for row in listed:

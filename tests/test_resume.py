@@ -92,7 +92,7 @@ def test_resumed_run_equals_one_that_was_never_cut(train, folder):
         ("--pretrained_model imagenet", "imagenet given, none in training"),
     ],
 )
-def test_option_typed_otherwise_is_refused_and_nothing_rewritten(
+def test_option_typed_otherwise_is_rejected_and_nothing_rewritten(
     train, folder, trained_once, typed, told
 ):
     before = (folder / "model_last.pth").read_bytes()
@@ -124,7 +124,7 @@ def test_options_typed_again_as_they_were_are_no_contradiction(train, trained_on
     train(f"--resume --num_epochs 1 {again}")
 
 
-def test_resuming_on_other_tomograms_is_refused(train, folder, tmp_path, trained_once):
+def test_resuming_on_other_tomograms_is_rejected(train, folder, tmp_path, trained_once):
     other = write_data_set(tmp_path / "other", names=("tomo1", "tomo3"))
     before = (folder / "model_last.pth").read_bytes()
     said = train("--resume --num_epochs 2", listed=other, code=2).stderr
@@ -146,7 +146,7 @@ def test_resuming_on_other_files_of_the_same_names_is_told(
     )
 
 
-def test_resuming_on_tomograms_of_another_size_is_refused(
+def test_resuming_on_tomograms_of_another_size_is_rejected(
     train, folder, tmp_path, trained_once
 ):
     smaller = write_data_set(tmp_path / "smaller", shape=(20, 72, 70))
@@ -210,7 +210,7 @@ def test_what_a_run_noted_of_its_files_outlives_a_resumption(train, folder, tmp_
 
 
 @pytest.mark.parametrize("contradiction", ["--overwrite", "--load_model m.pth"])
-def test_resume_with_what_contradicts_it_is_refused(train, contradiction):
+def test_resume_with_what_contradicts_it_is_rejected(train, contradiction):
     said = train(f"--resume {contradiction}", code=2).stderr
     assert contradiction.split()[0] in said
 
@@ -227,11 +227,11 @@ def test_order_that_auto_found_may_be_typed(typed):
         resumed("xzy")
 
 
-def test_resume_without_a_finished_epoch_is_refused(train):
+def test_resume_without_a_finished_epoch_is_rejected(train):
     assert "model_last.pth does not exist" in train("--resume", code=2).stderr
 
 
-def test_refused_run_removes_nothing_of_the_one_it_would_overwrite(
+def test_rejected_run_removes_nothing_of_the_one_it_would_overwrite(
     train, folder, tmp_path, trained_once
 ):
     listed = write_data_set(tmp_path / "other")

@@ -78,10 +78,10 @@ def test_export_of_another_session_that_no_look_shows_yet_is_kept(
 
 
 def test_export_is_kept_where_files_have_no_second_name(tmp_path, monkeypatch):
-    def refuse(*_):
+    def reject(*_):
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.setattr(Path, "hardlink_to", refuse)
+    monkeypatch.setattr(Path, "hardlink_to", reject)
     names = [write_export(make_table(), [row], tmp_path, NOON) for row in (3, 5)]
     kept = [InteractiveTable.load(tmp_path / f"{name}.parquet") for name in names]
     assert [table.row.tolist() for table in kept] == [[3], [5]]
@@ -105,7 +105,7 @@ def test_an_export_finds_the_patches_of_its_run(tmp_path):
     ("rows", "said"),
     [([], "nothing is selected"), ([0, 12], "row 12"), ([-1, 3], "row -1")],
 )
-def test_rows_that_are_not_there_are_refused_and_nothing_written(tmp_path, rows, said):
+def test_rows_that_are_not_there_are_rejected_and_nothing_written(tmp_path, rows, said):
     with pytest.raises(ArtifactError, match=said):
         write_export(make_table(12), rows, tmp_path)
     assert not list(tmp_path.iterdir())
@@ -125,14 +125,14 @@ def test_only_time_stamped_names_are_found(tmp_path):
 # --- the table -----------------------------------------------------------------
 
 
-def test_embeddings_that_are_not_finite_are_refused(tmp_path):
+def test_embeddings_that_are_not_finite_are_rejected(tmp_path):
     table = make_table(12)
     table.embeddings[5, 3] = np.nan
     with pytest.raises(ArtifactError, match="1 of 12 .* not finite"):
         open_table(write_run(tmp_path / "run", table, pictures=False))
 
 
-def test_a_table_without_rows_is_refused(tmp_path):
+def test_a_table_without_rows_is_rejected(tmp_path):
     path = write_run(tmp_path / "run", make_table(), pictures=False)
     table = pyarrow.parquet.read_table(path)
     pyarrow.parquet.write_table(table[:0], path)
@@ -140,7 +140,7 @@ def test_a_table_without_rows_is_refused(tmp_path):
         open_table(path)
 
 
-def test_patches_of_another_run_are_refused(tmp_path):
+def test_patches_of_another_run_are_rejected(tmp_path):
     path = write_run(tmp_path / "run", make_table(12, seed=1))
     make_table(12, seed=2).save(path)
     with pytest.raises(ArtifactError, match="imgs"):
@@ -156,7 +156,7 @@ def test_a_missing_column_is_named(tmp_path, column):
         open_table(path)
 
 
-def test_embeddings_of_unequal_length_are_refused(tmp_path):
+def test_embeddings_of_unequal_length_are_rejected(tmp_path):
     path = write_run(tmp_path / "run", make_table(4), pictures=False)
     table = pyarrow.parquet.read_table(path)
     ragged = pyarrow.array([[1.0], [1.0, 2.0], [1.0], [1.0]])
@@ -309,7 +309,7 @@ def test_a_port_asked_for_by_name_is_that_or_none():
 
 
 @pytest.mark.parametrize("port", [0, -1, 65536, 10**9])
-def test_what_is_no_port_is_refused(port):
+def test_what_is_no_port_is_rejected(port):
     with pytest.raises(OptionError, match="1 to 65535"):
         bind("127.0.0.1", port)
 
@@ -498,7 +498,7 @@ def test_what_the_page_does_not_need_is_not_there(session, path):
         {"sec_fetch_site": "cross-site"},
     ],
 )
-def test_requests_of_other_sites_are_refused(session, headers):
+def test_requests_of_other_sites_are_rejected(session, headers):
     query = {"query": EXPORT, "variables": {"eventIds": events(1)}}
     before = sorted(session.folder.rglob("*"))
     assert request(session, "POST", "/graphql", query, **headers)[0] == 403
@@ -529,7 +529,7 @@ def test_a_tunnel_to_another_port_reaches_the_page(session):
         (400, "application/json", {"query": "query UMAPPoints { __typename }"}),
     ],
 )
-def test_what_is_not_understood_is_refused_without_a_traceback(
+def test_what_is_not_understood_is_rejected_without_a_traceback(
     session, status, kind, body
 ):
     found = request(session, "POST", "/graphql", body, content_type=kind)
@@ -613,14 +613,14 @@ def test_the_page_gets_a_row_a_candidate_without_lists_but_the_embedding():
     "wrong",
     [{"nSamples": 0}, {"nNeighbors": 1}, {"minDist": 1}, {"minDist": "nan"}],
 )
-def test_a_cloud_that_cannot_be_laid_out_is_refused(wrong):
+def test_a_cloud_that_cannot_be_laid_out_is_rejected(wrong):
     asked = {"nSamples": 500, "nNeighbors": 30, "minDist": 0.1}
     assert cloud_settings(asked) == first_settings(500)
     with pytest.raises(ValueError, match="no cloud of"):
         cloud_settings({**asked, **wrong})
 
 
-def test_another_phoenix_is_refused_with_what_to_do(monkeypatch):
+def test_another_phoenix_is_rejected_with_what_to_do(monkeypatch):
     check_phoenix()
     monkeypatch.setattr("lib.session.page.version", lambda name: "13.3.0")
     with pytest.raises(ResourceError, match=r"found 13\.3\.0 .* pip install"):

@@ -177,12 +177,12 @@ def test_no_other_change_comes_through(asked, status, query):
 @pytest.mark.parametrize(
     "kind", ["", "text/plain", "application/x-www-form-urlencoded"]
 )
-def test_forms_that_any_web_site_can_send_are_refused(asked, kind):
+def test_forms_that_any_web_site_can_send_are_rejected(asked, kind):
     assert asked("POST", "/graphql", b"{}", content_type=kind)[0] == 415
     assert asked("GET", "/graphql")[0] == 405
 
 
-def test_what_is_too_large_is_refused(asked, monkeypatch):
+def test_what_is_too_large_is_rejected(asked, monkeypatch):
     monkeypatch.setattr("lib.session.guard.LARGEST_REQUEST", 10)
     kind = {"content_type": "application/json"}
     assert asked("POST", "/graphql", b"0" * 12, chunks=3, **kind)[0] == 413
@@ -199,7 +199,7 @@ def test_what_is_too_large_is_refused(asked, monkeypatch):
         {"sec_fetch_site": "cross-site"},
     ],
 )
-def test_other_sites_are_refused_everything(asked, headers):
+def test_other_sites_are_rejected_everything(asked, headers):
     for path in ("/imgs/0.png", "/exports", "/graphql", "/model"):
         assert asked("GET", path, **headers)[0] == 403
 

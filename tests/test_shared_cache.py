@@ -275,13 +275,13 @@ def test_what_another_machine_is_at_is_waited_for(one, tmp_path, monkeypatch):
         finished.rename(path)
         place.unlink()
 
-    def refuse(*_, **__):
+    def reject(*_, **__):
         raise AssertionError("prepared although another was at it")
 
     with claim_of_another(path, "node7-123") as place:
         elsewhere = threading.Thread(target=work_elsewhere, args=(place,))
         elsewhere.start()
-        monkeypatch.setattr("lib.patches.making.load_tomogram", refuse)
+        monkeypatch.setattr("lib.patches.making.load_tomogram", reject)
         store = prepare(listed, path.parent)
         elsewhere.join()
     assert len(store) > 0

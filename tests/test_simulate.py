@@ -85,7 +85,7 @@ def test_missing_templates_are_named_with_the_way_out(tmp_path):
         load_templates(tmp_path)
 
 
-def test_script_refuses_without_templates_and_writes_nothing(tmp_path):
+def test_script_rejects_without_templates_and_writes_nothing(tmp_path):
     options = ("--out", "sim", "--templates", "nowhere")
     done = call("benchmarks/simulate.py", *options, cwd=tmp_path, code=2)
     assert "make_synthetic.py" in done.stderr

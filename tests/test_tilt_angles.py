@@ -51,7 +51,7 @@ def test_angles_from_the_wild(tmp_path, content, angles):
         (b"1" * (2**20 - 1) + b"x", "is not an angle"),
     ],
 )
-def test_wrong_angles_are_refused(tmp_path, content, reason):
+def test_wrong_angles_are_rejected(tmp_path, content, reason):
     path = write_angles(tmp_path, content)
     with pytest.raises(InputError, match=reason) as caught:
         read_tilt_angles(path, 3)
@@ -59,6 +59,6 @@ def test_wrong_angles_are_refused(tmp_path, content, reason):
     assert len(str(caught.value)) < 400
 
 
-def test_missing_angle_file_is_refused(tmp_path):
+def test_missing_angle_file_is_rejected(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         read_tilt_angles(tmp_path / "none.tlt", 3)

@@ -81,10 +81,10 @@ def test_nonsense_is_told(tmp_path, name):
     angles, reason = NONSENSE[name]
     path = tmp_path / "a.tlt"
     path.write_text("\n".join(map(str, angles)))
-    with pytest.raises(InputError, match=reason) as refusal:
+    with pytest.raises(InputError, match=reason) as error:
         read_tilt_angles(path, len(angles))
-    assert f"{path} is not a list of tilt angles" in str(refusal.value)
-    assert "give the .tlt" in str(refusal.value)
+    assert f"{path} is not a list of tilt angles" in str(error.value)
+    assert "give the .tlt" in str(error.value)
 
 
 def test_few_random_numbers_pass_for_a_scheme():

@@ -7,7 +7,7 @@ import pytest
 from lib.errors import InputError, warn_once
 from lib.inputs.axis_order import ORDERS, z_sign
 from lib.inputs.tomogram import Tomogram
-from tests.mrc_files import SHAPE, make_volume, refusal, write_mrc
+from tests.mrc_files import SHAPE, error_of, make_volume, write_mrc
 
 
 @pytest.fixture(autouse=True)
@@ -91,13 +91,13 @@ def test_voxels_that_are_not_finite_are_counted(tmp_path, dtype):
     volume[0, 0, :2] = np.nan
     volume[3, 4, 5] = -np.inf
     path = write_mrc(tmp_path / "t.rec", volume)
-    assert "of 120 voxels, 3 not finite" in refusal(path)
+    assert "of 120 voxels, 3 not finite" in error_of(path)
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.float32])
-def test_constant_volume_is_refused(tmp_path, dtype):
+def test_constant_volume_is_rejected(tmp_path, dtype):
     path = write_mrc(tmp_path / "t.rec", np.full(SHAPE, 3, dtype))
-    assert "of 120 voxels, all equal (3)" in refusal(path)
+    assert "of 120 voxels, all equal (3)" in error_of(path)
 
 
 def open_series(tmp_path, images, angles=None, packed=False, size=None):
@@ -153,24 +153,24 @@ def test_unusable_images_are_left_out_with_a_warning(tmp_path, capsys):
     assert "image 4 at 30 degrees (pixels 1 not finite)" in told
 
 
-def test_series_without_a_usable_image_is_refused(tmp_path):
+def test_series_without_a_usable_image_is_rejected(tmp_path):
     tomogram = open_series(tmp_path, np.ones((3, 4, 6), np.float32))
     with pytest.raises(InputError, match="cannot be used: 3 of 3 images"):
         tomogram.read_tilts()
 
 
-def test_series_without_a_small_tilt_is_refused(tmp_path):
+def test_series_without_a_small_tilt_is_rejected(tmp_path):
     tomogram = open_series(tmp_path, make_volume(shape=(2, 4, 6)), [-60, 40])
     with pytest.raises(InputError, match=r"smallest: 40\); raise --tilt_range"):
         tomogram.read_tilts(max_tilt=20)
 
 
-def test_images_of_another_size_than_the_tomogram_are_refused(tmp_path):
+def test_images_of_another_size_than_the_tomogram_are_rejected(tmp_path):
     with pytest.raises(InputError, match="12 x 8.*6 x 4.*bin the tilt images by 2"):
         open_series(tmp_path, make_volume(shape=(3, 8, 12)), size=(4, 6))
 
 
-def test_too_few_angles_are_refused(tmp_path):
+def test_too_few_angles_are_rejected(tmp_path):
     with pytest.raises(InputError, match="2 angles, the tilt series 3 images"):
         open_series(tmp_path, make_volume(shape=(3, 4, 6)), [0, 3])
 

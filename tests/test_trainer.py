@@ -217,13 +217,13 @@ def test_collapse_is_told_while_it_can_still_be_stopped(stores, tmp_path, capsys
     assert "after epoch 2" not in said  # the end of the run says that
 
 
-def test_resuming_with_another_seed_is_refused(stores, tmp_path):
+def test_resuming_with_another_seed_is_rejected(stores, tmp_path):
     make_trainer(stores["simsiam3d"], tmp_path, epochs=1).run()
     with pytest.raises(TrainingError, match="--seed 5, not 6"):
         make_trainer(stores["simsiam3d"], tmp_path, epochs=2, seed=6).resume()
 
 
-def test_resuming_from_a_peers_checkpoint_is_refused(stores, tmp_path):
+def test_resuming_from_a_peers_checkpoint_is_rejected(stores, tmp_path):
     trainer = make_trainer(stores["simsiam3d"], tmp_path, epochs=1)
     weights_alone = {"epoch": 3, "state_dict": trainer.model.state_dict()}
     torch.save(weights_alone, tmp_path / "model_last.pth")

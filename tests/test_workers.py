@@ -57,6 +57,6 @@ def test_too_little_memory_is_said_with_what_to_do(error):
 
 
 def test_one_process_cannot_be_fewer():
-    with pytest.raises(ResourceError) as refused, within_memory(1):
+    with pytest.raises(ResourceError) as rejected, within_memory(1):
         raise MemoryError
-    assert "--num_workers" not in str(refused.value)
+    assert "--num_workers" not in str(rejected.value)

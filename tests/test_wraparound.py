@@ -52,7 +52,7 @@ def test_what_is_read_as_written_is_not(right):
     assert not is_wrapped(right)
 
 
-def test_tomogram_that_wraps_is_refused(tmp_path):
+def test_tomogram_that_wraps_is_rejected(tmp_path):
     path = tmp_path / "t.mrc"
     values = voxels(128, 30, np.uint8, 32**3).view(np.int8).reshape(32, 32, 32)
     with mrcfile.new(path, values) as mrc:

@@ -74,7 +74,7 @@ def _look_at(info):
     middle = map_voxels(info)[tuple(cut)]
     if is_wrapped(middle):
         raise InputError(describe_wraparound(info.path, info.dtype))
-    with np.errstate(invalid="ignore", over="ignore"):  # refused when it is prepared
+    with np.errstate(invalid="ignore", over="ignore"):  # rejected when it is prepared
         binned = average(middle, factor, (0, 1, 2))
     return measure_contrast(binned) if binned.size else Contrast(0.0)
 

@@ -17,7 +17,7 @@ def read_lines(path, what):
     ----------
     path : path-like
     what : str
-        What it should be, for the refusal: ``an angle file``.
+        What it should be, for the error: ``an angle file``.
 
     Returns
     -------

@@ -150,7 +150,7 @@ def _try_writing(folder, maps):
         with first.open("xb+") as stream:
             stream.write(bytes(mmap.PAGESIZE))
             stream.flush()
-            found = "" if has_flock(stream) else ", locks by file (flock refused)"
+            found = "" if has_flock(stream) else ", locks by file (flock rejected)"
             try:
                 first.chmod(0o600)
             except OSError:

@@ -119,7 +119,7 @@ def load_checkpoint(path):
 
 
 def restore_weights(model, state_dict, path):
-    """Load weights of the same shape; refuse others naming the first that differ."""
+    """Load weights of the same shape; reject others naming the first that differ."""
     own = model.state_dict()
     wrong = [
         f"{name} ({_shape(state_dict, name)} in the file, {_shape(own, name)} here)"

@@ -1,4 +1,4 @@
-"""Refusals that no other test comes by, with the words a user needs."""
+"""Errors that no other test comes by, with the words a user needs."""
 
 import importlib
 import re
@@ -146,7 +146,7 @@ def test_place_that_cannot_be_written_is_named(tmp_path, place):
         pytest.fail("it was opened")
 
 
-def test_fault_of_ours_while_a_file_is_written_is_no_refusal(tmp_path):
+def test_fault_of_ours_while_a_file_is_written_is_no_error(tmp_path):
     with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "a.txt", "w"):
         Path("/nowhere/at/all").read_text()
     assert not list(tmp_path.iterdir())
@@ -161,7 +161,7 @@ def test_fault_of_ours_while_a_file_is_written_is_no_refusal(tmp_path):
         "interactive_to_training_coords --input . --output {}",
     ],
 )
-def test_path_that_may_not_be_looked_at_is_refused_at_the_door(
+def test_path_that_may_not_be_looked_at_is_rejected_at_the_door(
     command, monkeypatch, capsys
 ):
     script, *words = command.format("locked/a").split()
