@@ -28,7 +28,7 @@ from lib.candidates.dog import find_candidates
 from lib.candidates.masking import find_masked
 from lib.errors import OptionError, run_script
 from lib.inputs.tomogram import Tomogram
-from lib.patches.preprocess import preprocess_tomogram
+from lib.patches.tomogram_data import preprocess_tomogram
 from lib.run.options import PatchSettings, RunOptions
 from lib.run.record import RunRecord, TomogramRecord
 

@@ -10,8 +10,11 @@ from lib.candidates.masking import find_masked
 from lib.inputs.tomogram import Tomogram
 from lib.patches.entries import EntryMetadata
 from lib.patches.preparation import prepare_store
-from lib.patches.preprocess import preprocess_tilt_images, preprocess_tomogram
-from lib.patches.tomogram_data import load_tomogram
+from lib.patches.tomogram_data import (
+    load_tomogram,
+    preprocess_tilt_images,
+    preprocess_tomogram,
+)
 from simsiam_main import tell_masked
 from tests.mrc_files import write_mrc
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lib.patches.preprocess import preprocess_tilt_images, preprocess_tomogram
+from lib.patches.tomogram_data import preprocess_tilt_images, preprocess_tomogram
 
 
 def noise(shape, seed=0, mean=0.0, std=1.0):

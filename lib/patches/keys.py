@@ -34,7 +34,6 @@ FINDING = (
     "modes.py",
     "patches/entries.py",
     "patches/making.py",
-    "patches/preprocess.py",
     "patches/tomogram_data.py",
 )
 CUTTING = (*FINDING, "patches/options.py", "patches/views.py")

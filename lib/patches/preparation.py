@@ -27,8 +27,13 @@ from lib.inputs.noted_files import note_file
 from lib.patches.entries import find_entries
 from lib.patches.keys import candidates_folder, patches_folder
 from lib.patches.making import make_candidates, make_patches
-from lib.patches.resources import announce, cores, within_memory, worker_count
-from lib.patches.sharing import share_out
+from lib.patches.resources import (
+    announce,
+    cores,
+    share_out,
+    within_memory,
+    worker_count,
+)
 from lib.patches.store import PatchStore
 from lib.system.ranks import ALONE
 
