@@ -151,9 +151,12 @@ def test_embedding_in_bf16_is_close_to_float32(stores, device):
 def test_too_little_memory_to_embed_is_told_in_words(stores, device, monkeypatch):
     from types import SimpleNamespace
 
+    from lib.run.record import Normalization
     from lib.system.ranks import ALONE
 
-    run = SimpleNamespace(model=None, normalization_for=lambda _: {})
+    run = SimpleNamespace(
+        model=None, normalization_for=lambda _: Normalization((0,), (1,))
+    )
     monkeypatch.setattr("lib.training.inference.encode_store", full)
     with pytest.raises(ResourceError, match="too little memory for --batch_size 9;"):
         embed(
@@ -176,7 +179,7 @@ def test_too_little_memory_to_search_is_told_in_words(
     rows = read_image_list(
         data_set, project=data_set.parent, needs_tilts=False, order="zxy"
     )
-    monkeypatch.setattr(preparation, "find_candidates", full)
+    monkeypatch.setattr("lib.patches.making.find_candidates", full)
     with pytest.raises(ResourceError, match="too little memory to search tomo1; free"):
         preparation.prepare_store(
             rows,

@@ -97,9 +97,7 @@ def test_run_goes_on_where_another_device_left_it(
     for key, value in moved.model.state_dict().items():
         assert torch.equal(value.cpu(), kept.state_dict[key])
     states = list(moved.optimizer.state_dict()["state"].values())
-    for state, expected in zip(
-        states, kept["optimizer"]["state"].values(), strict=True
-    ):
+    for state, expected in zip(states, kept.optimizer["state"].values(), strict=True):
         for key, value in state.items():
             assert value is None or value.device == after
             assert value is None or torch.equal(value.cpu(), expected[key])
