@@ -17,7 +17,7 @@ import sys
 from contextlib import contextmanager
 from pathlib import Path
 
-from lib.system.streams import make_streams_safe
+from lib.streams import make_streams_safe
 
 EXIT_USER_ERROR = 2
 

@@ -15,9 +15,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from lib import __version__
+from lib.streams import make_streams_safe
 from lib.system.preflight import inspect_folder, inspect_process
 from lib.system.ranks import find_launch
-from lib.system.streams import make_streams_safe
 
 PROJECT = Path(__file__).resolve().parents[1]
 PACKAGES = ("torch", "torchvision", "numpy", "scipy", "scikit-learn", "umap-learn")
