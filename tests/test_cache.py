@@ -282,3 +282,15 @@ def test_a_picture_that_shows_the_same_is_not_drawn_again(tmp_path):
     assert draw_candidates(path, tomogram, coords + 1, **{**about, "box": 10})
     path.write_bytes(b"not a picture")
     assert draw_candidates(path, tomogram, coords, **about)
+
+
+def test_findings_of_checks_are_freed_with_the_cache_and_nothing_else(tmp_path):
+    finding = tmp_path / f"geometry-{'0' * 24}.json"
+    others = tmp_path / "geometry-notes.json", tmp_path / "notes.txt"
+    for path in (finding, *others):
+        path.write_text("{}")
+    for kept in ({"outdated_only": True}, {"unused_days": 1}):
+        clear_cache(tmp_path, **kept)
+        assert finding.exists()
+    clear_cache(tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted(others)

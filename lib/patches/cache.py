@@ -19,6 +19,8 @@ ENTRY = re.compile(r"(candidates|patches)-[0-9a-f]{24}")
 # Version 1 named its folders by the digest alone, and kept both kinds in one.
 EARLIER_ENTRY, EARLIER_METADATA = re.compile(r"[0-9a-f]{24}"), "facts.json"
 EARLIER = "earlier version"
+# What `lib.geometry.stored_findings` keeps of its checks, in the same folder.
+FINDINGS = re.compile(r"(geometry|contrast)-[0-9a-f]{24}\.json")
 DAY = 24 * 3600  # seconds
 
 
@@ -92,6 +94,8 @@ def print_cache(folder):
 def clear_cache(folder, *, outdated_only=False, unused_days=None):
     """Remove entries that no running job prepares, and print what was removed.
 
+    The small files with the findings of the checks go too, unless `outdated_only`.
+
     Parameters
     ----------
     folder : Path
@@ -114,9 +118,19 @@ def clear_cache(folder, *, outdated_only=False, unused_days=None):
                 size += chosen.pop(path).size
     if folder.exists():
         remove_partial_files(folder)
+        if not outdated_only:
+            _remove_findings(folder, before)
     print(f"removed {count - len(chosen)} entries from {folder}, {size / 1e9:.2f} GB")
     if chosen:
         print(f"{len(chosen)} entries stay: running jobs prepare them")
+
+
+def _remove_findings(folder, before):
+    """Remove the findings of checks that were written before a time."""
+    with user_files(folder):
+        for path in folder.iterdir():
+            if FINDINGS.fullmatch(path.name) and path.stat().st_mtime < before:
+                path.unlink(missing_ok=True)
 
 
 def _describe(path):
