@@ -1,3 +1,3 @@
 """Mining of molecular patterns in cryo-electron tomograms."""
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
