@@ -197,12 +197,17 @@ def test_a_cluster_goes_from_the_cloud_to_training_coordinates(run, page, tmp_pa
     page.press_until(button, appears="Download")
     page.until(lambda: (run.folder / "exports").is_dir())
     page.keep_picture("session_export")
-    page.press("button", "Download")
-    page.until(page.downloaded)
-    (download,) = page.downloaded()
-    assert (
-        download.read_bytes() == (run.folder / "exports" / download.name).read_bytes()
-    )
+
+    def download():
+        page.press("button", "Download")  # misses while the panel still moves in
+        again = time.monotonic() + 8
+        while not page.downloaded() and time.monotonic() < again:
+            time.sleep(0.1)
+        return page.downloaded()
+
+    page.until(download)
+    (kept,) = page.downloaded()
+    assert kept.read_bytes() == (run.folder / "exports" / kept.name).read_bytes()
 
     output = tmp_path / "training_coordinates.txt"
     subprocess.run(
