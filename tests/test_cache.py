@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 import opts
-from lib.artifacts import claim
+from lib.artifacts import claim, fingerprints
 from lib.candidates import dog
+from lib.geometry.stored_findings import MEASURING
 from lib.inputs.image_list import read_image_list
 from lib.inputs.tomogram import Tomogram
 from lib.patches import keys, making
 from lib.patches.cache import clear_cache, list_cache, print_cache
 from lib.patches.entries import NOTE_USE_AFTER, find_entries, last_use
-from lib.patches.keys import CUTTING, FINDING, LIBRARY, candidates_folder
+from lib.patches.keys import CUTTING, FINDING, candidates_folder
 from lib.patches.preparation import prepare_candidates, prepare_store
 from lib.pictures.candidate_picture import draw_candidates
 from tests.data_sets import small_options, write_data_set
@@ -143,12 +144,12 @@ def test_device_and_code_are_in_the_name_of_an_entry(data_set, tmp_path, monkeyp
 
 
 def test_a_changed_line_of_code_changes_its_digest(tmp_path, monkeypatch):
-    monkeypatch.setattr(keys, "LIBRARY", tmp_path)
+    monkeypatch.setattr(fingerprints, "LIBRARY", tmp_path)
     (tmp_path / "a.py").write_text("x = 1\n")
-    before = keys.code_digest.__wrapped__(("*.py",))
-    assert keys.code_digest.__wrapped__(("*.py",)) == before
+    before = fingerprints.code_digest.__wrapped__(("*.py",))
+    assert fingerprints.code_digest.__wrapped__(("*.py",)) == before
     (tmp_path / "a.py").write_text("x = 2\n")
-    assert keys.code_digest.__wrapped__(("*.py",)) != before
+    assert fingerprints.code_digest.__wrapped__(("*.py",)) != before
 
 
 @pytest.mark.parametrize(
@@ -156,11 +157,16 @@ def test_a_changed_line_of_code_changes_its_digest(tmp_path, monkeypatch):
     [
         (FINDING, ("lib.patches.tomogram_data", dog.__name__)),
         (CUTTING, ("lib.patches.tomogram_data", "lib.patches.views")),
+        # Beside the record of runs, which the modules of files import.
+        (
+            (*MEASURING, "run/*.py"),
+            ("lib.geometry.verdict", "lib.geometry.contrast_check"),
+        ),
     ],
 )
 def test_digests_hold_all_code_that_they_stand_for(patterns, modules):
     """Beside errors, files and the machine, which change no voxel."""
-    held = {path for text in patterns for path in LIBRARY.glob(text)}
+    held = {path for text in patterns for path in fingerprints.LIBRARY.glob(text)}
     needed = {name for module in modules for name in below(module)}
     for name in needed:
         if name.count(".") < 1 or name.split(".")[1] in (

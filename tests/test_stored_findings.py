@@ -120,7 +120,7 @@ def touch(folder, ending):
         lambda folder, _: touch(folder, "rec"),
         lambda folder, _: touch(folder, "ali"),
         lambda folder, _: touch(folder, "tlt"),
-        lambda _, patch: patch.setattr(stored_findings, "_code_digest", lambda: "new"),
+        lambda _, patch: patch.setattr(stored_findings, "code_digest", lambda _: "new"),
     ],
     ids=["tomogram", "tilts", "angles", "code"],
 )

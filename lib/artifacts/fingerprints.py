@@ -1,14 +1,57 @@
-"""Fingerprints of table rows, so that the files of two runs are not mixed."""
+"""Fingerprints of table rows, files and source code.
+
+They keep the files of two runs apart, and name what is stored for later runs.
+"""
 
 import hashlib
 import json
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 
 from lib.artifacts.files import atomic_write
 from lib.errors import ArtifactError, user_files
+
+LIBRARY = Path(__file__).resolve().parents[1]
+
+
+def digest_of(*content):
+    """Return a digest of content in the types of json, 24 hexadecimal digits."""
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:24]
+
+
+def file_states(paths):
+    """Return resolved path, bytes and time [ns] of files, which tell changed ones.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+
+    Returns
+    -------
+    list of tuple
+    """
+    with user_files():
+        stats = [(str(path.resolve()), path.stat()) for path in paths]
+    return [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
+
+
+@cache
+def code_digest(patterns):
+    """Return a digest of source files of the library, 24 hexadecimal digits.
+
+    Parameters
+    ----------
+    patterns : tuple of str
+        Relative to ``lib/``.
+    """
+    paths = sorted({path for text in patterns for path in LIBRARY.glob(text)})
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(f"{path.relative_to(LIBRARY)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()[:24]
 
 
 def fingerprint_rows(names, coords, pred):

@@ -4,15 +4,16 @@ A finding holds as long as the files, the options and the source code of the che
 are the same.
 """
 
-import hashlib
 import json
 from contextlib import suppress
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 
 from lib.artifacts import atomic_write
-from lib.errors import UserError, user_files
+from lib.artifacts.fingerprints import code_digest, digest_of, file_states
+from lib.errors import UserError
+
+MEASURING = ("geometry/*.py", "inputs/*.py")  # the source code of the checks
 
 
 class StoredFindings:
@@ -74,17 +75,4 @@ class StoredFindings:
 
 
 def _key(paths, options):
-    with user_files():
-        stats = [(str(path.resolve()), path.stat()) for path in paths]
-    files = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
-    content = json.dumps([files, options, _code_digest()])
-    return hashlib.sha256(content.encode()).hexdigest()[:24]
-
-
-@cache
-def _code_digest():
-    """Return a digest of the source code of this folder."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()
+    return digest_of(file_states(paths), options, code_digest(MEASURING))

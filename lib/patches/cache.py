@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from lib.artifacts import Watch, claim, remove_at_once, remove_partial_files
+from lib.artifacts.fingerprints import code_digest
 from lib.errors import user_files
 from lib.patches.entries import COORDS, METADATA
-from lib.patches.keys import CUTTING, FINDING, code_digest
+from lib.patches.keys import CUTTING, FINDING
 
 ENTRY = re.compile(r"(candidates|patches)-[0-9a-f]{24}")
 # Version 1 named its folders by the digest alone, and kept both kinds in one.

@@ -4,15 +4,9 @@ Candidates are named by what finds them, patches by what cuts them; both by the 
 the device and the source code that makes them.
 """
 
-import hashlib
-import json
-from functools import cache
-from pathlib import Path
-
+from lib.artifacts.fingerprints import code_digest, digest_of, file_states
 from lib.candidates.dog import margins
-from lib.errors import user_files
 
-LIBRARY = Path(__file__).resolve().parents[1]
 # What of the options finds candidates; the box only by the margins.
 SEARCH = (
     "sigmas",
@@ -64,9 +58,9 @@ def patches_folder(cache_dir, tomogram, *, options, device, offsets):
         At which patches are cut.
     """
     files = (tomogram.tilt_path, tomogram.angle_path) if options.needs_tilts else ()
-    key = _digest(
+    key = digest_of(
         _search_key(tomogram, options, device),
-        _stats(files),
+        file_states(files),
         {name: getattr(options, name) for name in CUTS},
         [(offset.step, offset.tilts) for offset in offsets],
         code_digest(CUTTING),
@@ -74,28 +68,12 @@ def patches_folder(cache_dir, tomogram, *, options, device, offsets):
     return cache_dir / f"patches-{key}"
 
 
-@cache
-def code_digest(patterns):
-    """Return a digest of source files of the library.
-
-    Parameters
-    ----------
-    patterns : tuple of str
-        Relative to ``lib/``.
-    """
-    paths = sorted({path for text in patterns for path in LIBRARY.glob(text)})
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(f"{path.relative_to(LIBRARY)}\n".encode() + path.read_bytes())
-    return digest.hexdigest()[:24]
-
-
 def _search_key(tomogram, options, device):
     depth, height, width = tomogram.shape
     searched = (-(-depth // 2) if options.compress else depth, height, width)
-    return _digest(
+    return digest_of(
         tomogram.name,
-        _stats((tomogram.rec_path,)),
+        file_states((tomogram.rec_path,)),
         tomogram.order,
         margins(searched, boundary=options.dog_boundary, box=options.box),
         {name: getattr(options, name) for name in SEARCH},
@@ -103,13 +81,3 @@ def _search_key(tomogram, options, device):
         str(device) if str(device) == "cpu" else f"torch {str(device).split(':')[0]}",
         code_digest(FINDING),
     )
-
-
-def _stats(paths):
-    with user_files():
-        stats = [(str(path.resolve()), path.stat()) for path in paths]
-    return [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
-
-
-def _digest(*content):
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:24]

@@ -9,14 +9,10 @@ from dataclasses import asdict
 import numpy as np
 
 from lib.artifacts import claim, first_folder
+from lib.artifacts.fingerprints import code_digest
 from lib.candidates.dog import find_candidates
 from lib.patches.entries import PATCHES, Entry, EntryMetadata, find_entries, is_whole
-from lib.patches.keys import (
-    CUTTING,
-    FINDING,
-    candidates_folder,
-    code_digest,
-)
+from lib.patches.keys import CUTTING, FINDING, candidates_folder
 from lib.patches.tomogram_data import load_tomogram
 from lib.patches.views import cut_views, fits_all
 from lib.system.runtime import enough_memory
