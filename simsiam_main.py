@@ -16,11 +16,8 @@ def main():
     from lib.artifacts import ExperimentDir
     from lib.artifacts.experiment import check_folder, experiment_lock
     from lib.inputs.image_list import find_image_list, read_image_list
-    from lib.patches.preparation import (
-        prepare_candidates,
-        prepare_store,
-        store_folder,
-    )
+    from lib.patches.cache import cache_folder
+    from lib.patches.preparation import prepare_candidates, prepare_store
     from lib.system.preflight import check_environment
     from lib.system.ranks import end_distributed, init_distributed
     from lib.system.runtime import (
@@ -42,8 +39,7 @@ def main():
         voxel_size=run.voxel_size,
     )
     if options.check_geometry:
-        require_tilts(patching)
-        check(tomograms, patching, options, cache=None)
+        check_only(tomograms, patching, options)
         return
     ranks = init_distributed()
     if options.compile and ranks.world > 1:
@@ -57,31 +53,26 @@ def main():
     )
     device = choose_device(options.gpus, ranks)
     seed_everything(run.seed)
-    folder = store_folder(
+    cached = cache_folder(
         options.exp_dir,
         cache_dir=options.cache_dir,
         no_cache=options.no_cache,
         ranks=ranks,
     )
-    with experiment_lock(experiment, is_main=ranks.is_main), folder as cache:
+    with experiment_lock(experiment, is_main=ranks.is_main), cached as cache:
         if ranks.is_main:
             check(tomograms, patching, options, cache)
-        how = {
-            "cache": cache,
-            "workers": options.num_workers,
-            "device": device,
-            "ranks": ranks,
-        }
+        prepared = {"cache": cache, "workers": options.num_workers, "device": device}
         if options.dry_run:
-            found = prepare_candidates(tomograms, patching, **how)
+            found = prepare_candidates(tomograms, patching, **prepared, ranks=ranks)
             show_candidates(found, tomograms, patching, experiment, ranks)
         else:
-            store = prepare_store(tomograms, patching, **how)
+            store = prepare_store(tomograms, patching, **prepared, ranks=ranks)
             trainer = make_trainer(
                 store, run, recipe, checkpoint, experiment, options, device, ranks
             )
             start_folder(experiment, trainer, options, ranks)
-            show_candidates(store.shards, tomograms, patching, experiment, ranks)
+            show_candidates(store.entries, tomograms, patching, experiment, ranks)
             ranks.barrier()  # drawing takes a while
             train(trainer, experiment, ranks)
     end_distributed(ranks)
@@ -90,8 +81,7 @@ def main():
 def show_cache():
     """List the cache of candidates and patches, or free it."""
     options = cache_options(sys.argv[2:])
-    from lib.patches.cache import clear_cache, print_cache
-    from lib.patches.preparation import CACHE_NAME
+    from lib.patches.cache import CACHE_NAME, clear_cache, print_cache
 
     folder = options.cache_dir or options.exp_dir / CACHE_NAME
     if options.clear:
@@ -132,8 +122,8 @@ def settings(options, experiment):
     return run, recipe, PatchOptions(**wanted), checkpoint
 
 
-def require_tilts(patching):
-    """Reject --check_geometry in a mode without tilt series."""
+def check_only(tomograms, patching, options):
+    """Check the geometry anew (--check_geometry); reject a mode without tilt series."""
     if not patching.needs_tilts:
         tilted = [name for name, mode in MODES.items() if mode.needs_tilts]
         raise OptionError(
@@ -141,6 +131,7 @@ def require_tilts(patching):
             f"{', '.join(tilted)} uses; give that mode and a list with tilt_path and "
             "angle_path"
         )
+    check(tomograms, patching, options, cache=None)
 
 
 def check(tomograms, patching, options, cache):

@@ -63,15 +63,15 @@ def pick(folder, order, *, depth=40, compress=False, **options):
         dog_boundary=6,
     )
     rows = [Tomogram.from_files(folder / "bead.rec", order)]
-    (shard,) = prepare_store(rows, patching, cache=folder, workers=0).shards
+    (entry,) = prepare_store(rows, patching, cache=folder, workers=0).entries
     InteractiveTable(
         name=np.array(["bead"]),
-        coord=shard.coords[:1],  # the strongest
+        coord=entry.coords[:1],  # the strongest
         embeddings=np.zeros((1, 2), np.float32),
         label=np.zeros(1, int),
         image=np.array(["0.png"]),
         record=make_record(
-            {"bead": asdict(shard.metadata)}, compress=compress, **options
+            {"bead": asdict(entry.metadata)}, compress=compress, **options
         ),
     ).save(folder / "picks.parquet")
     return in_file

@@ -71,7 +71,7 @@ def test_dry_run_writes_candidates_only_and_training_uses_them(
     assert not list(tmp_path.rglob("patches.u8"))
     store = prepare(data_set, tmp_path)
     assert searched == ["tomo1", "tomo2"]
-    left_out = sum(shard.metadata.left_out for shard in store.shards)
+    left_out = sum(entry.metadata.left_out for entry in store.entries)
     assert len(store) + left_out == sum(len(entry.coords) for entry in found)
 
 
@@ -104,7 +104,7 @@ def test_a_box_that_widens_the_margins_searches_again(data_set, tmp_path, search
 def test_inference_cuts_what_it_reads_and_takes_what_training_cut(data_set, tmp_path):
     trained = prepare(data_set, tmp_path / "trained")
     embedded = prepare(data_set, tmp_path / "new", embedded_only=True)
-    assert [shard.patches.shape[1] for shard in embedded.shards] == [1, 1]
+    assert [entry.patches.shape[1] for entry in embedded.entries] == [1, 1]
     rows = np.arange(len(trained))
     np.testing.assert_array_equal(embedded.coords, trained.coords)
     np.testing.assert_array_equal(
@@ -114,8 +114,8 @@ def test_inference_cuts_what_it_reads_and_takes_what_training_cut(data_set, tmp_
     before = sorted((tmp_path / "trained").iterdir())
     again = prepare(data_set, tmp_path / "trained", embedded_only=True)
     assert sorted((tmp_path / "trained").iterdir()) == before
-    assert [shard.patches.shape for shard in again.shards] == [
-        shard.patches.shape for shard in trained.shards
+    assert [entry.patches.shape for entry in again.entries] == [
+        entry.patches.shape for entry in trained.entries
     ]
 
 
@@ -125,7 +125,7 @@ def test_patches_are_stored_by_strength_whatever_the_order_of_cutting(
     whole = prepare(data_set, tmp_path / "one")
     monkeypatch.setattr(making, "CUT_AT_ONCE", 3)
     chunks = prepare(data_set, tmp_path / "many")
-    for one, other in zip(whole.shards, chunks.shards, strict=True):
+    for one, other in zip(whole.entries, chunks.entries, strict=True):
         np.testing.assert_array_equal(one.patches, other.patches)
         assert one.metadata == other.metadata
 

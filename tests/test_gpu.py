@@ -53,7 +53,7 @@ def test_resident_and_gathered_patches_are_those_of_the_store(
 ):
     store = stores[mode]
     rng = np.random.default_rng(0)
-    rows = rng.integers(0, len(store), 300)  # of both shards, many of them twice
+    rows = rng.integers(0, len(store), 300)  # of both entries, many of them twice
     places = rng.integers(0, len(store.options.offsets), 300)
     given = make(store, device)(rows, places)
     assert given.device == device

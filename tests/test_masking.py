@@ -337,7 +337,7 @@ def test_what_is_masked_is_noted_with_the_patches(clean, filled_side, tmp_path):
     write_mrc(path, np.where(filled_side, np.float32(MEAN - 8 * STD), with_gold(clean)))
     rows = [Tomogram.from_files(path, "zxy")]
     store = prepare_store(rows, small_options(), cache=tmp_path / "cache", workers=0)
-    metadata = store.shards[0].metadata
+    metadata = store.entries[0].metadata
     assert metadata.gold == len(BEADS)
     assert metadata.fill == pytest.approx(0.4, abs=0.05)
     assert store.coords[:, 0].min() >= FILLED + 4

@@ -130,13 +130,13 @@ assert maps[0].sum() == 210
 """
 
 
-def test_limit_of_open_files_is_raised_and_shards_hold_none(tmp_path):
+def test_limit_of_open_files_is_raised_and_entries_hold_none(tmp_path):
     np.arange(21, dtype=np.uint8).tofile(tmp_path / "patches.u8")
     done = python(OPEN_FILES, str(tmp_path / "patches.u8"))
     assert done.returncode == 0, done.stderr
 
 
-def test_short_shard_is_no_array(tmp_path):
+def test_short_entry_is_no_array(tmp_path):
     from lib.patches.entries import map_bytes
 
     (tmp_path / "patches.u8").write_bytes(b"123")
@@ -382,7 +382,7 @@ def test_odd_shell_finds_the_same_candidates(data_set, stores, tmp_path):
     assert len(ours) == 1, done.stderr
     assert "WORLD_SIZE=4 is ignored" in ours[0]
     made = sorted(np.load(p).tobytes() for p in exp_dir.glob(".patches/*/coords.npy"))
-    expected = sorted(s.coords.tobytes() for s in stores["simsiam3d"].shards)
+    expected = sorted(s.coords.tobytes() for s in stores["simsiam3d"].entries)
     assert made == expected
     assert len(list(folder_of(exp_dir).glob("candidates_*.png"))) == len(expected)
     assert not (tmp_path / "~").exists()

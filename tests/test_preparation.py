@@ -8,10 +8,10 @@ import pytest
 
 from lib.errors import InputError, OptionError, ResourceError, run_script
 from lib.inputs.image_list import read_image_list
+from lib.patches.cache import cache_folder
 from lib.patches.options import PatchOptions
 from lib.patches.preparation import (
     prepare_store,
-    store_folder,
     warn_of_small_box,
 )
 from lib.patches.tomogram_data import load_tomogram
@@ -31,7 +31,7 @@ def prepare(listed, cache, mode="simsiam3d", **changes):
     return prepare_store(rows, small_options(mode, **changes), cache=cache, workers=0)
 
 
-def shards_in(cache):
+def entries_in(cache):
     return {path.parent: path.stat().st_mtime_ns for path in cache.glob("*/entry.json")}
 
 
@@ -73,10 +73,10 @@ def test_normalization_is_that_of_the_candidates_own_boxes(stores):
 
 def test_second_preparation_finds_everything(data_set, tmp_path, capsys):
     prepare(data_set, tmp_path)
-    before = shards_in(tmp_path)
+    before = entries_in(tmp_path)
     assert "preparing 2 of 2 tomograms" in capsys.readouterr().out
     prepare(data_set, tmp_path)
-    assert shards_in(tmp_path) == before
+    assert entries_in(tmp_path) == before
     assert capsys.readouterr().out == ""
 
 
@@ -97,9 +97,9 @@ def test_changed_file_is_prepared_again_and_no_other(tmp_path, capsys):
 @pytest.mark.parametrize("change", [{"gauss": 1.1}, {"box": 16}, {"bright": True}])
 def test_changed_option_is_prepared_again(data_set, tmp_path, change):
     prepare(data_set, tmp_path)
-    before = len(shards_in(tmp_path))
+    before = len(entries_in(tmp_path))
     prepare(data_set, tmp_path, **change)
-    assert len(shards_in(tmp_path)) == 2 * before
+    assert len(entries_in(tmp_path)) == 2 * before
 
 
 def test_several_processes_give_the_same_store(data_set, stores, tmp_path):
@@ -141,7 +141,7 @@ def test_one_process_filters_on_all_cores(data_set, tmp_path, monkeypatch, worke
 def test_compressed_tomogram_has_half_the_depth(data_set, tmp_path):
     store = prepare(data_set, tmp_path, compress=True)
     assert store.coords[:, 2].max() < 12
-    assert store.shards[0].metadata.shape == [24, 72, 72]
+    assert store.entries[0].metadata.shape == [24, 72, 72]
 
 
 def test_full_disk_is_rejected_before_anything_is_written(
@@ -154,7 +154,7 @@ def test_full_disk_is_rejected_before_anything_is_written(
     assert not (tmp_path / "cache").exists()
 
 
-def test_failed_preparation_leaves_no_shard(tmp_path):
+def test_failed_preparation_leaves_no_entry(tmp_path):
     listed = write_data_set(tmp_path / "data", names=("tomo1",))
     with (tmp_path / "data" / "tomo1.rec").open("r+b") as stream:
         stream.seek(5000)
@@ -182,7 +182,7 @@ def test_pairs_of_different_tilts_need_two(tmp_path, data_set):
     wanted = {"disjoint_tilts": True, "tilt_range": 5.0}
     with pytest.raises(InputError, match=r"one image within \+-5 degrees"):
         prepare(data_set, tmp_path, "simsiam2d3d", **wanted)
-    assert not shards_in(tmp_path)
+    assert not entries_in(tmp_path)
 
 
 def test_store_holds_pairs_of_different_tilts(tmp_path, data_set, stores):
@@ -207,12 +207,12 @@ def test_data_without_candidates_is_rejected(tmp_path, data_set):
 def test_several_processes_need_a_folder_that_stays(tmp_path):
     with (
         pytest.raises(OptionError, match="--no_cache makes a folder for one process"),
-        store_folder(tmp_path, no_cache=True, ranks=Ranks(0, 2)),
+        cache_folder(tmp_path, no_cache=True, ranks=Ranks(0, 2)),
     ):
         pass
 
 
-def test_shards_that_another_node_hides_are_missed(data_set, tmp_path, monkeypatch):
+def test_entries_that_another_node_hides_are_missed(data_set, tmp_path, monkeypatch):
     monkeypatch.setattr(Ranks, "barrier", lambda _: None)
     with pytest.raises(ResourceError, match="lacks 1 of 2 tomograms.*--cache_dir"):
         prepare_store(
@@ -225,10 +225,10 @@ def test_shards_that_another_node_hides_are_missed(data_set, tmp_path, monkeypat
 
 
 def test_store_without_cache_goes_with_the_run(tmp_path):
-    with store_folder(tmp_path, no_cache=True) as folder:
+    with cache_folder(tmp_path, no_cache=True) as folder:
         (folder / "patches").write_text("x")
     assert not folder.exists()
-    with store_folder(tmp_path, cache_dir=tmp_path / "fast") as folder:
+    with cache_folder(tmp_path, cache_dir=tmp_path / "fast") as folder:
         assert folder == tmp_path / "fast"
 
 

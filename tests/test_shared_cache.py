@@ -144,9 +144,9 @@ def test_second_user_of_a_group_reads_and_adds(mode, umask):
             job = start_job(listed, cache, *identity, workers=0, log=log)
             finish_all([job])
         assert log.read_text().split() == ["tomo1", "tomo2"]
-        shards = [path for path in cache.iterdir() if path.is_dir()]
+        entries = [path for path in cache.iterdir() if path.is_dir()]
         users = [first, first, second, second]  # candidates and patches of each
-        assert sorted(shard.stat().st_uid for shard in shards) == users
+        assert sorted(entry.stat().st_uid for entry in entries) == users
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_second_user_of_a_group_reads_and_adds(mode, umask):
         ("entry.json", None),
     ],
 )
-def test_damaged_shard_is_prepared_again(data_set, tmp_path, capsys, file, change):
+def test_damaged_entry_is_prepared_again(data_set, tmp_path, capsys, file, change):
     prepare(data_set, tmp_path)
     whole = content(tmp_path)
     for path in tmp_path.glob(f"*/{file}"):  # of candidates, and of patches
@@ -186,16 +186,16 @@ def test_paths_are_those_of_the_list_at_hand(tmp_path, capsys):
     link.symlink_to(real)
     by_link = tmp_path / "by_link.txt"
     by_link.write_text(listed.read_text().replace(str(real), str(link)))
-    shards = prepare(by_link, tmp_path / "cache").shards
-    assert shards[0].metadata.rec_path == str(link)
+    entries = prepare(by_link, tmp_path / "cache").entries
+    assert entries[0].metadata.rec_path == str(link)
     link.unlink()
     capsys.readouterr()
-    shards = prepare(listed, tmp_path / "cache").shards
-    assert shards[0].metadata.rec_path == str(real)
+    entries = prepare(listed, tmp_path / "cache").entries
+    assert entries[0].metadata.rec_path == str(real)
     assert capsys.readouterr().out == ""  # nothing was prepared again
 
 
-def test_files_are_on_the_disk_before_a_shard_appears(data_set, tmp_path, monkeypatch):
+def test_files_are_on_the_disk_before_an_entry_appears(data_set, tmp_path, monkeypatch):
     done = []
     synchronize, rename = os.fsync, os.rename
 
@@ -211,12 +211,12 @@ def test_files_are_on_the_disk_before_a_shard_appears(data_set, tmp_path, monkey
     monkeypatch.setattr(os, "fsync", note_fsync)
     monkeypatch.setattr(Path, "rename", lambda self, target: note_rename(self, target))
     prepare(data_set, tmp_path)
-    shards = list(tmp_path.iterdir())
-    assert len(shards) == 4  # candidates and patches of two tomograms
-    for shard in shards:
-        moved = len(done) - done[::-1].index(shard.stat().st_ino)
+    entries = list(tmp_path.iterdir())
+    assert len(entries) == 4  # candidates and patches of two tomograms
+    for entry in entries:
+        moved = len(done) - done[::-1].index(entry.stat().st_ino)
         before = done[: moved - 1]
-        assert {path.stat().st_ino for path in (shard, *shard.iterdir())} <= set(before)
+        assert {path.stat().st_ino for path in (entry, *entry.iterdir())} <= set(before)
         assert done[moved] == "moved"
         assert tmp_path.stat().st_ino in done[moved:]
 
@@ -233,7 +233,7 @@ def claim_of_another(path, owner):
 
 @pytest.fixture
 def one(tmp_path):
-    """An image list of one tomogram, and its finished shard in another folder."""
+    """An image list of one tomogram, and its finished entry in another folder."""
     listed = write_data_set(tmp_path / "data", names=("tomo1",))
     prepare(listed, tmp_path / "finished")
     return listed, next((tmp_path / "finished").glob("patches-*"))
@@ -290,7 +290,7 @@ def test_what_another_machine_is_at_is_waited_for(one, tmp_path, monkeypatch):
 def test_living_owner_keeps_its_claim(tmp_path, monkeypatch):
     monkeypatch.setattr(claims, "PATIENCE", 0.3)
     monkeypatch.setattr(owners, "BEAT_SECONDS", 0.05)
-    path, watch = tmp_path / "shard", claims.Watch(tmp_path)
+    path, watch = tmp_path / "entry", claims.Watch(tmp_path)
     with claim(path) as mine:
         assert mine
         for _ in range(8):
@@ -303,28 +303,28 @@ def test_living_owner_keeps_its_claim(tmp_path, monkeypatch):
 
 
 def test_who_was_taken_for_dead_leaves_the_new_claim_alone(tmp_path):
-    place = claim_of(tmp_path / "shard")
-    with claim(tmp_path / "shard"):
+    place = claim_of(tmp_path / "entry")
+    with claim(tmp_path / "entry"):
         place.write_text("node7-123 x1y2")
     assert place.read_text() == "node7-123 x1y2"
 
 
 def test_second_takes_the_result_of_the_first(tmp_path):
-    path = tmp_path / "shard"
+    path = tmp_path / "entry"
     with first_folder(path, is_whole=lambda place: (place / "all").exists()) as mine:
         (mine / "all").write_text("second")
         path.mkdir()
         (path / "all").write_text("first")
-    assert content(tmp_path) == {"shard/all": b"first"}
+    assert content(tmp_path) == {"entry/all": b"first"}
 
 
 def test_damaged_result_of_another_is_replaced(tmp_path):
-    path = tmp_path / "shard"
+    path = tmp_path / "entry"
     with first_folder(path, is_whole=lambda place: (place / "all").exists()) as mine:
         (mine / "all").write_text("second")
         path.mkdir()
         (path / "half").write_text("first")
-    assert content(tmp_path) == {"shard/all": b"second"}
+    assert content(tmp_path) == {"entry/all": b"second"}
 
 
 def test_rename_whose_answer_was_lost_has_been_done(tmp_path, monkeypatch):
@@ -335,11 +335,11 @@ def test_rename_whose_answer_was_lost_has_been_done(tmp_path, monkeypatch):
         raise FileNotFoundError(errno.ENOENT, "No such file or directory", str(self))
 
     monkeypatch.setattr(Path, "rename", lose_the_answer)
-    with first_folder(tmp_path / "shard", is_whole=Path.exists) as mine:
+    with first_folder(tmp_path / "entry", is_whole=Path.exists) as mine:
         (mine / "all").write_text("x")
     with atomic_folder(tmp_path / "imgs") as mine:
         (mine / "all").write_text("y")
-    assert content(tmp_path) == {"shard/all": b"x", "imgs/all": b"y"}
+    assert content(tmp_path) == {"entry/all": b"x", "imgs/all": b"y"}
 
 
 def test_folder_that_several_replace_at_once_is_that_of_one(tmp_path, monkeypatch):

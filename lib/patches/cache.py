@@ -1,9 +1,10 @@
-"""What the cache of candidates and patches holds, and how it is freed."""
+"""The cache of candidates and patches: its folder, what it holds, how it is freed."""
 
 import json
 import re
+import tempfile
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,10 +13,12 @@ import numpy as np
 
 from lib.artifacts import Watch, claim, remove_at_once, remove_partial_files
 from lib.artifacts.fingerprints import code_digest
-from lib.errors import user_files
+from lib.errors import OptionError, user_files
 from lib.patches.entries import COORDS, METADATA
 from lib.patches.keys import CUTTING, FINDING
+from lib.system.ranks import ALONE
 
+CACHE_NAME = ".patches"
 ENTRY = re.compile(r"(candidates|patches)-[0-9a-f]{24}")
 # Version 1 named its folders by the digest alone, and kept both kinds in one.
 EARLIER_ENTRY, EARLIER_METADATA = re.compile(r"[0-9a-f]{24}"), "facts.json"
@@ -23,6 +26,25 @@ EARLIER = "earlier version"
 # What `lib.geometry.stored_findings` keeps of its checks, in the same folder.
 FINDINGS = re.compile(r"(geometry|contrast)-[0-9a-f]{24}\.json")
 DAY = 24 * 3600  # seconds
+
+
+@contextmanager
+def cache_folder(exp_dir, *, cache_dir=None, no_cache=False, ranks=ALONE):
+    """Yield the folder of the cache; with `no_cache` it goes when the block ends."""
+    if no_cache and ranks.world > 1:
+        raise OptionError(
+            "--no_cache makes a folder for one process, and several share the patches "
+            "here; leave it out, or name a folder with --cache_dir and remove it after"
+        )
+    folder = Path(cache_dir) if cache_dir else Path(exp_dir) / CACHE_NAME
+    if not no_cache:
+        yield folder
+        return
+    with user_files(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = tempfile.TemporaryDirectory(dir=folder, prefix="once-")
+    with temporary as once:
+        yield Path(once)
 
 
 @dataclass(frozen=True)

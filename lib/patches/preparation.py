@@ -7,8 +7,6 @@ each finds what another made.
 """
 
 import math
-import tempfile
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +15,6 @@ from lib.artifacts import remove_partial_files
 from lib.candidates.dog import widest_diameter
 from lib.errors import (
     InputError,
-    OptionError,
     ResourceError,
     user_files,
     warn,
@@ -36,27 +33,6 @@ from lib.patches.resources import (
 )
 from lib.patches.store import PatchStore
 from lib.system.ranks import ALONE
-
-CACHE_NAME = ".patches"
-
-
-@contextmanager
-def store_folder(exp_dir, *, cache_dir=None, no_cache=False, ranks=ALONE):
-    """Yield the folder of the cache; with `no_cache` it goes when the block ends."""
-    if no_cache and ranks.world > 1:
-        raise OptionError(
-            "--no_cache makes a folder for one process, and several share the patches "
-            "here; leave it out, or name a folder with --cache_dir and remove it after"
-        )
-    folder = Path(cache_dir) if cache_dir else Path(exp_dir) / CACHE_NAME
-    if not no_cache:
-        yield folder
-        return
-    with user_files(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = tempfile.TemporaryDirectory(dir=folder, prefix="once-")
-    with temporary as once:
-        yield Path(once)
 
 
 def prepare_candidates(

@@ -12,18 +12,18 @@ class PatchStore:
 
     Parameters
     ----------
-    shards : list of lib.patches.entries.Entry
+    entries : list of lib.patches.entries.Entry
         With their patches, in the order of the image list.
     options : lib.patches.options.PatchOptions
     """
 
-    def __init__(self, shards, options):
-        self.shards = shards
+    def __init__(self, entries, options):
+        self.entries = entries
         self.options = options
-        self.starts = np.cumsum([0] + [len(shard.coords) for shard in shards])
-        self.coords = np.concatenate([shard.coords for shard in shards])
+        self.starts = np.cumsum([0] + [len(entry.coords) for entry in entries])
+        self.coords = np.concatenate([entry.coords for entry in entries])
         self.names = np.repeat(
-            [shard.metadata.name for shard in shards], np.diff(self.starts)
+            [entry.metadata.name for entry in entries], np.diff(self.starts)
         )
 
     def __len__(self):
@@ -32,7 +32,7 @@ class PatchStore:
     @property
     def nbytes(self):
         """Bytes of all patches."""
-        return sum(shard.patches.nbytes for shard in self.shards)
+        return sum(entry.patches.nbytes for entry in self.entries)
 
     def normalization(self):
         """Return mean and std of each view's pixels, scaled to 0..1.
@@ -41,9 +41,9 @@ class PatchStore:
         -------
         mean, std : list of float, length V
         """
-        pixels = sum(shard.metadata.pixels for shard in self.shards)
-        total = np.sum([shard.metadata.total for shard in self.shards], axis=0)
-        squares = np.sum([shard.metadata.squares for shard in self.shards], axis=0)
+        pixels = sum(entry.metadata.pixels for entry in self.entries)
+        total = np.sum([entry.metadata.total for entry in self.entries], axis=0)
+        squares = np.sum([entry.metadata.squares for entry in self.entries], axis=0)
         mean = total / pixels
         std = np.sqrt(squares / pixels - mean**2)
         return (mean / 255).tolist(), (std / 255).tolist()
@@ -68,5 +68,5 @@ class PatchStore:
         for number in np.unique(owner):
             here = owner == number
             local = rows[here] - self.starts[number]
-            batch[here] = self.shards[number].patches[local, offsets[here]]
+            batch[here] = self.entries[number].patches[local, offsets[here]]
         return batch

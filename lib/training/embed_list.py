@@ -4,7 +4,8 @@ from lib.artifacts import ExperimentDir
 from lib.errors import warn
 from lib.geometry.check import check_tomograms
 from lib.inputs.image_list import find_image_list, read_image_list
-from lib.patches.preparation import prepare_store, store_folder
+from lib.patches.cache import cache_folder
+from lib.patches.preparation import prepare_store
 from lib.system.preflight import check_environment
 from lib.system.ranks import end_distributed, init_distributed
 from lib.system.runtime import choose_device, seed_everything
@@ -98,7 +99,7 @@ def embed_image_list(
     seed_everything(seed)
     if ranks.is_main and not run.record.health.is_good:
         warn(run.record.health.message)
-    folder = store_folder(
+    folder = cache_folder(
         exp_dir,
         cache_dir=cache_dir,
         no_cache=no_cache,

@@ -144,9 +144,9 @@ def resident_source(store, device):
     """Return a patch source that holds all patches on the device."""
     shape = (len(store), *store.options.patch_shape)
     everything = torch.empty(shape, dtype=torch.uint8, device=device)
-    for start, shard in zip(store.starts, store.shards, strict=False):
-        part = everything[start : start + len(shard.coords)]
-        part.copy_(torch.from_numpy(np.array(shard.patches)))
+    for start, entry in zip(store.starts, store.entries, strict=False):
+        part = everything[start : start + len(entry.coords)]
+        part.copy_(torch.from_numpy(np.array(entry.patches)))
 
     def from_device(rows, offsets):
         index = torch.from_numpy(np.stack([rows, offsets])).to(device)

@@ -1,6 +1,12 @@
 """What a resumed or inferring run must have in common with its checkpoint."""
 
-from lib.errors import ArtifactError, OptionError, TrainingError, warn
+from lib.errors import (
+    ArtifactError,
+    OptionError,
+    TrainingError,
+    format_names,
+    warn,
+)
 from lib.inputs.noted_files import name_other_files, warn_of_other_voxels
 from lib.run.options import RunOptions, named
 from lib.training.checkpoints import load_checkpoint
@@ -175,9 +181,9 @@ def check_same_data(record, path, store, *, quiet=False):
     now = tomograms_of(store)
     if list(now) != list(record.tomograms):
         raise TrainingError(
-            f"{path} was trained on {_some(record.tomograms)}, and the image list now "
-            f"gives {_some(now)}; resume with the list of that run, or start another "
-            "one with --exp_id and --load_model"
+            f"{path} was trained on {_listed(record.tomograms)}, and the image list "
+            f"now gives {_listed(now)}; resume with the list of that run, or start "
+            "another one with --exp_id and --load_model"
         )
     for name, tomogram in now.items():
         then = record.tomogram(name).shape or tomogram.shape
@@ -223,7 +229,5 @@ def _as_size(shape):
     return " x ".join(str(length) for length in reversed(shape))
 
 
-def _some(names):
-    names = list(names)
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
-    return f"{len(names)} tomograms ({', '.join(names[:3])}{more})"
+def _listed(names):
+    return f"{len(names)} tomograms ({format_names(list(names), 3)})"

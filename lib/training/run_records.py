@@ -92,7 +92,7 @@ def embedding_record(run, store, exp_id):
 
 def tomograms_of(store):
     """Return the records of the tomograms in a patch store, by name."""
-    metadata = [shard.metadata for shard in store.shards]
+    metadata = [entry.metadata for entry in store.entries]
     return {read.name: take(TomogramRecord, asdict(read)) for read in metadata}
 
 
