@@ -235,7 +235,7 @@ def test_store_without_cache_goes_with_the_run(tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"box": 35}, "--bbox 35 must be even"),
+        ({"box": 35}, "--bbox 35: expected an even number from 8 to"),
         ({"box": 4}, "--bbox 4"),
         ({"gauss": -1}, "--gauss -1"),
         ({"tilt_range": 120}, "--tilt_range 120"),

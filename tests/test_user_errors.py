@@ -55,9 +55,15 @@ def test_labels_of_picks_without_any():
         labels.select_labels(picks_of("a"), labels="1", exclude=None)
 
 
-@pytest.mark.parametrize("change", [{"dog_diameter": 0}, {"dog_boundary": -1}])
-def test_candidates_need_room(change):
-    with pytest.raises(OptionError, match="at least 1 voxel, and --dog_boundary"):
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"dog_diameter": 0}, "--dog_diameter 0: expected a whole number from 1 to"),
+        ({"dog_boundary": -1}, "--dog_boundary -1: expected a whole number from 0 to"),
+    ],
+)
+def test_candidates_need_room(change, words):
+    with pytest.raises(OptionError, match=words):
         small_options(**change)
 
 

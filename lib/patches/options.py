@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from lib.errors import OptionError
 from lib.modes import MODES
 from lib.patches.views import ODD_EVEN_TILTS, SAME_TILTS
+from lib.run.fields import Real, Whole, options_of
 from lib.run.options import PatchSettings
 
 
@@ -21,20 +22,11 @@ class PatchOptions(PatchSettings):
             raise OptionError(
                 f"--dog {self.sigmas}: two or more positive, ascending sigmas needed"
             )
-        if self.box < 8 or self.box % 2:
-            raise OptionError(
-                f"--bbox {self.box} must be even and at least 8: the candidate sits "
-                "on its center pixel"
-            )
-        if not 0 <= self.gauss <= 50:
-            raise OptionError(f"--gauss {self.gauss} must be 0 (off) to 50 voxels")
-        if not 0 <= self.tilt_range <= 90:
-            raise OptionError(f"--tilt_range {self.tilt_range} must be 0 to 90 degrees")
-        if self.dog_diameter < 1 or self.dog_boundary < 0:
-            raise OptionError(
-                f"--dog_diameter {self.dog_diameter} must be at least 1 voxel, and "
-                f"--dog_boundary {self.dog_boundary} at least 0"
-            )
+        for name, setting in options_of(PatchSettings).items():
+            limits = setting.metadata["about"].limits
+            value = getattr(self, setting.name)
+            if isinstance(limits, Whole | Real) and not limits.holds(value):
+                raise OptionError(f"--{name} {value}: expected {limits}")
 
     @property
     def context(self):

@@ -20,12 +20,13 @@ class Whole:
         kind = "an even" if self.even else "a whole"
         return f"{kind} number from {self.low:,} to {self.high:,}"
 
+    def holds(self, value):
+        """Return whether a number is one of these."""
+        return self.low <= value <= self.high and not (self.even and value % 2)
+
     def parse(self, text):
         """Return the number in `text`; raise ValueError when it is not one of these."""
-        value = int(text)
-        if not self.low <= value <= self.high or (self.even and value % 2):
-            raise ValueError(str(self))
-        return value
+        return _require(self, int(text))
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,19 @@ class Real:
         )
         return f"a number {start} {self.high:,}"
 
+    def holds(self, value):
+        """Return whether a number is one of these; nan is not."""
+        return self.low <= value <= self.high and not (self.above and value == self.low)
+
     def parse(self, text):
         """Return the number in `text`; raise ValueError when it is not one of these."""
-        value = float(text)
-        inside = self.low <= value <= self.high  # nan is not
-        if not inside or (self.above and value == self.low):
-            raise ValueError(str(self))
-        return value
+        return _require(self, float(text))
+
+
+def _require(limits, value):
+    if not limits.holds(value):
+        raise ValueError(str(limits))
+    return value
 
 
 @dataclass(frozen=True)
