@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lib.errors import InputError
-from lib.inputs.tomogram import read_tilt_angles
+from lib.inputs.tilt_angles import describe_misfit_of_angles, read_tilt_angles
 
 
 def write_angles(tmp_path, content):
@@ -62,3 +62,99 @@ def test_wrong_angles_are_rejected(tmp_path, content, reason):
 def test_missing_angle_file_is_rejected(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         read_tilt_angles(tmp_path / "none.tlt", 3)
+
+
+EVEN = np.arange(-60, 61, 3.0)
+
+
+def saxton():
+    """Steps that shrink with the cosine of the tilt."""
+    half = [0.0]
+    while half[-1] < 62:
+        half.append(half[-1] + 3 * np.cos(np.deg2rad(half[-1])))
+    return np.array([*(-angle for angle in half[:0:-1]), *half])
+
+
+def dose_symmetric():
+    return EVEN[np.argsort(np.abs(EVEN), kind="stable")]
+
+
+SCHEMES = {
+    "by 3": EVEN,
+    "by 2": np.arange(-60, 61, 2.0),
+    "by 1": np.arange(-60, 61, 1.0),
+    "descending": EVEN[::-1],
+    "dose-symmetric": dose_symmetric(),
+    "from the middle": np.r_[np.arange(-20, 61, 2.0), np.arange(-22, -61, -2.0)],
+    "one side far": np.arange(-20, 61, 3.0),
+    "one side only": np.arange(0, 61, 3.0),
+    "lamella": np.arange(-48, 73, 3.0),
+    "offset": EVEN + 11.3,
+    "as the stage read": EVEN + np.random.default_rng(0).normal(0, 0.1, 41),
+    "few": np.arange(-40, 41, 10.0),
+    "five": np.array([-60, -30, 0, 30, 60.0]),
+    "narrow": np.arange(-10, 11, 2.0),
+    "0 twice": np.r_[EVEN, 0],
+    "every tilt twice": np.r_[EVEN, EVEN + 0.05],
+    "Saxton": saxton(),
+    "three": np.array([-3, 0, 3.0]),
+}
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_schemes_pass(name):
+    assert describe_misfit_of_angles(SCHEMES[name]) is None
+
+
+def test_missing_tilts_pass():
+    rng = np.random.default_rng(1)
+    for count in rng.integers(7, 40, 100):
+        left = np.sort(rng.choice(EVEN + 0.02, count, replace=False))
+        assert describe_misfit_of_angles(left) is None, left
+
+
+def normal(mean, std):
+    return np.random.default_rng(2).normal(mean, std, 41).clip(-90, 90)
+
+
+NONSENSE = {
+    "image numbers": (np.arange(1, 42.0), "image numbers"),
+    "numbers from 0": (np.arange(41.0), "image numbers"),
+    "order of exposure": (1 + np.argsort(dose_symmetric()), "order of exposure"),
+    "radians": (np.deg2rad(EVEN), "radians; in degrees they would be -60.0 to 60.0"),
+    "doses": (2 * np.arange(1, 42.0), "dose"),
+    "doses of half": (1.5 * np.arange(1, 42.0), "dose"),
+    "doses before": (2.2 * np.arange(41.0), "dose"),
+    "defocus": (normal(4, 0.3), "span"),
+    "tilt axis": (normal(85, 0.3), "span"),
+    "scattered far from 0": (normal(60, 8), "none near 0"),
+    "transform": (normal(0.99, 1e-3), "span"),
+    "groups": (np.repeat([-30.0, 0, 30], 14), "only 3 different"),
+    "shifts": (normal(0, 20), "without a rule"),
+}
+
+
+@pytest.mark.parametrize("name", NONSENSE)
+def test_nonsense_is_told(tmp_path, name):
+    angles, reason = NONSENSE[name]
+    path = tmp_path / "a.tlt"
+    path.write_text("\n".join(map(str, angles)))
+    with pytest.raises(InputError, match=reason) as error:
+        read_tilt_angles(path, len(angles))
+    assert f"{path} is not a list of tilt angles" in str(error.value)
+    assert "give the .tlt" in str(error.value)
+
+
+def test_few_random_numbers_pass_for_a_scheme():
+    rng = np.random.default_rng(3)
+    passed = [
+        describe_misfit_of_angles(rng.uniform(-90, 90, 41)) is None for _ in range(200)
+    ]
+    assert np.mean(passed) < 0.05
+
+
+def test_angles_of_one_sign_are_warned_of(tmp_path, capsys):
+    path = tmp_path / "half.tlt"
+    path.write_text("\n".join(map(str, SCHEMES["one side only"])))
+    read_tilt_angles(path, 21)
+    assert "never change sign" in capsys.readouterr().err
