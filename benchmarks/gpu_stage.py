@@ -12,7 +12,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -144,7 +146,8 @@ def run_apart(name, *, device, smoke, deadline):
         command = [sys.executable, str(PROJECT / "benchmarks" / "gpu.py")]
         command += ["--stage", name, "--device", device, "--result", str(result)]
         with said.open("wb") as stream:
-            process = subprocess.Popen(
+            start = partial(
+                subprocess.Popen,
                 [*command, *(["--smoke"] if smoke else [])],
                 cwd=PROJECT,
                 stdin=subprocess.DEVNULL,
@@ -153,7 +156,7 @@ def run_apart(name, *, device, smoke, deadline):
                 env={**os.environ, **environment(smoke)},
                 start_new_session=True,  # so that its children end with it
             )
-            verdict = _wait(process, limit)
+            verdict = _run(start, limit)
         lines = result.read_text().splitlines() if result.exists() else []
         rows = [Row(**json.loads(line)) for line in lines]
         text = said.read_text(errors="replace") if verdict != "done" else ""
@@ -169,16 +172,42 @@ def environment(smoke):
     return more
 
 
-def _wait(process, limit):
+def _run(start, limit):
+    """Start a process, wait for it, and return the verdict; it does not stay."""
+    process = None
     try:
+        with _signals_held():
+            process = start()
         code = process.wait(timeout=max(limit, 1))
     except subprocess.TimeoutExpired:
         return "too slow"
     except KeyboardInterrupt:
         return "interrupted"
     finally:
-        _end(process)
+        if process is not None:
+            _end(process)
     return "failed" if code else "done"
+
+
+@contextmanager
+def _signals_held():
+    """Deliver SIGTERM and Ctrl-C at the end of the block.
+
+    Popen waits for the new process to start; interrupted there, it would leave a
+    process that nobody knows.
+    """
+    came = []
+    before = {
+        number: signal.signal(number, lambda number, _frame: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for number in came:
+        signal.raise_signal(number)
 
 
 def _end(process):

@@ -160,6 +160,27 @@ def test_interrupted_run_leaves_its_part_and_no_process(tmp_path, number):
     assert not any(Path(f"/proc/{pid}").exists() for pid in started)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signal_while_a_stage_starts_ends_the_stage(monkeypatch, number):
+    popen, started = subprocess.Popen, []
+
+    def interrupted(_command, **_more):
+        sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+        started.append(popen(sleep, start_new_session=True))
+        signal.raise_signal(number)
+        return started[0]
+
+    monkeypatch.setattr(gpu_stage.subprocess, "Popen", interrupted)
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        deadline = time.monotonic() + 300
+        outcome = run_apart("train", device="cpu", smoke=False, deadline=deadline)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert outcome.verdict == "interrupted"
+    assert started[0].poll() is not None
+
+
 def test_columns_that_say_nothing_are_left_out():
     lines = table([Row("card", "H100"), Row("a|b", "two\nlines")])
     assert lines == ["| what | ours |", "|:--|:--|", "| card | H100 |"] + [
