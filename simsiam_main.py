@@ -211,7 +211,7 @@ def make_trainer(store, run, recipe, checkpoint, experiment, options, device, ra
     from lib.training.compute import Compute
     from lib.training.recipes import Schedule
     from lib.training.resume import check_same_data
-    from lib.training.run_records import resumed_record, training_record
+    from lib.training.run_notes import resumed_record, training_record
     from lib.training.trainer import Trainer
 
     training = run.training
@@ -260,7 +260,7 @@ def new_model(run, recipe, options, store, ranks):
     from lib.training.models import build_model
     from lib.training.pretrained import init_small, load_pretrained_trunk
     from lib.training.resume import warn_of_voxels
-    from lib.training.run_records import tomograms_of
+    from lib.training.run_notes import tomograms_of
 
     model = build_model(run.model.arch, mode=options.task, dim=run.model.head_conv)
     if recipe.small_init:
@@ -279,7 +279,7 @@ def new_model(run, recipe, options, store, ranks):
 def start_folder(experiment, trainer, options, ranks):
     """Make room for the run, now that it can start, and note what it is."""
     from lib.artifacts.experiment import clear_folder
-    from lib.training.logger import note_resumption, write_options
+    from lib.training.run_notes import note_resumption, write_options
 
     if not ranks.is_main:
         return
@@ -304,7 +304,7 @@ def start_folder(experiment, trainer, options, ranks):
 
 def train(trainer, experiment, ranks):
     """Train and say how it went; a line an epoch where no progress bar is seen."""
-    from lib.training.logger import epoch_line
+    from lib.training.run_notes import epoch_line
 
     epochs = trainer.schedule.epochs
     watched = sys.stdout.isatty() and sys.stderr.isatty()

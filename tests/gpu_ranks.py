@@ -18,8 +18,8 @@ from lib.run.record import Normalization, RunRecord  # noqa: E402 - after the st
 from lib.system.ranks import ALONE, end_distributed, init_distributed  # noqa: E402 - after the stand-ins
 from lib.system.runtime import choose_device  # noqa: E402 - after the stand-ins
 from lib.training.checkpoint_writer import CheckpointWriter  # noqa: E402 - after the stand-ins
-from lib.training.compute import Compute  # noqa: E402 - after the stand-ins
-from lib.training.distributed import (  # noqa: E402 - after the stand-ins
+from lib.training.compute import (  # noqa: E402 - after the stand-ins
+    Compute,
     shared_over_ranks,
     synchronize_batch_norm,
 )

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from lib.training.distributed import RankBatchNorm, gather_rows
+from lib.training.compute import RankBatchNorm, gather_rows
 from tests.data_sets import write_data_set
 from tests.scripts import PROJECT, call
 
@@ -128,7 +128,7 @@ def test_only_the_main_rank_speaks(experiments):
 
 
 def test_rank_batch_norm_is_pytorchs_when_alone(monkeypatch):
-    monkeypatch.setattr("lib.training.distributed.sum_over_ranks", lambda sums: sums)
+    monkeypatch.setattr("lib.training.compute.sum_over_ranks", lambda sums: sums)
     torch.manual_seed(0)
     plain = nn.BatchNorm2d(5)
     nn.init.normal_(plain.weight)

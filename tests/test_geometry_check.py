@@ -16,7 +16,7 @@ from lib.geometry.check import (
     examine,
 )
 from lib.geometry.hypotheses import GeometryHypothesis, possible_hypotheses
-from lib.geometry.reprojection import correlate
+from lib.geometry.projection import correlate
 from lib.inputs.tomogram import Tomogram
 from sample_data.make_synthetic import make_tomogram
 from sample_data.simulation import write_tomogram

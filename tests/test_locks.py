@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from lib.artifacts import ExperimentDir, atomic_folder, atomic_write, locks, owners
+from lib.artifacts import ExperimentDir, atomic_folder, atomic_write, files, locks
 from lib.artifacts.experiment import experiment_lock
-from lib.artifacts.owners import owner_of_this
+from lib.artifacts.files import owner_of_this
 from lib.errors import ResourceError
 
 
@@ -83,7 +83,7 @@ def test_without_flock_another_machine_is_believed_while_it_gives_signs(
 
 def test_holder_gives_signs_of_life(monkeypatch, tmp_path):
     monkeypatch.setattr(fcntl, "flock", rejecting(errno.ENOSYS))
-    monkeypatch.setattr(owners, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(files, "BEAT_SECONDS", 0.01)
     with experiment_lock(ExperimentDir(tmp_path)):
         held = tmp_path / ".lock.held"
         os.utime(held, (0, 0))

@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.artifacts import atomic_folder, claim, claims, first_folder, owners
-from lib.artifacts.claims import claim_of
+from lib.artifacts import atomic_folder, claim, files, first_folder, shared_folders
+from lib.artifacts.shared_folders import claim_of
 from lib.inputs.image_list import read_image_list
 from lib.patches.preparation import prepare_store
 from tests.data_sets import small_options, write_data_set
@@ -249,12 +249,12 @@ def test_claim_of_a_killed_process_holds_nobody_up(one, tmp_path):
     assert len(list(path.parent.iterdir())) == 2  # its claim and what it had begun
     begun = time.monotonic()
     prepare(listed, path.parent)
-    assert time.monotonic() - begun < claims.PATIENCE / 2
+    assert time.monotonic() - begun < shared_folders.PATIENCE / 2
     assert content(path.parent) == content(finished.parent)
 
 
 def test_claim_from_another_machine_without_a_sign_of_life(one, tmp_path, monkeypatch):
-    monkeypatch.setattr(claims, "PATIENCE", 0.5)
+    monkeypatch.setattr(shared_folders, "PATIENCE", 0.5)
     listed, finished = one
     with claim_of_another(tmp_path / "cache" / finished.name, "node7-123"):
         begun = time.monotonic()
@@ -264,7 +264,7 @@ def test_claim_from_another_machine_without_a_sign_of_life(one, tmp_path, monkey
 
 
 def test_what_another_machine_is_at_is_waited_for(one, tmp_path, monkeypatch):
-    monkeypatch.setattr(claims, "PATIENCE", 0.4)
+    monkeypatch.setattr(shared_folders, "PATIENCE", 0.4)
     listed, finished = one
     path = tmp_path / "cache" / finished.name
 
@@ -288,9 +288,9 @@ def test_what_another_machine_is_at_is_waited_for(one, tmp_path, monkeypatch):
 
 
 def test_living_owner_keeps_its_claim(tmp_path, monkeypatch):
-    monkeypatch.setattr(claims, "PATIENCE", 0.3)
-    monkeypatch.setattr(owners, "BEAT_SECONDS", 0.05)
-    path, watch = tmp_path / "entry", claims.Watch(tmp_path)
+    monkeypatch.setattr(shared_folders, "PATIENCE", 0.3)
+    monkeypatch.setattr(files, "BEAT_SECONDS", 0.05)
+    path, watch = tmp_path / "entry", shared_folders.Watch(tmp_path)
     with claim(path) as mine:
         assert mine
         for _ in range(8):

@@ -5,7 +5,6 @@ their names or keys. All writes are atomic: a file is written under another name
 same folder and then renamed.
 """
 
-from lib.artifacts.claims import Watch, claim
 from lib.artifacts.embedding_table import EmbeddingTable, require_finite
 from lib.artifacts.experiment import ExperimentDir
 from lib.artifacts.files import atomic_write, remove_at_once, remove_partial_files
@@ -23,7 +22,7 @@ from lib.artifacts.interactive_table import (
     read_parquet_record,
     require_columns,
 )
-from lib.artifacts.shared_folders import atomic_folder, first_folder
+from lib.artifacts.shared_folders import Watch, atomic_folder, claim, first_folder
 from lib.errors import ArtifactError
 
 __all__ = [

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 from filelock import FileLock, Timeout
 
-from lib.artifacts.owners import has_ended, owner_of_this, signs_of_life
+from lib.artifacts.files import has_ended, owner_of_this, signs_of_life
 from lib.errors import ResourceError, user_files
 
 NO_FLOCK = (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL)

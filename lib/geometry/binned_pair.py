@@ -10,7 +10,7 @@ import numpy as np
 
 from lib.errors import InputError
 from lib.geometry.hypotheses import IMAGE_TRANSFORMS
-from lib.geometry.reprojection import (
+from lib.geometry.projection import (
     Projection,
     band_pass,
     chance,

@@ -17,7 +17,7 @@ import numpy as np
 from lib.geometry.binned_pair import BinnedPair
 from lib.geometry.contrast import Contrast, measure_contrast
 from lib.geometry.hypotheses import OFFSETS, GeometryHypothesis, possible_hypotheses
-from lib.geometry.reprojection import Shift, correlate
+from lib.geometry.projection import Shift, correlate
 from lib.inputs.axis_order import z_sign
 
 # A hypothesis fits when its correlation is this many times that of chance, ...

@@ -9,8 +9,8 @@ import torch
 from lib.errors import TrainingError
 from lib.run.record import HealthRecord
 from lib.training.checkpoints import Checkpoint, save_checkpoint
-from lib.training.logger import write_log
 from lib.training.resume import load_run
+from lib.training.run_notes import write_log
 
 SAVE_SECONDS = 20  # between checkpoints of short epochs; an interrupt writes one too
 

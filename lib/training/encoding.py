@@ -7,7 +7,7 @@ from tqdm import tqdm
 
 from lib.system.ranks import ALONE
 from lib.system.runtime import autocast
-from lib.training.distributed import RankBatchNorm
+from lib.training.compute import RankBatchNorm
 from lib.training.loader import host_source, patch_source, prefetch
 from lib.training.transforms import center_crop
 

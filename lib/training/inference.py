@@ -16,7 +16,7 @@ from lib.training.checkpoints import load_checkpoint, restore_weights
 from lib.training.encoding import encode_store
 from lib.training.models import arch_of, build_model
 from lib.training.resume import agreed_options
-from lib.training.run_records import embedding_record
+from lib.training.run_notes import embedding_record
 from lib.training.transforms import center_crop
 
 ROWS_AT_ONCE = 1024

@@ -9,7 +9,7 @@ other view of the same candidate should be the most similar one.
 import torch
 import torch.nn.functional as F
 
-from lib.training.distributed import gather_rows
+from lib.training.compute import gather_rows
 
 
 def negative_cosine(p, z):

@@ -11,7 +11,7 @@ from lib.inputs.noted_files import name_other_files, warn_of_other_voxels
 from lib.run.options import RunOptions, named
 from lib.training.checkpoints import load_checkpoint
 from lib.training.recipes import find_recipe
-from lib.training.run_records import tomograms_of
+from lib.training.run_notes import tomograms_of
 
 # A run may be made longer, and kept more or less often: no finished epoch changes.
 # No patch depends on the voxel size either.
