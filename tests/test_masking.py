@@ -351,3 +351,30 @@ def test_the_user_is_told(capsys):
     assert "40% of b" in told
     tell_masked([])
     assert not capsys.readouterr().out
+
+
+@pytest.mark.parametrize("spread", [0.05, 0.3, 1])
+@pytest.mark.parametrize("level", [-8, -2, 2, 8])
+def test_fill_may_be_random_numbers(clean, filled_side, level, spread):
+    numbers = np.random.default_rng(8).normal(MEAN + level * STD, spread * STD, SHAPE)
+    masked, _, coords = search(np.where(filled_side, numbers, clean).astype("f4"))
+    assert masked.fill == pytest.approx(0.4, abs=0.05)
+    assert recall(coords) == 1
+    assert coords[:, 0].min() >= FILLED + 2
+
+
+def test_random_fill_at_the_level_of_the_specimen_changes_no_particle(
+    clean, filled_side
+):
+    """AreTomo draws it from the voxels that were measured."""
+    drawn = np.random.default_rng(8).choice(clean.ravel(), SHAPE)
+    masked, _, coords = search(np.where(filled_side, drawn, clean))
+    assert masked is None
+    assert recall(coords) == 1
+
+
+def test_a_part_at_another_level_that_is_no_random_fill_stays(clean, filled_side):
+    """Thick ice, or a cell: neighboring voxels depend on each other."""
+    smooth = gaussian_filter(clean - MEAN, 1)
+    volume = smooth * (STD / smooth.std()) + np.where(filled_side, -4 * STD, 0)
+    assert find_masked(volume.astype(np.float32), threads=1) is None

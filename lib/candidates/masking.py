@@ -5,7 +5,9 @@ less noise than a voxel has, and an eighth of the memory suffices.
 
 Fill (padding, the wedges that a rotation leaves, erased parts) is constant *in space*,
 at whatever level. How often a value occurs says nothing: in 8-bit data every value
-does. Gold lies far outside of the distribution, which quantiles describe: it is
+does. Fill may also be random numbers (AreTomo, dithering): neighbors are then
+independent, which they never are in a reconstruction, and the level is another one.
+Random numbers at the level of the specimen stay; they move nothing. Gold lies far outside of the distribution, which quantiles describe: it is
 several times as dark as the darkest percents of the tomogram, and protein is not.
 """
 
@@ -19,6 +21,10 @@ FLAT = 0.02  # of the usual range within a block: what has less is constant
 LEAST_FILL = 1e-3  # of the volume: a smaller flat region is a saturated bead, or chance
 LEAST_LEFT = 0.05  # of the volume: what leaves less is a picture without noise
 MATTERS = 0.05  # std by which fill moves the mean or the std, else it stays
+TILE = 4  # blocks along each axis, over which random fill is averaged
+EXTREME = 0.5  # percent of the tiles on either side that may be gold
+APART = 3.0  # times the spread of both levels, between random fill and the rest
+INDEPENDENT = 0.03  # correlation of neighboring blocks; of a tomogram 0.1 and more
 BORDER = 4  # blocks that a smeared border of fill is followed at most
 BORDER_SPAN, BORDER_LEVEL = 0.7, 0.5  # a border has less range, or another level
 TAIL = 2.0  # percent on either side; their distance from the median is the unit of ...
@@ -60,6 +66,8 @@ def find_masked(volume, *, keep_gold=False, shadows=None, threads=None):
         return None
     mean, span, extremes = block_statistics(volume, threads or usable_threads())
     fill, share = _find_fill(mean, span), 0.0
+    if fill is None and len(volume) > 1:
+        fill = _find_random_fill(mean)
     if fill is not None:
         share = float(fill.mean())
         fill = _with_border(fill, mean, span)
@@ -102,6 +110,64 @@ def _find_fill(mean, span):
     rest = mean[~fill]
     moved = abs(mean.mean() - rest.mean()), abs(mean.std() - rest.std())
     return fill if max(moved) > MATTERS * rest.std() else None
+
+
+def _find_random_fill(mean):
+    """Return the blocks of fill that is independent noise at another level, or None."""
+    counts = [size // TILE for size in mean.shape]
+    if min(counts) < 2:
+        return None
+    whole = mean[tuple(slice(TILE * count) for count in counts)]
+    cells = whole.reshape([n for count in counts for n in (count, TILE)])
+    tiles = cells.mean(axis=(1, 3, 5))
+    middle = _valley(tiles)
+    sides = tiles < middle, tiles >= middle
+    levels = [np.median(tiles[side]) for side in sides]
+    spreads = [
+        1.4826 * np.median(np.abs(tiles[side] - level))
+        for side, level in zip(sides, levels, strict=True)
+    ]
+    if levels[1] - levels[0] <= APART * sum(spreads):
+        return None
+    edge = sum(levels) / 2
+    smooth = ndimage.uniform_filter(mean, TILE - 1)  # the level of a block alone varies
+    for lower in (True, False):
+        region = (smooth < edge) == lower
+        # Particles that touch the fill, or are of its level, are narrower.
+        core = ndimage.binary_erosion(region, CUBE, TILE // 2, border_value=1)
+        core = _of_size(core, LEAST_FILL * core.size)
+        region &= _grown(core, TILE // 2)
+        if not core.any() or region.mean() > 1 - LEAST_LEFT:
+            continue
+        if _correlation_of_neighbors(mean, core) < INDEPENDENT:
+            return region
+    return None
+
+
+def _valley(tiles):
+    """Return the level between two groups of values: the middle of their means."""
+    low, high = np.percentile(tiles, (EXTREME, 100 - EXTREME))
+    values = np.clip(tiles, low, high).ravel()
+    middle = (low + high) / 2
+    for _ in range(20):
+        below = values < middle
+        if below.all() or not below.any():
+            break
+        middle = (values[below].mean() + values[~below].mean()) / 2
+    return middle
+
+
+def _correlation_of_neighbors(mean, inside):
+    """Return the correlation of adjacent blocks along the axis where it is largest."""
+    most = 0.0
+    rest = np.where(inside, mean - mean[inside].mean(dtype=np.float64), 0)
+    for axis in range(rest.ndim):
+        line, both = np.moveaxis(rest, axis, 0), np.moveaxis(inside, axis, 0)
+        both = both[1:] & both[:-1]
+        first, second = line[:-1][both], line[1:][both]
+        power = np.sqrt((first @ first) * (second @ second))
+        most = max(most, abs(first @ second) / power) if power > 0 else 1.0
+    return float(most)
 
 
 def _with_border(fill, mean, span):
