@@ -7,8 +7,9 @@ Fill (padding, the wedges that a rotation leaves, erased parts) is constant *in 
 at whatever level. How often a value occurs says nothing: in 8-bit data every value
 does. Fill may also be random numbers (AreTomo, dithering): neighbors are then
 independent, which they never are in a reconstruction, and the level is another one.
-Random numbers at the level of the specimen stay; they move nothing. Gold lies far outside of the distribution, which quantiles describe: it is
-several times as dark as the darkest percents of the tomogram, and protein is not.
+Random numbers at the level of the specimen stay; they move nothing. Gold lies far
+outside of the distribution, which quantiles describe: it is several times as dark as
+the darkest percents of the tomogram, and protein is not.
 """
 
 import numpy as np
