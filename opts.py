@@ -254,8 +254,28 @@ def session_options(arguments=None):
     add = parser.add_argument
     add("--input", required=True, type=_path, help="interactive_info_parquet.gzip")
     _add_fields(parser, SessionOptions)
+    add(
+        "--rec_dir",
+        type=_path,
+        help="folder of the tomograms (default: where the run found them)",
+    )
+    add("--image_txt", type=_place, help="image list that names the tomograms instead")
+    add(
+        "--allow_host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        type=_host_name,
+        help="name of a proxy in front of the session, such as that of JupyterHub; may "
+        "be given several times",
+    )
     parser.add_help_last()
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if options.rec_dir is not None and options.image_txt is not None:
+        parser.error(
+            "--rec_dir and --image_txt both say where the tomograms are: give one"
+        )
+    return options
 
 
 def coordinate_options(arguments=None):
@@ -640,6 +660,12 @@ def _as_typed(parse):
 
 def _gpus(text):
     return [_number(Whole(-1, 1023))(part) for part in text.split(",")]
+
+
+def _host_name(text):
+    if not re.fullmatch(r"[\w-]+(\.[\w-]+)*", text):
+        raise _unfit(text, "the name of a host alone, such as hub.example.org")
+    return text
 
 
 def _size(text):

@@ -13,6 +13,7 @@ def main():
     from tqdm import tqdm
 
     from lib.artifacts import EmbeddingTable, ExperimentDir
+    from lib.inputs.image_list import listed_tomograms
     from lib.inputs.noted_files import name_other_files
     from lib.overlay.checks import check_job
     from lib.overlay.jobs import check_disk, find_overlay_jobs, load_colors
@@ -23,7 +24,7 @@ def main():
     jobs = find_overlay_jobs(
         table,
         rec_dir=options.rec_dir,
-        listed=listed_tomograms(options.image_txt),
+        listed=listed_tomograms(options.image_txt, PROJECT),
         ext=options.ext,
         order=options.order,
         only=options.only,
@@ -42,15 +43,6 @@ def main():
     print("look at both volumes at once with napari (pip install napari[all]):")
     for job in jobs:
         print(f"  {napari_command(experiment, job.name)}")
-
-
-def listed_tomograms(image_txt):
-    """Return the paths of an image list by name, or None without a list."""
-    from lib.inputs.image_list import find_image_list, find_listed_files
-
-    if image_txt is None:
-        return None
-    return find_listed_files(find_image_list(image_txt, PROJECT), project=PROJECT)
 
 
 def paint(job, table, colors, experiment, options):

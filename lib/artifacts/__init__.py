@@ -14,27 +14,33 @@ from lib.artifacts.fingerprints import (
     fingerprint_rows,
     write_fingerprint,
 )
-from lib.artifacts.interactive_table import (
-    InteractiveTable,
+from lib.artifacts.interactive_table import InteractiveTable, TableFacts
+from lib.artifacts.locks import locked
+from lib.artifacts.parquet_files import (
     parse_coordinates,
     read_integers,
     read_parquet,
     read_parquet_record,
     require_columns,
 )
+from lib.artifacts.session_columns import VIEWS, Columns
 from lib.artifacts.shared_folders import Watch, atomic_folder, claim, first_folder
 from lib.errors import ArtifactError
 
 __all__ = [
     "ArtifactError",
+    "Columns",
     "EmbeddingTable",
     "ExperimentDir",
     "InteractiveTable",
+    "TableFacts",
+    "VIEWS",
     "Watch",
     "check_fingerprint",
     "claim",
     "first_folder",
     "fingerprint_rows",
+    "locked",
     "parse_coordinates",
     "read_integers",
     "read_parquet",

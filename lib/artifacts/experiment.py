@@ -90,6 +90,16 @@ class ExperimentDir:
         return fingerprint_path(self.patch_pictures)
 
     @property
+    def columns(self):
+        """Folder of `Columns`, written by plot_2d.py, read by the session."""
+        return self.root / "session_columns"
+
+    @property
+    def picks(self):
+        """Folder of the journals of the interactive session."""
+        return self.root / "picks"
+
+    @property
     def exports(self):
         """Folder of what was picked in the interactive session."""
         return self.root / "exports"
@@ -158,7 +168,7 @@ def clear_folder(experiment):
     Parameters
     ----------
     experiment : lib.artifacts.ExperimentDir
-        Exports, and files that no script of this project writes, stay.
+        Picks, exports, and files that no script of this project writes, stay.
 
     Returns
     -------
@@ -175,7 +185,7 @@ def clear_folder(experiment):
 
 
 def _written_after_training(experiment):
-    """Return the files that belong to the removed model; exports stay."""
+    """Return the files that belong to the removed model; picks and exports stay."""
     return (
         experiment.log,
         experiment.options,
@@ -187,6 +197,7 @@ def _written_after_training(experiment):
         experiment.label_picture,
         experiment.interactive_table,
         experiment.patch_pictures,
+        experiment.columns,
         *experiment.root.glob(experiment.gray_volume("*").name),
         *experiment.root.glob(experiment.heatmap_volume("*").name),
         *experiment.root.glob(experiment.blended_picture("*").name),

@@ -1,17 +1,28 @@
 """``interactive_info_parquet.gzip`` and exports: the tables to pick from."""
 
+import hashlib
 import json
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from lib.artifacts.embedding_table import require_finite
 from lib.artifacts.files import atomic_write
-from lib.artifacts.fingerprints import fingerprint_rows
+from lib.artifacts.fingerprints import digest_of, fingerprint_rows
+from lib.artifacts.parquet_files import (
+    opened_parquet,
+    parse_coordinates,
+    read_integers,
+    read_parquet,
+    read_parquet_record,
+    require_columns,
+)
 from lib.errors import ArtifactError
-from lib.run.old_layouts import record_of_table
 from lib.run.record import SCHEMA_VERSION, RunRecord
+
+LAYOUTS = {"map_xy": ("map_x", "map_y"), "cloud": ("cloud_x", "cloud_y", "cloud_z")}
+OPTIONAL = ("row", "score", *LAYOUTS)  # columns
+ROW_GROUP = 65_536  # rows that are read together, also where a few are asked for
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,13 @@ class InteractiveTable:
         As in `EmbeddingTable`; kept in the metadata of the parquet file.
     row : ndarray of int, shape (N,), or None
         In exports: the row each had in the table it was picked from.
+    map_xy : ndarray of float32, shape (N, 2), or None
+        Positions on the map, 0 to 1; stored as ``map_x`` and ``map_y``. None in tables
+        of earlier versions and of other programs, and so is the next.
+    cloud : ndarray of float32, shape (N, 3), or None
+        Positions in the 3-D layout, 0 to 1; ``cloud_x``, ``cloud_y`` and ``cloud_z``.
+    score : ndarray of float32, shape (N,), or None
+        In exports: likeness to the candidates that were searched for, -1 to 1.
     """
 
     name: np.ndarray
@@ -41,6 +59,9 @@ class InteractiveTable:
     image: np.ndarray
     record: RunRecord = field(default_factory=RunRecord)
     row: np.ndarray | None = None
+    map_xy: np.ndarray | None = None
+    cloud: np.ndarray | None = None
+    score: np.ndarray | None = None
 
     def __len__(self):
         return len(self.name)
@@ -49,6 +70,25 @@ class InteractiveTable:
     def fingerprint(self):
         """Digest of the rows; see `fingerprint_rows`."""
         return fingerprint_rows(self.name, self.coord, self.embeddings)
+
+    @property
+    def layout_id(self):
+        """Digest of the rows, their labels and layout, None without a layout.
+
+        It is kept in the metadata of the file, where it is read at once.
+        """
+        if self.map_xy is None or self.cloud is None:
+            return None
+        parts = (self.label.astype("<i8"), self.map_xy, self.cloud)
+        digests = (hashlib.sha256(part.tobytes()).hexdigest() for part in parts)
+        return digest_of(self.fingerprint, *digests)
+
+    def only(self, rows):
+        """Return the table of some rows, in that order."""
+        columns = ("name", "coord", "embeddings", "label", "image", *OPTIONAL)
+        values = {column: getattr(self, column) for column in columns}
+        kept = {k: None if v is None else v[rows] for k, v in values.items()}
+        return replace(self, **kept)
 
     def save(self, path, *, new=False):
         """Write the table as gzip parquet, atomically.
@@ -79,18 +119,36 @@ class InteractiveTable:
         }
         if self.row is not None:
             columns["row"] = pa.array(self.row.astype(np.int64))
-        table = pa.table(columns).replace_schema_metadata(
-            {
-                "schema": str(SCHEMA_VERSION),
-                "provenance": json.dumps(self.record.plain()),
-            }
-        )
+        for key, parts in LAYOUTS.items():
+            if (layout := getattr(self, key)) is not None:
+                for part, values in zip(parts, layout.T, strict=True):
+                    columns[part] = pa.array(np.ascontiguousarray(values, np.float32))
+        if self.score is not None:
+            columns["score"] = pa.array(self.score.astype(np.float32))
+        metadata = {
+            "schema": str(SCHEMA_VERSION),
+            "provenance": json.dumps(self.record.plain()),
+            "fingerprint": self.fingerprint,
+        }
+        if (layout_id := self.layout_id) is not None:
+            metadata["layout"] = layout_id
+        table = pa.table(columns).replace_schema_metadata(metadata)
         with atomic_write(path, new=new) as stream:
-            parquet.write_table(table, stream, compression="gzip")
+            parquet.write_table(
+                table, stream, compression="gzip", row_group_size=ROW_GROUP
+            )
 
     @classmethod
-    def load(cls, path):
+    def load(cls, path, *, rows=None, finite=True):
         """Read a table of this project or of MiLoPYP.
+
+        Parameters
+        ----------
+        path : path-like
+        rows : ndarray of int, optional
+            Ascending; read only these. The default is all.
+        finite : bool
+            Reject embeddings that are not finite.
 
         Raises
         ------
@@ -98,22 +156,69 @@ class InteractiveTable:
             If the file is missing, is not a parquet, lacks a column, or its embeddings
             differ in length.
         """
-        table = read_parquet(path, made_by="plot_2d.py")
+        table = read_parquet(path, made_by="plot_2d.py", rows=rows)
         columns = ("name", "coord", "embeddings", "label", "image")
         require_columns(path, table.column_names, columns)
         row = read_integers(path, table, "row") if "row" in table.schema.names else None
         return cls(
             name=np.array(table["name"].to_pylist(), dtype=str),
             coord=parse_coordinates(path, table["coord"].to_pylist()),
-            embeddings=_read_embeddings(path, table["embeddings"].combine_chunks()),
+            embeddings=_read_embeddings(
+                path, table["embeddings"].combine_chunks(), finite
+            ),
             label=read_integers(path, table, "label"),
             image=np.array(table["image"].to_pylist(), dtype=str),
             record=read_parquet_record(path, table),
             row=row,
+            **{key: _read_layout(table, parts) for key, parts in LAYOUTS.items()},
         )
 
 
-def _read_embeddings(path, column):
+@dataclass(frozen=True)
+class TableFacts:
+    """What the footer of a table says, without reading a row.
+
+    Attributes
+    ----------
+    rows : int
+    fingerprint, layout_id : str or None
+        See `InteractiveTable`; None in files of earlier versions and other programs.
+    record : lib.run.record.RunRecord
+    """
+
+    rows: int
+    fingerprint: str | None
+    layout_id: str | None
+    record: RunRecord
+
+    @classmethod
+    def of(cls, path):
+        """Read the footer of the table at `path`."""
+        with opened_parquet(path, "plot_2d.py") as file:
+            noted = file.schema_arrow.metadata or {}
+            texts = {k: v.decode("utf-8", "replace") for k, v in noted.items()}
+            return cls(
+                rows=file.metadata.num_rows,
+                fingerprint=texts.get(b"fingerprint"),
+                layout_id=texts.get(b"layout"),
+                record=read_parquet_record(path, file.schema_arrow),
+            )
+
+
+def _read_layout(table, parts):
+    """Return positions (N, 2) or (N, 3), or None where they are not all there."""
+    if not set(parts) <= set(table.column_names):
+        return None
+    try:
+        columns = [table[part].to_numpy().astype(np.float32) for part in parts]
+    except (TypeError, ValueError):
+        return None
+    positions = np.stack(columns, axis=1)
+    inside = (positions >= 0) & (positions <= 1)
+    return positions if inside.all() else None
+
+
+def _read_embeddings(path, column, finite):
     """Return the float32 array (N, D) of a parquet column of lists."""
     again = "make the table again with plot_2d.py"
     if not len(column):
@@ -131,99 +236,10 @@ def _read_embeddings(path, column):
             f"({', '.join(sorted(map(str, lengths)))}); {again}"
         )
     embeddings = flat.reshape(len(column), -1)
+    if not finite:
+        return embeddings
     try:
         require_finite(embeddings)
     except ArtifactError as error:
         raise ArtifactError(f"{path}: {error}") from error
     return embeddings
-
-
-def read_integers(path, table, column):
-    """Return a column of integers of a pyarrow table as int64."""
-    values = table[column].to_pylist()
-    try:
-        numbers = np.array([float(value) for value in values])
-        if not np.equal(numbers, np.round(numbers)).all():
-            raise ValueError("not whole")
-    except (TypeError, ValueError) as error:
-        raise ArtifactError(
-            f"{path}: {column} must be a whole number in each row, got such as "
-            f"{values[:3]}"
-        ) from error
-    return numbers.astype(np.int64)
-
-
-def read_parquet_record(path, table):
-    """Return the record of the run from the metadata of a pyarrow table.
-
-    Nothing is known in files of MiLoPYP, and where the metadata are damaged.
-    """
-    try:
-        noted = json.loads((table.schema.metadata or {}).get(b"provenance", b"{}"))
-    except ValueError:
-        return RunRecord()
-    return record_of_table(noted if isinstance(noted, dict) else {}, path)
-
-
-def read_parquet(path, made_by):
-    """Return the pyarrow table in `path`, or say which program makes such a file."""
-    from pyarrow import ArrowException, parquet
-
-    path = Path(path)
-    if not path.is_file():
-        raise ArtifactError(f"{path} does not exist; it is made by {made_by}")
-    try:
-        return parquet.read_table(path, partitioning=None)
-    except (ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise ArtifactError(
-            f"{path} is not a parquet file ({reason}); expected what {made_by} writes"
-        ) from error
-
-
-def require_columns(path, found, wanted):
-    """Raise an error if a table lacks a column."""
-    missing = [column for column in wanted if column not in found]
-    if missing:
-        raise ArtifactError(
-            f"{path} lacks the column(s) {', '.join(missing)}; "
-            f"it has {', '.join(found) or 'none'}"
-        )
-
-
-def parse_coordinates(path, column):
-    """Return positions from any of the ways they are stored.
-
-    Parameters
-    ----------
-    path : path-like
-        Named in the error message.
-    column : list
-        Each a list of three strings or numbers, or the text ``"x,y,z"``.
-
-    Returns
-    -------
-    ndarray, shape (N, 3)
-        int64 when every value is whole, else float64.
-    """
-    rows = [entry.split(",") if isinstance(entry, str) else entry for entry in column]
-    try:
-        values = np.array([[float(v) for v in row] for row in rows], dtype=np.float64)
-        values = values.reshape(len(rows), 3)
-        if not (np.abs(values) < 2**31).all():  # NaN is not below it either
-            raise ValueError("not three numbers of voxels")
-    except (TypeError, ValueError) as error:
-        bad = next((row for row in column if not _is_position(row)), column[:1])
-        raise ArtifactError(
-            f"{path}: coord {bad!r} is not x, y, z; expected three numbers a row"
-        ) from error
-    whole = np.equal(values, np.round(values)).all()
-    return values.astype(np.int64) if whole else values
-
-
-def _is_position(entry):
-    try:
-        row = entry.split(",") if isinstance(entry, str) else list(entry)
-        return len(row) == 3 and all(abs(float(v)) < 2**31 for v in row)
-    except (TypeError, ValueError):
-        return False

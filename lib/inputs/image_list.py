@@ -110,6 +110,13 @@ def read_image_list(
     return tomograms
 
 
+def listed_tomograms(image_txt, project):
+    """Return the paths of an image list by name, or None without a list."""
+    if image_txt is None:
+        return None
+    return find_listed_files(find_image_list(image_txt, project), project=project)
+
+
 def find_listed_files(path, *, project):
     """Return the tomogram files that an image list names; none of them is opened.
 

@@ -137,7 +137,7 @@ def find_overlay_jobs(
     found, faults = {}, []
     for name in only or names:
         recorded = table.record.tomogram(name)
-        paths = _candidate_paths(name, recorded.rec_path, rec_dir, listed, ext)
+        paths = candidate_paths(name, recorded.rec_path, rec_dir, listed, ext)
         with user_files():
             path = next((path for path in paths if path.is_file()), None)
         if Path(name).name != name:
@@ -173,7 +173,7 @@ def _require_known(wanted, names):
         )
 
 
-def _candidate_paths(name, rec_path, rec_dir, listed, ext):
+def candidate_paths(name, rec_path, rec_dir, listed, ext):
     """Return the possible paths of the tomogram, the most likely first."""
     if listed is not None:
         return [Path(listed[name])] if name in listed else []

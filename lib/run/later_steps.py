@@ -72,7 +72,7 @@ class OverlayOptions:
 
 @dataclass(frozen=True)
 class SessionOptions:
-    """Where the interactive session is, and who serves its pictures."""
+    """Where the interactive session is, and what it shows."""
 
     port: int | None = option(
         None, "port of the page", limits=PORT, otherwise="first free from 6006 on"
@@ -82,9 +82,14 @@ class SessionOptions:
     )
     images: str = option(
         "session",
-        "session: the session serves imgs/ itself; url: keep the links of the table, "
-        "served by a web server of your own",
+        "of Phoenix's page: session: the session serves imgs/ itself; url: keep the "
+        "links of the table, served by a web server of your own",
         limits=("session", "url"),
+    )
+    page: str = option(
+        "explorer",
+        "what opens: the explorer, or Phoenix's page, which needs arize-phoenix",
+        limits=("explorer", "phoenix"),
     )
 
 

@@ -22,6 +22,14 @@ KNOCK = (
 )
 
 
+# Of the explorer: nothing from elsewhere, no script or style within a page.
+PAGE_POLICY = (
+    b"default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+    b"frame-ancestors 'none'; form-action 'self'"
+)
+POLICY_HEADER = b"content-security-policy"
+
+
 class Door:
     """Accepts requests of the page itself with the token or the cookie of a session.
 
@@ -34,9 +42,12 @@ class Door:
     cookie : str
         Name of the cookie. A browser sends cookies to every port of a host, so each
         session has its own name.
+    allowed : frozenset of str
+        Names of proxies in front of this session, lower case.
     """
 
-    def __init__(self):
+    def __init__(self, allowed=()):
+        self.allowed = frozenset(name.lower() for name in allowed)
         self.token = secrets.token_urlsafe(TOKEN_BYTES)
         self.query = f"?token={self.token}"
         digest = hashlib.sha256(self.token.encode()).hexdigest()
@@ -48,15 +59,20 @@ class Door:
         The link of the terminal gets the cookie and a redirect to the page without the
         token, so that nobody copies the token from the address.
         """
-        if foreign := check_origin(scope):
+        if foreign := check_origin(scope, self.allowed):
             return foreign
         asked = parse_qs(scope["query_string"].decode("latin-1"))
         by_link = scope["method"] in ("GET", "HEAD") and "token" in asked
         if not (by_link and self._opens(asked["token"][0])):
             known = self._is_known(scope)
             return None if known else PlainTextResponse(KNOCK, status_code=403)
-        response = RedirectResponse("/", status_code=303)
-        response.set_cookie(self.cookie, self.token, httponly=True, samesite="strict")
+        # Relative, and a cookie for the folder of this address: a proxy may show the
+        # page below a path that this session does not know.
+        page = scope["path"].rpartition("/")[2] or "./"
+        response = RedirectResponse(page, status_code=303)
+        response.set_cookie(
+            self.cookie, self.token, path=None, httponly=True, samesite="strict"
+        )
         response.headers["cache-control"] = "no-store"
         return response
 
@@ -75,21 +91,34 @@ def header(scope, name):
     return dict(scope["headers"]).get(name, b"").decode("latin-1")
 
 
-def check_origin(scope):
+def check_origin(scope, allowed=frozenset()):
     """Reject a request that another web site made the user's browser send.
 
-    The host must be a loopback name: a foreign site could use another name that
-    resolves to loopback. The origin, if the browser sends it, must be this page.
+    The host must be a loopback name, or one that the user allowed: a foreign site could
+    use another name that resolves to loopback. The origin, if the browser sends it,
+    must be this page.
     """
     host = header(scope, b"host")
-    if not is_loopback(re.sub(r":\d+$", "", host)):
-        return PlainTextResponse("unknown host", status_code=403)
+    name = re.sub(r":\d+$", "", host).lower()
+    if not is_loopback(name) and name not in allowed:
+        return PlainTextResponse(
+            "unknown host; for a proxy start the session with --allow_host NAME\n",
+            status_code=403,
+        )
     origin = header(scope, b"origin")
-    if origin and origin not in (f"http://{host}", f"https://{host}"):
+    if origin and not _is_own(origin, host, allowed):
         return PlainTextResponse("foreign origin", status_code=403)
     if header(scope, b"sec-fetch-site") == "cross-site" and scope["path"] != "/":
         return PlainTextResponse("foreign page", status_code=403)
     return None
+
+
+def _is_own(origin, host, allowed):
+    """Return whether an origin is this page, or this page behind an allowed proxy."""
+    if origin in (f"http://{host}", f"https://{host}"):
+        return True
+    name = re.fullmatch(r"https?://([^/:@]+|\[[^/@\]]+\])(:\d+)?", origin)
+    return name is not None and name[1].lower() in allowed
 
 
 def is_loopback(host):
@@ -100,3 +129,58 @@ def is_loopback(host):
         return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         return False
+
+
+class Entrance:
+    """ASGI application in front of all pages: lets in who may enter.
+
+    Parameters
+    ----------
+    app : ASGI application
+    door : Door
+    """
+
+    def __init__(self, app, door):
+        self.app, self.door = app, door
+
+    async def __call__(self, scope, receive, send):
+        """Pass one request on, or reject it."""
+        if scope["type"] == "lifespan":
+            await self.app(scope, receive, send)
+        elif scope["type"] == "http":
+            response = self.door.check(scope)
+            await (response or self.app)(scope, receive, with_headers(send))
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+
+def with_headers(send):
+    """Return a `send` that adds the headers of safety that an answer lacks."""
+
+    async def send_with_headers(message):
+        if message["type"] == "http.response.start":
+            headers = list(message.get("headers", []))
+            if POLICY_HEADER not in dict(headers):
+                headers.append((POLICY_HEADER, PAGE_POLICY))
+            message["headers"] = [
+                *headers,
+                (b"x-content-type-options", b"nosniff"),
+                (b"referrer-policy", b"no-referrer"),
+                (b"cross-origin-resource-policy", b"same-origin"),
+            ]
+        await send(message)
+
+    return send_with_headers
+
+
+def with_policy(send, policy):
+    """Return a `send` that sets the content policy of an answer, in place of others."""
+
+    async def send_with_policy(message):
+        if message["type"] == "http.response.start":
+            headers = message.get("headers", [])
+            kept = [pair for pair in headers if pair[0] != POLICY_HEADER]
+            message["headers"] = [*kept, (POLICY_HEADER, policy)]
+        await send(message)
+
+    return send_with_policy

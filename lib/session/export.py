@@ -1,16 +1,32 @@
-"""Exports of the interactive session: the picked rows, as parquet files."""
+"""Exports of the interactive session: picked rows, kept in ``exports/``."""
 
 import re
+import zipfile
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
-from lib.errors import ArtifactError
+from lib.artifacts import InteractiveTable, TableFacts, atomic_write
+from lib.errors import ArtifactError, InputError
 from lib.run.record import PickedFrom
+from lib.session.classes import unpack_rows
+from lib.session.similar import similarity
 
-EXPORT_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(_\d+)?")
+# The ending of each format; those but parquet are written by `lib.export`.
+FORMATS = {
+    "parquet": ".parquet",
+    "txt": ".txt",
+    "csv": ".csv",
+    "star": ".star",
+    "star5": ".star",
+    "imod": ".txt",
+    "ndjson": ".ndjson",
+}
+EXPORT_NAME = re.compile(
+    r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(_\d+)?(\.(parquet|txt|csv|star|ndjson|zip))?"
+)
 FOLDER = "exports"
 
 
@@ -65,20 +81,125 @@ def write_export(table, rows, folder, now=None):
             f"table has rows 0 to {len(table) - 1}"
         )
     source = PickedFrom(table.fingerprint, len(table))
-    columns = ("name", "coord", "embeddings", "label", "image")
     rows = np.arange(len(table)) if table.row is None else table.row
-    chosen = replace(
-        table,
-        **{column: getattr(table, column)[picked] for column in columns},
-        row=rows[picked],
-        record=replace(table.record, picked_from=table.record.picked_from or source),
-    )
+    return save_picked(replace(table, row=rows).only(picked), source, folder, now)
+
+
+def save_picked(picked, source, folder, now=None):
+    """Write the picked rows of a table, and return the name: see `write_export`.
+
+    Parameters
+    ----------
+    picked : InteractiveTable
+        With ``row``.
+    source : lib.run.record.PickedFrom
+        The table that the rows are of.
+    folder : Path
+    now : datetime, optional
+    """
+    source = picked.record.picked_from or source
+    picked = replace(picked, record=replace(picked.record, picked_from=source))
     name = stem = f"{now or datetime.now():%Y-%m-%d_%H-%M-%S}"
     count = 1
-    while not _save_new(chosen, folder / f"{name}.parquet"):
+    while not _save_new(picked, folder / f"{name}.parquet"):
         count += 1  # an export of the same second, perhaps of another session
         name = f"{stem}_{count}"
     return name
+
+
+def export_classes(candidates, classes, asked, most_similar):
+    """Write what the page asks for, as parquet and in the format it asks for.
+
+    Parameters
+    ----------
+    candidates : lib.session.candidates.Candidates
+    classes : lib.session.classes.Classes
+    asked : dict
+        ``what``: "class" with ``class``, "rows" with ``rows``, or "scores", which is
+        all candidates from ``threshold`` on; ``similar``: rows that the scores are
+        of; ``format``; ``if_double``, see `interactive_to_training_coords.py`.
+    most_similar : int
+        Rows in ``similar`` at most.
+
+    Returns
+    -------
+    path : Path
+        In ``exports/``. The parquet file of the same name is beside it.
+    count : int
+        Candidates in it.
+    """
+    kind = asked.get("format", "parquet")
+    if kind not in FORMATS:
+        raise InputError(f"{kind!r} is not a format: give one of {', '.join(FORMATS)}")
+    score = _scores(candidates, asked, most_similar)
+    rows = _picked_rows(candidates, classes, asked, score)
+    if not len(rows):
+        raise InputError("nothing is selected: there are no candidates to export")
+    table = InteractiveTable.load(candidates.path, rows=rows, finite=False)
+    if len(table) != len(rows) or TableFacts.of(candidates.path).rows != len(
+        candidates
+    ):
+        raise ArtifactError(
+            f"{candidates.path} was replaced since this session opened it: start the "
+            "session again"
+        )
+    table = replace(
+        table,
+        row=rows if table.row is None else table.row,
+        score=None if score is None else score[rows],
+    )
+    folder = candidates.run.exports
+    source = PickedFrom(candidates.fingerprint, len(candidates))
+    path = folder / f"{save_picked(table, source, folder)}.parquet"
+    if kind != "parquet":
+        path = _convert(path, kind, asked.get("if_double"))
+    return path, len(rows)
+
+
+def _scores(candidates, asked, most):
+    similar = asked.get("similar")
+    if similar is None:
+        return candidates.score
+    whole = isinstance(similar, list) and all(type(row) is int for row in similar)
+    if not whole or len(similar) > most:
+        raise InputError(f"similar must be a list of at most {most:,} row numbers")
+    return similarity(candidates.columns.unit, similar)
+
+
+def _picked_rows(candidates, classes, asked, score):
+    """Return the rows that the page asks for, ascending."""
+    what = asked.get("what")
+    if what == "class":
+        return np.flatnonzero(classes.of_row == classes.named(asked.get("class")).id)
+    if what == "rows":
+        return unpack_rows(asked.get("rows"), len(candidates))
+    if what != "scores" or score is None:
+        raise InputError("export a class, rows, or the scores of similar rows")
+    threshold = asked.get("threshold")
+    if not isinstance(threshold, int | float):
+        raise InputError("threshold must be a number from -1 to 1")
+    # as the page compares what it was sent
+    return np.flatnonzero(score.astype(np.float16) >= np.float16(threshold))
+
+
+def _convert(path, kind, double):
+    """Write an export in another format beside it, and return the file to send."""
+    from lib.export.formats import AS_READ, write_coordinates
+    from lib.export.picks import double_z, drop_repeated, read_picks
+
+    picks = drop_repeated(read_picks([path]))
+    halved = bool(picks.compressed) if double is None else bool(double)
+    if kind in AS_READ and halved:
+        picks = double_z(picks)
+    output = path.with_suffix(FORMATS[kind])
+    written = write_coordinates(output, picks, kind=kind, halved=halved)
+    if len(written) == 1:
+        return written[0]
+    packed = path.with_suffix(".zip")
+    with atomic_write(packed) as stream, zipfile.ZipFile(stream, "w") as archive:
+        for file in written:
+            archive.write(file, file.name)
+    return packed
 
 
 def _save_new(table, path):
@@ -93,9 +214,10 @@ def _save_new(table, path):
 def find_export(folder, name):
     """Return the path of an export, or None if `name` is not the name of one.
 
-    Only time-stamped names reach the disk, and links are not followed.
+    Only time-stamped names reach the disk, and links are not followed. A name without
+    an ending is that of a parquet file.
     """
     if not EXPORT_NAME.fullmatch(name):
         return None
-    path = folder / f"{name}.parquet"
+    path = folder / (name if "." in name else f"{name}.parquet")
     return path if path.is_file() and not path.is_symlink() else None

@@ -14,7 +14,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse
 
 from lib.errors import UserError
 from lib.session.cloud import Superseded
-from lib.session.door import header
+from lib.session.door import header, with_policy
 from lib.session.export import find_export
 
 # Queries by which Phoenix fetches an address in the request, or shows stored keys.
@@ -43,9 +43,7 @@ class Guard:
     Parameters
     ----------
     app : ASGI application
-        The server of the page, read-only.
-    door : lib.session.door.Door
-        Decides who may send requests.
+        The server of the page, read-only; mounted, its path is ``root_path``.
     pictures : Path or None
         Folder of ``<row>.png``; None if another server provides them.
     exports : Path
@@ -58,9 +56,8 @@ class Guard:
         answer no other request meanwhile.
     """
 
-    def __init__(self, app, *, door, pictures, exports, export, prepare_cloud):
+    def __init__(self, app, *, pictures, exports, export, prepare_cloud):
         self.app = app
-        self.door = door
         self.pictures = pictures
         self.exports = exports
         self.export = export
@@ -69,39 +66,17 @@ class Guard:
         self.policy = CONTENT_POLICY.format(images=anywhere).encode()
 
     async def __call__(self, scope, receive, send):
-        """Answer, forward, or reject one request."""
-        if scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
-        elif scope["type"] == "http":
-            await self._answer(scope, receive, self._with_headers(send))
-        else:
-            await send({"type": "websocket.close", "code": 1008})
-
-    async def _answer(self, scope, receive, send):
-        response = self.door.check(scope)
-        if response is None and scope["path"] == "/graphql":
+        """Answer, forward, or reject one request; the door let it in."""
+        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        if path == "/graphql":
             response, receive = await self._ask(scope, receive)
-        elif response is None:
-            response = self._fetch(scope)
+        else:
+            response = self._fetch(scope, path)
+        send = with_policy(send, self.policy)
         await (response or self.app)(scope, receive, send)
 
-    def _with_headers(self, send):
-        async def send_with_headers(message):
-            if message["type"] == "http.response.start":
-                message["headers"] = [
-                    *message.get("headers", []),
-                    (b"content-security-policy", self.policy),
-                    (b"x-content-type-options", b"nosniff"),
-                    (b"referrer-policy", b"no-referrer"),
-                    (b"cross-origin-resource-policy", b"same-origin"),
-                ]
-            await send(message)
-
-        return send_with_headers
-
-    def _fetch(self, scope):
+    def _fetch(self, scope, path):
         """Return the response to a GET, or None to forward it to the server."""
-        path = scope["path"]
         if scope["method"] not in ("GET", "HEAD"):
             return PlainTextResponse("only reading", status_code=405)
         if path == "/exports":

@@ -4,44 +4,24 @@ import asyncio
 import contextlib
 import getpass
 import socket
-import tempfile
 from functools import partial
 
-import numpy as np
-
-from lib.artifacts import ExperimentDir, InteractiveTable, check_fingerprint
-from lib.run.record import PickedFrom
-from lib.session.door import Door
-from lib.session.export import home_of, write_export
+from lib.artifacts import parse_coordinates, read_parquet
+from lib.errors import warn
+from lib.session.candidates import open_candidates
+from lib.session.door import Door, Entrance
+from lib.session.explorer import Explorer
+from lib.session.journal import Journal
+from lib.session.phoenix import Phoenix
 from lib.session.server import bind, serve, stop_at_signals
+from lib.session.slices import Tomograms
+
+HEAD = 5  # rows of the table that are printed
 
 
-def open_table(path):
-    """Read the table to show, and check that the patches beside it belong to it.
-
-    Parameters
-    ----------
-    path : path-like
-        ``interactive_info_parquet.gzip``, or an export.
-
-    Returns
-    -------
-    InteractiveTable
-
-    Raises
-    ------
-    ArtifactError
-        If the table cannot be used, or the patches belong to other rows.
-    """
-    table = InteractiveTable.load(path)
-    here = PickedFrom(table.fingerprint, len(table))
-    run = ExperimentDir(home_of(path))
-    origin = table.record.picked_from or here
-    check_fingerprint(run.picture_record, **vars(origin), of=path)
-    return table
-
-
-def run_session(path, *, host, port, images, say):
+def run_session(
+    path, *, host, port, images, page, say, rec_dir=None, listed=None, allowed=()
+):
     """Show a table until the user stops it with Ctrl-C, or SIGTERM.
 
     Parameters
@@ -53,89 +33,96 @@ def run_session(path, *, host, port, images, say):
     port : int or None
         None for the first free port from 6006 on.
     images : {"session", "url"}
-        Whether the session serves ``imgs/``, or keeps the links of the table.
+        Of Phoenix's page: whether the session serves ``imgs/``, or keeps the links of
+        the table.
+    page : {"explorer", "phoenix"}
+        What the link opens.
     say : callable
         Called with each line for the user.
+    rec_dir, listed
+        Where the tomograms are: see `lib.session.slices.Tomograms`.
+    allowed : sequence of str
+        Names of proxies: see `lib.session.door.Door`.
     """
-    with (
-        contextlib.closing(bind(host, port)) as sock,
-        tempfile.TemporaryDirectory(prefix="session-") as folder,
-        stop_at_signals() as stop,
-    ):
-        door = Door()
-        page = _prepare(path, images, folder, say, door)
-        if not stop.asked:
-            announce = partial(_announce, sock, door.query, say)
-            asyncio.run(serve(page, sock, stop, announce))
+    with contextlib.closing(bind(host, port)) as sock, stop_at_signals() as stop:
+        door, phoenix = Door(allowed), make_phoenix(path, images, say)
+        if page == "phoenix":
+            phoenix.check()
+        candidates = open_candidates(path)
+        _introduce(candidates, say)
+        tomograms = Tomograms(candidates, rec_dir=rec_dir, listed=listed)
+        with contextlib.closing(open_journal(candidates)) as journal:
+            for note in (*candidates.notes, *journal.notes, journal.read_only):
+                if note:
+                    warn(note)
+            explorer = Explorer(candidates, tomograms, journal, phoenix, say)
+            application = Entrance(explorer.application(), door)
+            place = "phoenix" if page == "phoenix" else ""
+            announce = partial(_announce, sock, place + door.query, say)
+            if not stop.asked:
+                asyncio.run(_serve(application, phoenix, sock, stop, announce))
     say("session closed")
 
 
-def _prepare(path, images, folder, say, door):
-    """Return the guarded page of the table at `path`."""
-    from lib.session import page as made
-    from lib.session.cloud import SHOWN_AT_FIRST, Cloud
+async def _serve(application, phoenix, sock, stop, announce):
+    try:
+        await serve(application, sock, stop, announce)
+    finally:
+        await phoenix.close()
 
-    made.check_phoenix()
-    table = open_table(path)
-    run = ExperimentDir(home_of(path))
-    pictures = run.patch_pictures if images == "session" else None
-    frame = made.page_frame(table, made.picture_links(table.image, pictures))
-    _introduce(frame, table, run, say)
-    if len(table) > SHOWN_AT_FIRST:
-        say(
-            f"the page starts with {SHOWN_AT_FIRST:,} of them, a random sample (more: "
-            "Hyperparameters -> n samples, to 100,000); only points that it shows can "
-            "be picked there. For whole clusters use "
-            "interactive_to_training_coords.py --labels"
-        )
-    say("starting the page, about 15 s ...")
-    made.set_environment(folder)
-    cloud = Cloud(table.embeddings, table.label, say=say)
-    shown = min(len(table), SHOWN_AT_FIRST)
-    settings = made.first_settings(shown)
-    cloud.start(**settings)
 
-    from lib.session.guard import Guard
-
-    async def prepare_cloud(variables):
-        asked = made.cloud_settings(variables)
-        await asyncio.shield(asyncio.wrap_future(cloud.start(**asked)))
-
-    def export(rows):
-        name = write_export(table, rows, run.exports)
-        kept = run.exports / f"{name}.parquet"
-        say(f"picked {len(set(rows)):,} candidates -> {kept}")
-        return name
-
-    return Guard(
-        made.make_page(
-            frame,
-            cloud,
-            name=run.root.name,
-            settings=settings,
-            exports=run.exports,
-        ),
-        door=door,
-        pictures=pictures,
-        exports=run.exports,
-        export=export,
-        prepare_cloud=prepare_cloud,
+def open_journal(candidates):
+    """Return the journal of a table."""
+    return Journal.open(
+        candidates.run.picks,
+        fingerprint=candidates.fingerprint,
+        rows=len(candidates),
+        clusters=len(candidates.columns.numbers),
+        table=candidates.path.name,
     )
 
 
-def _introduce(frame, table, run, say):
-    """Print the head of the table and its size."""
-    from pandas import option_context
+def make_phoenix(path, images, say):
+    """Return the other page, to be started when it is asked for."""
 
-    head = frame.head().drop(columns="row")
-    head["embeddings"] = [f"{len(vector)} numbers" for vector in head["embeddings"]]
-    with option_context("display.width", 100, "display.max_columns", None):
-        say(str(head))
-    tomograms = len(np.unique(table.name))
-    clusters = len(np.unique(table.label))
+    def check():
+        from lib.session.page import check_phoenix
+
+        check_phoenix()
+
+    def make(folder):
+        from lib.session.phoenix_table import make_guarded_page
+
+        return make_guarded_page(path, images, folder, say)
+
+    return Phoenix(make, check)
+
+
+def _introduce(candidates, say):
+    """Print the head of the table and its size."""
+    columns = candidates.columns
+    head = read_parquet(
+        candidates.path,
+        "plot_2d.py",
+        rows=range(min(HEAD, len(candidates))),
+        columns=["name", "coord", "label", "image"],
+    )
+    lengths = f"{columns.unit.shape[1]} numbers"
+    places = parse_coordinates(candidates.path, head["coord"].to_pylist()).tolist()
+    cells = [["", "label", "name", "coord", "embeddings", "image"]]
+    for row, (name, place) in enumerate(
+        zip(head["name"].to_pylist(), places, strict=True)
+    ):
+        coord = ",".join(f"{value:g}" for value in place)
+        label, image = (str(head[key][row].as_py()) for key in ("label", "image"))
+        cells.append([str(row), label, str(name), coord, lengths, image])
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for line in cells:
+        say("  ".join(cell.rjust(w) for cell, w in zip(line, widths, strict=True)))
     say(
-        f"{len(table):,} candidates of {tomograms} tomogram(s) in {clusters} clusters; "
-        f"exports will be kept in {run.exports}"
+        f"{len(candidates):,} candidates of {len(columns.names)} tomogram(s) in "
+        f"{len(columns.numbers)} clusters; exports will be kept in "
+        f"{candidates.run.exports}"
     )
 
 
@@ -149,8 +136,8 @@ def _announce(sock, query, say):
   open        http://{name}:{port}/{query}
   from home   ssh -N -L {port}:{bracketed}:{port} {_login()}
               and then open http://localhost:{port}/{query}
-  there       click the embedding "patches"; click a cluster on the left, or draw a
-              lasso; "Export", then "Download". Colors: Color By -> dimension -> label
+  there       click a cluster, or draw a lasso around candidates on the map; name what
+              is selected, and export it. ? lists the keys
   stop        Ctrl-C
 """
     )

@@ -19,6 +19,7 @@ import numpy as np
 
 from lib.errors import ResourceError, user_files, warn
 from lib.session.cloud import label_numbers
+from lib.session.phoenix import PREFIX
 from lib.system.caches import ensure_numba_cache
 
 PHOENIX_VERSION = "13.2.0"
@@ -32,7 +33,7 @@ def check_phoenix():
     """Raise an error if this Phoenix, or this Python, cannot show the page."""
     if sys.flags.optimize:
         raise ResourceError(
-            "the interactive session needs assertions, which PYTHONOPTIMIZE or "
+            "Phoenix's page needs assertions, which PYTHONOPTIMIZE or "
             "python -O turns off: unset PYTHONOPTIMIZE"
         )
     try:
@@ -41,9 +42,9 @@ def check_phoenix():
         found = "none"
     if found != PHOENIX_VERSION:
         raise ResourceError(
-            f"the interactive session needs arize-phoenix {PHOENIX_VERSION}, found "
-            f"{found} (later versions have no page of embeddings); "
-            "run: pip install -r requirements.txt"
+            f"Phoenix's page needs arize-phoenix {PHOENIX_VERSION}, found {found} "
+            "(later versions have no page of embeddings); all else works without it. "
+            f"Install it: pip install 'arize-phoenix[embeddings]=={PHOENIX_VERSION}'"
         )
 
 
@@ -91,7 +92,7 @@ def picture_links(image, pictures):
     with user_files(pictures), suppress(FileNotFoundError, NotADirectoryError):
         there = {entry.name for entry in os.scandir(pictures)}
     names = [link.rsplit("/", 1)[-1] for link in image]
-    links = [f"/imgs/{name}" if name in there else None for name in names]
+    links = [f"{PREFIX}/imgs/{name}" if name in there else None for name in names]
     if missing := links.count(None):
         warn(
             f"{missing:,} of {len(links):,} patches are not in {pictures}; the page "
