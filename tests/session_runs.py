@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 from PIL import Image
@@ -102,6 +103,22 @@ class Running:
         self.cookie = connection.getresponse().getheader("set-cookie").split(";")[0]
         connection.close()
         return link
+
+    def ask(self, path):
+        """Return (status, body) of a GET with the cookie."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
+        connection.request("GET", path, headers={"cookie": self.cookie})
+        answer = connection.getresponse()
+        found = answer.status, answer.read()
+        connection.close()
+        return found
+
+    def open_phoenix(self, seconds=600):
+        """Ask for Phoenix's page until it is there."""
+        end = time.monotonic() + seconds
+        while (found := self.ask("/phoenix"))[0] != 303:
+            assert found[0] == 200 and time.monotonic() < end, found
+            time.sleep(0.2)
 
     @property
     def text(self):

@@ -22,7 +22,6 @@ from lib.errors import OptionError, ResourceError
 from lib.maps.layout import ProjectionOptions, project_cloud, unit_rows
 from lib.session.cloud import Cloud, Superseded, label_numbers
 from lib.session.export import find_export, home_of, write_export
-from lib.session.launch import open_table
 from lib.session.page import (
     check_phoenix,
     cloud_settings,
@@ -31,6 +30,7 @@ from lib.session.page import (
     picture_links,
     set_environment,
 )
+from lib.session.phoenix_table import open_table
 from lib.session.server import bind, serve, stop_at_signals
 from tests.session_runs import SCRIPT, Running, make_table, write_run
 
@@ -171,7 +171,7 @@ def test_embeddings_of_unequal_length_are_rejected(tmp_path):
 def test_links_lead_to_patches_that_are_there(tmp_path, capsys):
     (tmp_path / "0.png").write_bytes(b"")
     image = make_table(2).image
-    assert picture_links(image, tmp_path) == ["/imgs/0.png", None]
+    assert picture_links(image, tmp_path) == ["/phoenix/imgs/0.png", None]
     assert picture_links(image, tmp_path / "none") == [None, None]
     assert "2 of 2 patches" in capsys.readouterr().err
 
@@ -326,11 +326,13 @@ def session(tmp_path_factory):
     with Running("--input", path, cwd=folder / "tmp") as running:
         running.table, running.folder = table, folder
         running.wait_ready()
+        running.open_phoenix()
         yield running
 
 
 def request(session, method, path, body=None, **headers):
-    """Return (status, headers, body) of a request just as it is given here."""
+    """Return (status, headers, body) of a request to Phoenix's page, or of the link."""
+    path = path if path.startswith("/?") else f"/phoenix{path}"
     connection = http.client.HTTPConnection("127.0.0.1", session.port, timeout=300)
     connection.putrequest(method, path, skip_host="host" in headers)
     content = b"" if body is None else json.dumps(body).encode()
@@ -358,7 +360,7 @@ def test_it_says_where_it_is_and_how_to_get_there(session):
     assert socket.gethostname() in session.text
     assert str(session.folder / "run" / "exports") in session.text
     assert "10 candidates of 2 tomogram(s) in 4 clusters" in session.text
-    for word in ("label", "coord", "embeddings", "/imgs/0.png"):
+    for word in ("label", "coord", "embeddings", "/imgs/0.png", "from home"):
         assert word in session.text
 
 
@@ -372,7 +374,7 @@ def test_only_who_saw_the_terminal_comes_in(session):
     assert request(session, "POST", "/graphql", query, cookie="")[0] == 403
     assert sorted(session.folder.rglob("*")) == before
     status, headers, _ = request(session, "GET", link, cookie="")
-    assert (status, headers["location"]) == (303, "/")
+    assert (status, headers["location"]) == (303, "./")
     cookie = headers["set-cookie"].split(";")[0]
     assert request(session, "GET", "/imgs/1.png", cookie=cookie)[0] == 200
     assert session.text.count(link) == 2  # here, and through the tunnel
@@ -550,6 +552,8 @@ def test_it_stops_while_it_is_still_starting(tmp_path):
     path = write_run(tmp_path / "run", make_table(40), pictures=False)
     (tmp_path / "tmp").mkdir()
     with Running("--input", path, cwd=tmp_path / "tmp") as running:
+        running.wait_ready()
+        running.ask("/phoenix")
         end = time.monotonic() + 600
         while "starting" not in running.text and time.monotonic() < end:
             time.sleep(0.05)

@@ -44,7 +44,7 @@ def run(tmp_path_factory):
         name=np.array(["tomo1", HOSTILE] * 300),
     )
     path = write_run(folder / "test_sample", table)
-    with Running("--input", path, cwd=folder) as session:
+    with Running("--page", "phoenix", "--input", path, cwd=folder) as session:
         session.table, session.folder = table, path.parent
         session.address = session.wait_ready()
         yield session
@@ -172,9 +172,9 @@ class Page:
 
 
 def test_a_cluster_goes_from_the_cloud_to_training_coordinates(run, page, tmp_path):
-    page.until(lambda: page.all("a[href^='/model/embeddings/']"))
+    page.until(lambda: page.all("a[href*='/model/embeddings/']"))
     page.keep_picture("session_home")
-    page.press("a[href^='/model/embeddings/']", "patches")
+    page.press("a[href*='/model/embeddings/']", "patches")
 
     page.until(lambda: len(page.all("[data-testid=cluster-description]")) == 6)
     page.until(lambda: page.all("[data-testid=point-cloud-display] canvas"))

@@ -7,7 +7,7 @@ import pytest
 
 from lib.errors import ArtifactError
 from lib.session.cloud import Superseded
-from lib.session.door import Door
+from lib.session.door import Door, Entrance
 from lib.session.export import write_export
 from lib.session.guard import Guard, picked_rows
 from tests.session_runs import make_table, write_ring
@@ -36,12 +36,12 @@ class Asked:
         self.door = Door()
         self.guard = Guard(
             echo,
-            door=self.door,
             pictures=folder / "imgs",
             exports=folder / "exports",
             export=self.export,
             prepare_cloud=self.prepare,
         )
+        self.entrance = Entrance(self.guard, self.door)
 
     def export(self, rows):
         if 99 in rows:
@@ -79,7 +79,7 @@ class Asked:
         async def send(message):
             sent.append(message)
 
-        asyncio.run(self.guard(scope, receive, send))
+        asyncio.run(self.entrance(scope, receive, send))
         content = b"".join(message.get("body", b"") for message in sent[1:])
         return sent[0]["status"], dict(sent[0]["headers"]), content
 
@@ -218,17 +218,16 @@ def test_web_sockets_are_closed_and_the_start_is_passed_on(asked):
     async def start(scope, receive, send):
         started.append(scope["type"])
 
-    asyncio.run(asked.guard({"type": "websocket"}, None, send))
+    asyncio.run(asked.entrance({"type": "websocket"}, None, send))
     assert sent == [{"type": "websocket.close", "code": 1008}]
-    asked.guard.app = start
-    asyncio.run(asked.guard({"type": "lifespan"}, None, send))
+    asked.entrance.app = start
+    asyncio.run(asked.entrance({"type": "lifespan"}, None, send))
     assert started == ["lifespan"]
 
 
 def test_somebody_elses_pictures_may_come_from_this_machine(tmp_path):
     guard = Guard(
         echo,
-        door=Door(),
         pictures=None,
         exports=tmp_path,
         export=None,
@@ -275,9 +274,9 @@ def test_without_the_cookie_nothing_is_answered(asked, cookie):
 def test_link_of_the_terminal_gives_the_cookie_and_a_clean_address(asked):
     query = asked.door.query.removeprefix("?")
     status, headers, body = asked("GET", "/", query=query, cookie="")
-    assert (status, headers[b"location"]) == (303, b"/")
+    assert (status, headers[b"location"]) == (303, b"./")
     pair, *attributes = headers[b"set-cookie"].decode().split("; ")
-    assert {a.lower() for a in attributes} == {"httponly", "samesite=strict", "path=/"}
+    assert {a.lower() for a in attributes} == {"httponly", "samesite=strict"}
     assert headers[b"referrer-policy"] == b"no-referrer"
     assert asked("GET", "/", cookie=pair)[0] == 200
     assert asked("GET", "/imgs/0.png", cookie=f"a=b; {pair}; c")[0] == 200

@@ -2,6 +2,7 @@
 
 import asyncio
 import tempfile
+import threading
 from contextlib import suppress
 from html import escape
 
@@ -69,7 +70,7 @@ class Phoenix:
         """Start the page and keep it until it is closed."""
         try:
             with tempfile.TemporaryDirectory(prefix="session-") as folder:
-                guard, server = await asyncio.to_thread(self._make, folder)
+                guard, server = await in_own_thread(self._make, folder)
                 async with server.router.lifespan_context(server):
                     self._application = guard
                     await asyncio.Event().wait()
@@ -88,3 +89,34 @@ class Phoenix:
             self._running.cancel()
             with suppress(asyncio.CancelledError):
                 await self._running
+
+
+async def in_own_thread(function, *arguments):
+    """Return the result of a slow function, which does not delay the end of a session.
+
+    The threads of asyncio are waited for at the end, those of this kind are not.
+    """
+    loop, future = (
+        asyncio.get_running_loop(),
+        asyncio.get_running_loop().create_future(),
+    )
+
+    def settle(result, error):
+        if future.cancelled():
+            return
+        if error is None:
+            future.set_result(result)
+        else:
+            future.set_exception(error)
+
+    def work():
+        result = error = None
+        try:
+            result = function(*arguments)
+        except Exception as caught:  # noqa: BLE001 - raised where it is waited for
+            error = caught
+        with suppress(RuntimeError):  # the session has ended
+            loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=work, daemon=True).start()
+    return await future
