@@ -1,0 +1,118 @@
+/** Requests to the session. Links are relative, so that they work behind a prefix. */
+
+/** What the session answered instead of data, in words for the user. */
+export class SessionError extends Error {}
+
+/**
+ * @param {string} path
+ * @param {any} [body] Sent as JSON by POST.
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Response>}
+ */
+async function ask(path, body, signal) {
+  const options = { signal };
+  if (body !== undefined) {
+    options.method = "POST";
+    options.headers = { "Content-Type": "application/json" };
+    options.body = JSON.stringify(body);
+  }
+  let response;
+  try {
+    response = await fetch(path, options);
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new SessionError(
+      "The session does not answer. Is phoenix_visualization.py still running, and the " +
+        "ssh tunnel open? What you named is kept; reload the page when it is back.",
+    );
+  }
+  if (response.ok) return response;
+  const text = await response.text();
+  let message = text;
+  try {
+    message = JSON.parse(text).error ?? text;
+  } catch {
+    // plain text is shown as it is
+  }
+  throw new SessionError(message || `The session answered ${response.status}.`);
+}
+
+export const getJson = async (path) => (await ask(path)).json();
+export const postJson = async (path, body) => (await ask(path, body)).json();
+export const getBytes = async (path) => (await ask(path)).arrayBuffer();
+
+/**
+ * @param {{tomogram: number, axis: string, index: number, sigma: number}} wanted
+ * @returns {Promise<{gray: Uint8Array, width: number, height: number}>}
+ */
+export async function getSlice({ tomogram, axis, index, sigma }) {
+  const query = new URLSearchParams({ tomogram, axis, index, sigma });
+  const response = await ask(`api/slice?${query}`);
+  const [height, width] = response.headers.get("X-Shape").split(",").map(Number);
+  return { gray: new Uint8Array(await response.arrayBuffer()), width, height };
+}
+
+/**
+ * @param {number[]} rows At most 512.
+ * @param {number} view
+ * @returns {Promise<Uint8Array>} Their patches, one after the other.
+ */
+export async function postPatches(rows, view) {
+  const response = await ask("api/patches", { rows, view });
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+/**
+ * @param {number[]} rows
+ * @returns {Promise<Float32Array>} The likeness of every candidate to them, -1 to 1.
+ */
+export async function postSimilar(rows) {
+  const response = await ask("api/similar", { rows });
+  return fromHalf(new Uint16Array(await response.arrayBuffer()));
+}
+
+/**
+ * Convert half-precision numbers, which few browsers read by themselves.
+ * @param {Uint16Array} half
+ */
+export function fromHalf(half) {
+  const table = new Float32Array(65536);
+  for (let bits = 0; bits < 65536; bits++) {
+    const sign = bits & 0x8000 ? -1 : 1;
+    const exponent = (bits >> 10) & 31;
+    const fraction = bits & 1023;
+    if (exponent === 31) table[bits] = fraction ? NaN : sign * Infinity;
+    else if (exponent === 0) table[bits] = sign * fraction * 2 ** -24;
+    else table[bits] = sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+  }
+  return Float32Array.from(half, (bits) => table[bits]);
+}
+
+/**
+ * Fetch the columns of all candidates.
+ * @returns {Promise<Object<string, any>>} Typed arrays by name.
+ */
+export async function getPoints() {
+  const response = await ask("api/points");
+  const columns = JSON.parse(response.headers.get("X-Columns"));
+  return readColumns(columns, await response.arrayBuffer());
+}
+
+const KINDS = { uint8: Uint8Array, uint16: Uint16Array, float32: Float32Array };
+
+/**
+ * @param {{name: string, dtype: string, length: number}[]} columns
+ * @param {ArrayBuffer} bytes
+ */
+export function readColumns(columns, bytes) {
+  const found = {};
+  let offset = 0;
+  for (const { name, dtype, length } of columns) {
+    const Kind = KINDS[dtype];
+    const end = offset + length * Kind.BYTES_PER_ELEMENT;
+    // a copy, because a column may begin at an odd byte
+    found[name] = new Kind(bytes.slice(offset, end));
+    offset = end;
+  }
+  return found;
+}

@@ -1,0 +1,217 @@
+/** What the page knows and what is chosen on it; panels listen to changes. */
+
+import { getBytes, getJson, getPoints, postJson } from "./api.js";
+import { candidateColors, packed } from "./colors.js";
+import { packBits } from "./picking.js";
+import { shuffled } from "./painting.js";
+
+const KEPT_SELECTIONS = 100;
+
+/**
+ * Topics: "selection", "colors", "shown", "classes", "current", "scores", "tool".
+ */
+export class Store extends EventTarget {
+  /** Fetch everything that the first picture needs. */
+  async load() {
+    const [session, points, classes] = await Promise.all([
+      getJson("api/session"),
+      getPoints(),
+      getBytes("api/classes"),
+    ]);
+    this.session = session;
+    this.points = points;
+    this.rows = session.rows;
+    this.state = session.state;
+    this.classes = new Uint8Array(classes);
+    this.selected = new Uint8Array(this.rows);
+    this.selectedCount = 0;
+    this.hiddenClusters = new Set();
+    this.hiddenTomograms = new Set();
+    this.shown = new Uint8Array(this.rows).fill(1);
+    this.order = shuffled(this.rows);
+    this.drawn = this.rows;
+    this.current = -1;
+    this.tool = "move";
+    this.how = "replace";
+    this.colorBy = "cluster";
+    /** @type {Float32Array|null} */
+    this.scores = null;
+    this.similarTo = [];
+    this.threshold = 0;
+    this.done = [];
+    this.undone = [];
+    this.byTomogram = grouped(points.tomogram, session.tomograms.length);
+    this.byCluster = grouped(points.cluster, session.clusters.length);
+    this.colors = candidateColors(this);
+  }
+
+  /** @param {string} topic */
+  tell(topic) {
+    this.dispatchEvent(new Event(topic));
+  }
+
+  /** @param {string[]} topics @param {() => void} listener */
+  listen(topics, listener) {
+    for (const topic of topics) this.addEventListener(topic, listener);
+  }
+
+  /**
+   * Select rows; can be undone.
+   * @param {Uint8Array} mask
+   * @param {boolean} [remember] False while a slider moves.
+   */
+  select(mask, remember = true) {
+    if (remember) this.remember();
+    this.selected = mask;
+    let count = 0;
+    for (let i = 0; i < mask.length; i++) count += mask[i];
+    this.selectedCount = count;
+    this.tell("selection");
+  }
+
+  /** Keep the selection for undo. */
+  remember() {
+    this.done.push({ selection: this.selected });
+    if (this.done.length > KEPT_SELECTIONS) this.done.shift();
+    this.undone = [];
+  }
+
+  /** @param {number} row */
+  toggle(row) {
+    const mask = this.selected.slice();
+    mask[row] ^= 1;
+    this.select(mask);
+  }
+
+  /** @returns {Uint32Array} */
+  selectedRows() {
+    const found = new Uint32Array(this.selectedCount);
+    for (let i = 0, k = 0; i < this.rows; i++) if (this.selected[i]) found[k++] = i;
+    return found;
+  }
+
+  /** The selection as the session reads it. */
+  packedSelection() {
+    if (this.selectedCount > this.rows / 32) return { mask: packBits(this.selected) };
+    return { list: Array.from(this.selectedRows()) };
+  }
+
+  /** Make a candidate the one that map, tomogram and text show. @param {number} row */
+  visit(row, openTomogram = true) {
+    this.current = row;
+    this.openTomogram = openTomogram;
+    this.tell("current");
+  }
+
+  /** Work out again which candidates are shown. */
+  updateShown() {
+    const { cluster, tomogram } = this.points;
+    const keep = (n, hidden) => Uint8Array.from({ length: n }, (_, i) => Number(!hidden.has(i)));
+    const clusters = keep(this.session.clusters.length, this.hiddenClusters);
+    const tomograms = keep(this.session.tomograms.length, this.hiddenTomograms);
+    const shown = new Uint8Array(this.rows);
+    for (let i = 0; i < this.rows; i++) shown[i] = clusters[cluster[i]] & tomograms[tomogram[i]];
+    this.shown = shown;
+    this.tell("shown");
+  }
+
+  recolor() {
+    this.colors = candidateColors(this);
+    this.tell("colors");
+  }
+
+  /** The cluster (its index) that a cluster belongs to after merges. @param {number} index */
+  mergedInto(index) {
+    const { merged } = this.state;
+    const seen = new Set();
+    while (index in merged && !seen.has(index)) {
+      seen.add(index);
+      index = Number(merged[index]);
+    }
+    return index;
+  }
+
+  /** The number shown for a cluster. @param {number} index */
+  clusterNumber(index) {
+    return this.session.clusters[this.mergedInto(index)].number;
+  }
+
+  /** @returns {number[]} Packed colors by index of the cluster. */
+  clusterColors() {
+    const { clusters } = this.session;
+    return clusters.map((_, index) => packed(clusters[this.mergedInto(index)].color));
+  }
+
+  /**
+   * Change classes or clusters; the session keeps it before it answers.
+   * @param {Object<string, any>} action
+   */
+  async act(action) {
+    await this.accept(await postJson("api/action", action));
+    this.done.push({ kept: 1 });
+    this.undone = [];
+    this.tell("classes");
+  }
+
+  /** Undo the last changes that are kept, together. @param {number} count */
+  joinDone(count) {
+    this.done.splice(-count, count, { kept: count });
+  }
+
+  /** @param {any} state What the session answered. */
+  async accept(state) {
+    this.state = state;
+    this.classes = new Uint8Array(await getBytes("api/classes"));
+    this.recolor();
+    this.tell("classes");
+  }
+
+  canUndo() {
+    const top = this.done.at(-1);
+    return top?.selection ? "selection" : this.state.undo;
+  }
+
+  canRedo() {
+    const top = this.undone.at(-1);
+    return top?.selection ? "selection" : this.state.redo;
+  }
+
+  /** Undo the last selection or, if that came later, the last change that is kept. */
+  undo() {
+    return this.step(this.done, this.undone, "undo");
+  }
+
+  redo() {
+    return this.step(this.undone, this.done, "redo");
+  }
+
+  async step(from, to, op) {
+    const top = from.pop();
+    if (top?.selection) {
+      to.push({ selection: this.selected });
+      this.select(top.selection, false);
+    } else if (this.state[op]) {
+      const count = top?.kept ?? 1;
+      let state;
+      for (let k = 0; k < count; k++) state = await postJson("api/action", { op });
+      await this.accept(state);
+      to.push({ kept: count });
+    }
+    this.tell("classes");
+  }
+}
+
+/**
+ * Rows by group.
+ * @param {Uint16Array} group
+ * @param {number} n
+ * @returns {Uint32Array[]}
+ */
+export function grouped(group, n) {
+  const counts = new Uint32Array(n);
+  for (const value of group) counts[value] += 1;
+  const rows = Array.from(counts, (size) => new Uint32Array(size));
+  counts.fill(0);
+  for (let i = 0; i < group.length; i++) rows[group[i]][counts[group[i]]++] = i;
+  return rows;
+}
