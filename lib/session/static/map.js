@@ -23,7 +23,7 @@ export class MapPanel {
     this.larger = 1;
     this.numbers = store.session.clusters.length > 1;
     this.middles = clusterMiddles(store);
-    this.cloudWidth = cloudWidth(store.points);
+    this.cloud = cloudExtent(store.points);
     this.drawSoon = oncePerFrame(() => this.draw());
     this.paintColors();
     this.size = fitCanvas([this.canvas, this.overlay], () => this.resized());
@@ -46,14 +46,14 @@ export class MapPanel {
 
   fitScale() {
     const edge = Math.min(this.canvas.width, this.canvas.height);
-    return (edge * MARGIN) / (this.flat ? 1 : this.cloudWidth);
+    return (edge * MARGIN) / (this.flat ? 1 : this.cloud.width);
   }
 
   /** Show all of the map. */
   home() {
     const { turn = 0.6, tilt = 0.35 } = this.view ?? {};
     this.fitted = this.fitScale();
-    this.view = { x: 0.5, y: 0.5, scale: this.fitted, turn, tilt };
+    this.view = { x: 0.5, y: 0.5, scale: this.fitted, turn, tilt, center: this.cloud.center };
     this.drawSoon();
   }
 
@@ -93,15 +93,15 @@ export class MapPanel {
     const nearest = this.flat ? null : this.nearest;
     this.pixels.fill(BACKGROUND);
     nearest?.fill(0);
-    const paint = (rows, length, pixels, colors = this.screenColors) =>
-      paintPoints(this.pixels, nearest, width, height, at, projection, rows, length, colors, pixels);
+    const paint = (rows, length, pixels, colors = this.screenColors, darkest = 96) =>
+      paintPoints(this.pixels, nearest, width, height, at, projection, rows, length, colors, pixels, darkest);
     paint(store.order, store.drawn, size);
     const { chosen } = this;
     nearest?.fill(0); // the selection is seen through the others
     // a white rim tells the selection apart without color; a large one stands out by itself
     const few = chosen.length <= MOST_RIMS;
     if (few && this.flat) paint(chosen, chosen.length, size + 4, this.rims);
-    paint(chosen, chosen.length, few ? size + 2 : size);
+    paint(chosen, chosen.length, few ? size + 2 : size, this.screenColors, 176);
     this.canvas.getContext("2d").putImageData(this.image, 0, 0);
     this.drawOverlay();
     const { dataset } = this.canvas;
@@ -349,14 +349,16 @@ export class MapPanel {
   }
 }
 
-/** The diameter of the sphere about the middle that holds nearly all of the cloud. */
-function cloudWidth({ cloud_x: x, cloud_y: y, cloud_z: z }) {
-  const middle = 32767.5;
+/** The middle of the cloud, and the diameter of the sphere that holds nearly all of it. */
+function cloudExtent({ cloud_x: x, cloud_y: y, cloud_z: z }) {
   const every = Math.ceil(x.length / 5000);
-  const radii = [];
-  for (let i = 0; i < x.length; i += every) radii.push(Math.hypot(x[i] - middle, y[i] - middle, z[i] - middle));
-  radii.sort((a, b) => a - b);
-  return Math.max(0.05, (2 * radii[Math.floor(radii.length * 0.99)]) / 65535);
+  const sample = (values) => values.filter((_, i) => i % every === 0);
+  const axes = [x, y, z].map(sample);
+  const center = axes.map((values) => values.slice().sort()[values.length >> 1]);
+  const away = (i) => Math.hypot(...axes.map((values, axis) => values[i] - center[axis]));
+  const radii = Float32Array.from(axes[0], (_, i) => away(i)).sort();
+  const width = Math.max(0.05, (2 * radii[Math.floor(radii.length * 0.98)]) / 65535);
+  return { center: center.map((value) => value / 65535), width };
 }
 
 /**

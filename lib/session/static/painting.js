@@ -14,8 +14,9 @@ export const BACKGROUND = 0xff1a1513; // little-endian ABGR
  * @param {number} length How many of them.
  * @param {Uint32Array} colors By row; 0 is not drawn.
  * @param {number} edge Of a point in pixels.
+ * @param {number} darkest Share of the color that the farthest keep, 0 to 255.
  */
-export function paintPoints(pixels, nearest, width, height, at, p, order, length, colors, edge) {
+export function paintPoints(pixels, nearest, width, height, at, p, order, length, colors, edge, darkest = 96) {
   const { x, y, z } = at;
   const half = edge >> 1;
   const insets = roundInsets(edge);
@@ -31,7 +32,7 @@ export function paintPoints(pixels, nearest, width, height, at, p, order, length
       depth = (255 * (p.zx * x[i] + p.zy * y[i] + p.zz * z[i] + p.z0)) | 0;
       depth = depth < 1 ? 1 : depth > 255 ? 255 : depth;
       if (nearest[(top + half) * width + left + half] > depth) continue;
-      color = shade(color, 96 + ((depth * 160) >> 8));
+      color = shade(color, darkest + ((depth * (256 - darkest)) >> 8));
     }
     for (let dy = 0; dy < edge; dy++) {
       const inset = insets[dy];
@@ -81,9 +82,9 @@ export function flatProjection(view, width, height) {
 }
 
 /**
- * The 3-D cloud, turned about its center by `turn` and `tilt` (radians).
- * @param {{x: number, y: number, scale: number, turn: number, tilt: number}} view x and y
- *   shift the picture, in widths of the cloud.
+ * The 3-D cloud, turned about its `center` by `turn` and `tilt` (radians).
+ * @param {{x: number, y: number, scale: number, turn: number, tilt: number,
+ *          center: number[]}} view x and y shift the picture, 0.5 for not at all.
  * @param {number} width
  * @param {number} height
  * @returns {import("./picking.js").Projection}
@@ -94,7 +95,7 @@ export function turnedProjection(view, width, height) {
   const right = [c, s, 0];
   const up = [-s * st, c * st, ct];
   const near = [s * ct, -c * ct, st];
-  const middle = (axis) => 0.5 * (axis[0] + axis[1] + axis[2]);
+  const middle = (axis) => axis[0] * view.center[0] + axis[1] * view.center[1] + axis[2] * view.center[2];
   const unit = view.scale / 65535;
   const deep = 1 / 65535 / 1.4; // the cloud lies in a sphere of this diameter
   return {
