@@ -88,9 +88,17 @@ export function fromHalf(half) {
   return Float32Array.from(half, (bits) => table[bits]);
 }
 
+// Columns of several numbers a candidate, all of the first number first.
+const PARTS = {
+  map: ["x", "y"],
+  cloud: ["cloud_x", "cloud_y", "cloud_z"],
+  position: ["position_x", "position_y", "position_z"],
+  place: ["red", "green", "blue"],
+};
+
 /**
  * Fetch the columns of all candidates.
- * @returns {Promise<Object<string, any>>} Typed arrays by name.
+ * @returns {Promise<Object<string, any>>} Typed arrays by name, those of PARTS split.
  */
 export async function getPoints() {
   const response = await ask("api/points");
@@ -111,8 +119,11 @@ export function readColumns(columns, bytes) {
     const Kind = KINDS[dtype];
     const end = offset + length * Kind.BYTES_PER_ELEMENT;
     // a copy, because a column may begin at an odd byte
-    found[name] = new Kind(bytes.slice(offset, end));
+    const column = new Kind(bytes.slice(offset, end));
     offset = end;
+    const parts = PARTS[name] ?? [name];
+    const rows = length / parts.length;
+    parts.forEach((part, k) => (found[part] = column.subarray(k * rows, (k + 1) * rows)));
   }
   return found;
 }

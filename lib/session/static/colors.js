@@ -57,10 +57,10 @@ export function candidateColors(store) {
     }
     return colors;
   }
-  if (colorBy === "score" && store.scores) {
-    const { scores } = store;
-    const least = Math.max(-1, store.leastScore);
-    const step = 255 / Math.max(1e-6, store.largestScore - least);
+  const scores = store.shownScores;
+  if (colorBy === "score" && scores) {
+    const [least, most] = store.scoreRange;
+    const step = 255 / Math.max(1e-6, most - least);
     for (let i = 0; i < rows; i++) {
       const shade = Math.min(255, Math.max(0, (scores[i] - least) * step)) | 0;
       colors[i] = SCORES[shade];

@@ -61,8 +61,8 @@ export class Gallery {
   async keys(rows) {
     const { store } = this;
     if (this.sort === "tomogram") return Float32Array.from(store.points.tomogram, (t) => -t);
-    if (this.sort === "score") return store.scores;
-    if (rows.length < 3) return store.scores;
+    if (this.sort === "score") return store.shownScores;
+    if (rows.length < 3) return store.shownScores;
     const step = Math.ceil(rows.length / MIDDLE_OF);
     try {
       return await postSimilar(rows.filter((_, k) => k % step === 0));

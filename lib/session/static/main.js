@@ -30,10 +30,10 @@ function introduce() {
   byId("run-size").textContent =
     `${some(rows, "candidate")} · ${some(session.tomograms.length, "tomogram")}`;
   byId("map-method").textContent = METHODS[session.layout.map] ?? session.layout.map;
+  byId("map-method").title = session.layout.note ?? "";
   byId("phoenix-link").hidden = !session.phoenix.available;
   if (session.phoenix.why) byId("phoenix-link").title = session.phoenix.why;
   for (const note of session.notes) notices.keep(note);
-  if (session.layout.note && !session.notes.includes(session.layout.note)) notices.keep(session.layout.note);
   if (!session.patches.available && !session.notes.length) notices.keep("There are no patches to show; plot_2d.py writes them.");
   if (store.state.read_only) notices.keep(store.state.read_only);
 }
@@ -48,7 +48,7 @@ function wireToolbar(similar) {
   segmented(byId("combine"), (how) => (store.how = how))(store.how);
   const color = /** @type {HTMLSelectElement} */ (byId("color-by"));
   const show = () => {
-    color.querySelector("[value=score]").disabled = !store.scores;
+    color.querySelector("[value=score]").disabled = !store.shownScores;
     color.value = store.colorBy;
   };
   color.addEventListener("change", () => {

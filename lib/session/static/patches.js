@@ -80,7 +80,7 @@ export class Patches {
    * @param {number} row
    */
   describe(place, row) {
-    const { session, points, classes, state, scores } = this.store;
+    const { session, points, classes, state, shownScores: scores } = this.store;
     const canvas = /** @type {HTMLCanvasElement} */ (make("canvas", { class: "patch" }));
     const cluster = this.store.clusterNumber(points.cluster[row]);
     const named = state.classes.find(({ id }) => id === classes[row]);
@@ -89,7 +89,7 @@ export class Patches {
       make("span", { text: this.coordinates(row) }),
       make("span", { text: `cluster ${cluster}${named ? `, ${named.name}` : ""}` }),
     ];
-    if (scores) lines.push(make("span", { text: `likeness ${scores[row].toFixed(2)}` }));
+    if (scores) lines.push(make("span", { text: `score ${scores[row].toFixed(2)}` }));
     lines.push(make("span", { class: "faint", text: `candidate ${count(row)}` }));
     place.replaceChildren(...(this.available ? [canvas] : []), make("div", { class: "lines" }, lines));
     if (this.available) this.draw(canvas, row);

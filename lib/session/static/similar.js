@@ -43,23 +43,19 @@ export class SimilarBar {
     await this.notices.guard(async () => {
       const scores = await postSimilar(examples);
       store.similarTo = examples;
-      store.scores = scores;
+      store.setScores(scores);
       this.open(rows.length);
     });
   }
 
   open(examples) {
     const { store } = this;
-    const sorted = Float32Array.from(store.scores).sort();
-    store.leastScore = sorted[Math.floor(sorted.length * 0.02)];
-    store.largestScore = sorted.at(-1);
     this.before = this.bar.hidden ? store.colorBy : this.before;
     store.remember();
     this.bar.hidden = false;
     byId("similar-title").textContent = `Likeness to ${some(examples, "candidate")}`;
     this.drawHistogram();
     this.setThreshold(firstThreshold(store.scores));
-    store.tell("scores");
     this.apply();
     store.colorBy = "score";
     store.recolor();
@@ -67,13 +63,8 @@ export class SimilarBar {
     this.slider.focus();
   }
 
-  get range() {
-    const { leastScore, largestScore } = this.store;
-    return [leastScore, largestScore];
-  }
-
   setThreshold(value) {
-    const [least, most] = this.range;
+    const [least, most] = this.store.scoreRange;
     const share = (value - least) / Math.max(1e-6, most - least);
     this.slider.max = String(STEPS);
     this.slider.value = String(Math.round(STEPS * Math.min(1, Math.max(0, share))));
@@ -84,7 +75,7 @@ export class SimilarBar {
     const begin = performance.now();
     const { store } = this;
     if (!store.scores) return;
-    const [least, most] = this.range;
+    const [least, most] = this.store.scoreRange;
     store.threshold = least + (Number(this.slider.value) / STEPS) * (most - least);
     const mask = new Uint8Array(store.rows);
     const { scores, shown, threshold } = store;
@@ -99,7 +90,7 @@ export class SimilarBar {
   drawHistogram() {
     const bins = 120;
     const counts = new Uint32Array(bins);
-    const [least, most] = this.range;
+    const [least, most] = this.store.scoreRange;
     for (const score of this.store.scores) {
       const bin = Math.floor(((score - least) / Math.max(1e-6, most - least)) * bins);
       counts[Math.min(bins - 1, Math.max(0, bin))] += 1;
@@ -120,11 +111,10 @@ export class SimilarBar {
     const { store } = this;
     if (this.bar.hidden) return;
     this.bar.hidden = true;
-    store.scores = null;
     store.similarTo = [];
+    store.setScores(null);
     if (store.colorBy === "score") store.colorBy = this.before ?? "cluster";
     store.recolor();
-    store.tell("scores");
     store.tell("colorBy");
   }
 }

@@ -36,6 +36,7 @@ export class Store extends EventTarget {
     this.colorBy = "cluster";
     /** @type {Float32Array|null} */
     this.scores = null;
+    this.scoreRange = scoreRange(points.score);
     this.similarTo = [];
     this.threshold = 0;
     this.done = [];
@@ -43,6 +44,18 @@ export class Store extends EventTarget {
     this.byTomogram = grouped(points.tomogram, session.tomograms.length);
     this.byCluster = grouped(points.cluster, session.clusters.length);
     this.colors = candidateColors(this);
+  }
+
+  /** The scores that are shown: those of a search, else those of the table, if any. */
+  get shownScores() {
+    return this.scores ?? this.points.score ?? null;
+  }
+
+  /** @param {Float32Array|null} scores Of a search; null leaves it. */
+  setScores(scores) {
+    this.scores = scores;
+    this.scoreRange = scoreRange(this.shownScores);
+    this.tell("scores");
   }
 
   /** @param {string} topic */
@@ -199,6 +212,13 @@ export class Store extends EventTarget {
     }
     this.tell("classes");
   }
+}
+
+/** The range that colors span: without the least few, which would stretch it. */
+function scoreRange(scores) {
+  if (!scores) return [0, 1];
+  const sorted = scores.slice().sort();
+  return [sorted[Math.floor(sorted.length * 0.02)], sorted.at(-1)];
 }
 
 /**
