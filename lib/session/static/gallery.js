@@ -39,8 +39,12 @@ export class Gallery {
   /** A patch that was clicked stays in place, so that a second click puts it back. */
   selectionChanged() {
     byId("selection-count").textContent = count(this.store.selectedCount);
-    if (this.toggling) this.grid.show(this.rows.length);
-    else this.collectSoon();
+    if (this.toggling) {
+      this.grid.show(this.rows.length);
+      return;
+    }
+    delete this.place.dataset.rows;
+    this.collectSoon();
   }
 
   async collect() {
@@ -54,6 +58,7 @@ export class Gallery {
     this.rows = rows;
     this.place.scrollTop = 0;
     this.grid.show(rows.length);
+    this.grid.update();
     this.place.dataset.rows = String(rows.length);
   }
 
