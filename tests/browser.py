@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-PATIENCE = int(os.environ.get("BROWSER_PATIENCE", "120"))  # seconds; a slow machine is not wrong
+# Seconds; a slow machine is not wrong.
+PATIENCE = int(os.environ.get("BROWSER_PATIENCE", "300"))
 
 
 def find_browser():

@@ -33,7 +33,7 @@ export class ExportDialog {
   open() {
     const { store } = this;
     const choices = [];
-    if (store.scores) choices.push(["scores", `the ${some(store.selectedCount, "candidate")} above the threshold, with their scores`]);
+    if (store.scores) choices.push(["scores", `the scored list (${some(store.selectedCount, "candidate")} above the threshold)`]);
     if (store.selectedCount) choices.push(["rows", `the selection (${some(store.selectedCount, "candidate")})`]);
     for (const { id, name, count } of store.state.classes) {
       if (count) choices.push([`class:${id}`, `class ${name} (${some(count, "candidate")})`]);
@@ -55,11 +55,12 @@ export class ExportDialog {
     const [what, id] = this.what.value.split(":");
     const asked = { what, format: this.format.value };
     if (what === "class") asked.class = Number(id);
-    if (what === "rows") asked.rows = store.packedSelection();
     if (what === "scores") {
+      // the rows themselves: hidden candidates and those taken out by hand are not in it
+      asked.what = "rows";
       asked.similar = store.similarTo;
-      asked.threshold = store.threshold;
     }
+    if (asked.what === "rows") asked.rows = store.packedSelection();
     const button = /** @type {HTMLButtonElement} */ (byId("export-write"));
     const result = byId("export-result");
     button.disabled = true;
