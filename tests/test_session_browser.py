@@ -3,39 +3,24 @@
 SESSION_PICTURES=folder keeps a picture of every step (that of the document).
 """
 
-import json
-import os
-import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 from urllib.parse import urlparse
 
 import numpy as np
 import pytest
 
+from tests.browser import Browser, need_browser
 from tests.session_runs import PROJECT, Running, make_table, write_run
 
-PATIENCE = 300  # seconds; a slow machine is not wrong
 CHOSEN = 3
 HOSTILE = "tomo<img src=x onerror=document.title='broken'>"
 
 
-def find_browser():
-    """Return (browser, driver), or None for each that is not here."""
-    names = ("chromium", "google-chrome", "chromium-browser")
-    return next(filter(None, map(shutil.which, names)), None), shutil.which(
-        "chromedriver"
-    )
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    browser, driver = find_browser()
-    if not (browser and driver) and not os.environ.get("REQUIRE_BROWSER"):
-        pytest.skip("no chromium with chromedriver on this machine")
-    assert browser and driver, "chromium and chromedriver are needed (REQUIRE_BROWSER)"
+    need_browser()
     folder = tmp_path_factory.mktemp("run")
     table = make_table(
         600,
@@ -58,70 +43,20 @@ def page(run, tmp_path_factory):
     page.driver.quit()
 
 
-class Page:
-    """The page in a browser; every step waits for what it needs, then goes on."""
+class Page(Browser):
+    """Phoenix's page, which draws its cloud by WebGL in software."""
 
     def __init__(self, address, downloads):
-        from selenium import webdriver
-
-        self.downloads = downloads
-        browser, driver = find_browser()
-        options = webdriver.ChromeOptions()
-        options.binary_location = browser
-        for argument in (
-            "--headless=new",
-            "--no-sandbox",
-            "--disable-dev-shm-usage",
-            "--disable-background-networking",
+        drawing = (
             "--use-gl=angle",
             "--use-angle=swiftshader",
             "--enable-unsafe-swiftshader",
-            "--window-size=1280,860",
-        ):
-            options.add_argument(argument)
-        prefs = {"download.default_directory": str(downloads)}
-        options.add_experimental_option("prefs", prefs)
-        options.set_capability("goog:loggingPrefs", {"performance": "ALL"})
-        service = webdriver.ChromeService(driver)
-        self.driver = webdriver.Chrome(options=options, service=service)
-        self.driver.get(address)
-
-    def until(self, found):
-        """Return the first thing `found` returns that is true."""
-        from selenium.common.exceptions import WebDriverException
-
-        end = time.monotonic() + PATIENCE
-        while True:
-            try:
-                if value := found():
-                    return value
-            except WebDriverException:
-                # the page has redrawn the element meanwhile: look for it again
-                pass
-            assert time.monotonic() < end, f"waited in vain on {self.driver.title}"
-            time.sleep(0.1)
-
-    def all(self, css):
-        return self.driver.find_elements("css selector", css)
+        )
+        super().__init__(address, downloads, arguments=drawing)
 
     def text(self):
         """Return all text of the page, that scrolled out of sight as well."""
         return self.all("#root")[0].get_attribute("textContent")
-
-    def press(self, css, text=None):
-        """Click the element that is there and shows `text`."""
-
-        def click():
-            for element in self.all(css):
-                if text is None or text in element.get_attribute("textContent"):
-                    self.driver.execute_script(
-                        "arguments[0].scrollIntoView({block: 'nearest'})", element
-                    )
-                    element.click()
-                    return True
-            return False
-
-        self.until(click)
 
     def press_until(self, css, appears):
         """Click, and again when nothing came of it, until a button `appears`."""
@@ -153,22 +88,6 @@ class Page:
             return False
 
         self.until(chosen)
-
-    def keep_picture(self, name):
-        if folder := os.environ.get("SESSION_PICTURES"):
-            self.driver.save_screenshot(str(Path(folder) / f"{name}.png"))
-
-    def downloaded(self):
-        return [path for path in self.downloads.iterdir() if path.suffix == ".parquet"]
-
-    def requests(self):
-        """Return the addresses that the browser has asked for."""
-        entries = [json.loads(e["message"]) for e in self.driver.get_log("performance")]
-        return [
-            entry["message"]["params"]["request"]["url"]
-            for entry in entries
-            if entry["message"]["method"] == "Network.requestWillBeSent"
-        ]
 
 
 def test_a_cluster_goes_from_the_cloud_to_training_coordinates(run, page, tmp_path):

@@ -7,6 +7,7 @@ import { Outline, selectInside } from "./lasso.js";
 
 const REACH = 9; // of the pointer, in CSS pixels
 const MARGIN = 0.92;
+const CLOUD_MARGIN = 1.25; // few points lie near the sphere about the cloud
 const MOST_RIMS = 20000;
 const RIM = 0xffffffff;
 
@@ -46,7 +47,7 @@ export class MapPanel {
 
   fitScale() {
     const edge = Math.min(this.canvas.width, this.canvas.height);
-    return (edge * MARGIN) / (this.flat ? 1 : this.cloud.width);
+    return this.flat ? edge * MARGIN : (edge * CLOUD_MARGIN) / this.cloud.width;
   }
 
   /** Show all of the map. */
@@ -93,7 +94,7 @@ export class MapPanel {
     const nearest = this.flat ? null : this.nearest;
     this.pixels.fill(BACKGROUND);
     nearest?.fill(0);
-    const paint = (rows, length, pixels, colors = this.screenColors, darkest = 96) =>
+    const paint = (rows, length, pixels, colors = this.screenColors, darkest = 140) =>
       paintPoints(this.pixels, nearest, width, height, at, projection, rows, length, colors, pixels, darkest);
     paint(store.order, store.drawn, size);
     const { chosen } = this;
@@ -101,7 +102,7 @@ export class MapPanel {
     // a white rim tells the selection apart without color; a large one stands out by itself
     const few = chosen.length <= MOST_RIMS;
     if (few && this.flat) paint(chosen, chosen.length, size + 4, this.rims);
-    paint(chosen, chosen.length, few ? size + 2 : size, this.screenColors, 176);
+    paint(chosen, chosen.length, few ? size + 2 : size, this.screenColors, 190);
     this.canvas.getContext("2d").putImageData(this.image, 0, 0);
     this.drawOverlay();
     const { dataset } = this.canvas;
