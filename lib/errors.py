@@ -81,6 +81,11 @@ def format_names(names, at_most=5):
     return f"{shown} and {more} more" if more > 0 else shown
 
 
+def format_shape(lengths):
+    """Return lengths as people write them, such as ``315 x 100 x 326``."""
+    return " x ".join(f"{length:.10g}" for length in lengths)
+
+
 @contextmanager
 def user_files(path=None):
     """Turn an OSError about a file of the user into a `ResourceError`.

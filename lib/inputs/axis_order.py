@@ -8,8 +8,7 @@ cryoCARE write. ``-FlipVol 1`` of AreTomo gives ``zxy`` too, but by exchanging y
 z: a mirror, whose z runs the other way. The shape does not distinguish the two.
 """
 
-from lib.errors import InputError, warn_once
-from lib.inputs.mrc import format_shape
+from lib.errors import InputError, format_shape, warn_once
 
 # Transposition of the array in the file to (Z, Y, X).
 ORDERS = {

@@ -1,21 +1,23 @@
 """The user's list of tomograms (``data/*.txt``), all its faults reported at once."""
 
-import os
 import re
 from contextlib import contextmanager
 from pathlib import Path
 
 from lib.errors import InputError
-from lib.inputs.axis_order import DEFAULT_ORDER, ORDERS, resolve_order
+from lib.inputs.axis_order import DEFAULT_ORDER, ORDERS
 from lib.inputs.list_warnings import warn_of_list
-from lib.inputs.mrc import inspect_mrc
-from lib.inputs.plain_text import is_file, read_lines, split_blanks, split_cells
-from lib.inputs.tilt_angles import read_tilt_angles
-from lib.inputs.tomogram import Tomogram, warn_of_spacing
+from lib.inputs.plain_text import (
+    expand_path,
+    is_file,
+    read_lines,
+    split_blanks,
+    split_cells,
+)
+from lib.inputs.tomogram import Tomogram
 
 TOMOGRAM_COLUMNS = ("image_name", "rec_path")
 TILT_COLUMNS = ("tilt_path", "angle_path")
-COLUMNS = TOMOGRAM_COLUMNS + TILT_COLUMNS
 LONGEST_NAME = 200  # bytes: file systems stop at 255, and suffixes follow
 LONGEST_PATH = 4096
 MOST_FAULTS = 100
@@ -37,7 +39,7 @@ def find_image_list(name, project):
     InputError
         When it is in none of the places, which are named.
     """
-    given, project = _expand(str(name)), Path(project)
+    given, project = expand_path(str(name)), Path(project)
     in_data = project / "data" / given
     places = [given, in_data, project / given]
     if given.name == str(given):
@@ -93,13 +95,17 @@ def read_image_list(
         raise InputError(f"--order {order} is none of {', '.join(ORDERS)}, auto")
     reader = _EntryReader(path, project, needs_tilts)
     tomograms = [
-        _inspect(name, files, reader, order, order_is_given, voxel_size)
+        Tomogram.from_files(
+            order=order,
+            order_is_given=order_is_given,
+            name=name,
+            voxel_size=voxel_size,
+            noting=reader.noting,
+            **files,
+        )
         for name, files in reader.entries()
     ]
     reader.raise_faults()
-    if voxel_size is None:
-        for tomogram in tomograms:
-            warn_of_spacing(tomogram.info)
     warn_of_list(
         reader.path,
         tomograms,
@@ -148,7 +154,7 @@ class _EntryReader:
         self.path = Path(path)
         self.folders = (Path(project), self.path.absolute().parent)
         self.faults = []
-        self.line = 0
+        self.line, self.missing = 0, set()  # the columns whose files are missing
         lines = read_lines(self.path, "an image list")
         self.lines = [(n, text) for n, text in lines if text[0] != "#"]
         needed = TOMOGRAM_COLUMNS + TILT_COLUMNS * needs_tilts
@@ -170,10 +176,10 @@ class _EntryReader:
         self.n_columns = len(names)
 
     def entries(self):
-        """Yield the name and, by column, the path of each file (None: missing)."""
+        """Yield the name and, by column, the path of each file, existing or not."""
         line_of_name = {}
         for line, text in self.lines[1:]:
-            self.line = line
+            self.line, self.missing = line, set()
             cells = self._split(text)
             if cells is None:
                 continue
@@ -194,11 +200,12 @@ class _EntryReader:
 
     @contextmanager
     def noting(self, column):
-        """Note that a file cannot be used, and go on."""
+        """Note that a file cannot be used, unless it is missing, and go on."""
         try:
             yield
         except InputError as error:
-            self.note(f"{column}: {error}")
+            if column not in self.missing:
+                self.note(f"{column}: {error}")
 
     def raise_faults(self):
         """Raise all faults at once, if there are any."""
@@ -240,46 +247,17 @@ class _EntryReader:
             self.note(f"image_name {name[:40]}... is longer than {LONGEST_NAME} bytes")
 
     def _find(self, column, text):
-        """Return the first of the places of a path that has a file, or None."""
-        if len(text) > LONGEST_PATH:
-            self.note(f"{column} {text[:80]}... is too long for a path")
-            return None
-        path = _expand(text)
+        """Return the first of the places of a path that has a file."""
+        path = expand_path(text)
         places = [folder / path for folder in self.folders]  # absolute stays itself
         for place in places:
             if is_file(place):
                 return place
         unset = " ($VARIABLE is not set)" if "$" in str(path) else ""
         looked = " and ".join(dict.fromkeys(str(place) for place in places))
-        self.note(f"{column} {text}{unset} does not exist; looked for {looked}")
-        return None
-
-
-def _inspect(name, files, reader, order, order_is_given, voxel_size):
-    """Return the tomogram of an entry, or None; its faults are noted."""
-    info = tilt_info = angles = None
-    rec_path, tilt_path, angle_path = map(files.get, COLUMNS[1:])
-    if rec_path is not None:
-        with reader.noting("rec_path"):
-            info = inspect_mrc(rec_path)
-    if tilt_path is not None:
-        with reader.noting("tilt_path"):
-            tilt_info = inspect_mrc(tilt_path)
-    if angle_path is not None and tilt_info is not None:
-        with reader.noting("angle_path"):
-            angles = tuple(read_tilt_angles(angle_path, tilt_info.shape[0]).tolist())
-    if info is None or (tilt_info is None and "tilt_path" in files):
-        return None
-    with reader.noting("rec_path"):
-        tilt_shape = tilt_info.shape if tilt_info else None
-        order = resolve_order(info, order, tilt_shape, is_given=order_is_given)
-    voxel_size = voxel_size or info.voxel_size
-    return Tomogram(name, info, order, voxel_size, tilt_info, angle_path, angles)
-
-
-def _expand(text):
-    path = Path(os.path.expandvars(text))
-    try:
-        return path.expanduser()
-    except RuntimeError:  # no such user
+        fault = f"{text}{unset} does not exist; looked for {looked}"
+        if len(text) > LONGEST_PATH:
+            fault = f"{text[:80]}... is too long for a path"
+        self.missing.add(column)
+        self.note(f"{column} {fault}")
         return path

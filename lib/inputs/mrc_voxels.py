@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 
-from lib.errors import InputError
+from lib.errors import InputError, warn_once
 from lib.inputs.mrc import check_size
 
 BLOCK_BYTES = 2**23
@@ -134,6 +134,52 @@ class Extremes:
         if self.unusable:
             return f"{self.unusable:,} not finite"
         return f"all equal ({self.low:g})" if self.low == self.high else None
+
+
+def read_images(info, kept, angles):
+    """Read the usable images of a tilt series.
+
+    Parameters
+    ----------
+    info : MrcInfo
+    kept : ndarray of int, shape (M,)
+        The images to read.
+    angles : ndarray, shape (T,)
+        Of all images, for messages [degrees].
+
+    Returns
+    -------
+    images : ndarray of float32, shape (N, Y, X)
+        Without blank and non-finite ones, of which a warning tells.
+    usable : ndarray of int, shape (N,)
+        Which they are.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read, or no image is left.
+    """
+    images = np.empty((len(kept), *info.shape[1:]), np.float32)
+    usable, left_out = [], []
+    sections = read_sections(info, [(index, index + 1) for index in kept])
+    for index, section in zip(kept, sections, strict=True):
+        extremes = Extremes()
+        extremes.update(section)
+        if extremes.fault:
+            where = f"image {index + 1} at {angles[index]:g} degrees"
+            left_out.append(f"{where} (pixels {extremes.fault})")
+        else:
+            images[len(usable)] = section[0]
+            usable.append(index)
+    counted = (
+        f"{len(left_out)} of {len(kept)} images are blank or not finite: "
+        f"{', '.join(left_out)}"
+    )
+    if not usable:
+        raise InputError(f"{info.path} cannot be used: {counted}")
+    if left_out:
+        warn_once(f"{info.path}: {counted}; they are left out")
+    return images[: len(usable)], np.array(usable)
 
 
 def merge_pairs(block, axis):

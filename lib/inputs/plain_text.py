@@ -1,5 +1,6 @@
 """Text files that people wrote by hand, from any system and any editor."""
 
+import os
 import re
 from pathlib import Path
 
@@ -57,6 +58,15 @@ def is_file(path):
         return Path(path).is_file()
     except (OSError, ValueError):  # forbidden, too long, or with a NUL
         return False
+
+
+def expand_path(text):
+    """Return a path with its variables and the home folder replaced."""
+    path = Path(os.path.expandvars(text))
+    try:
+        return path.expanduser()
+    except RuntimeError:  # no such user
+        return path
 
 
 def split_cells(line, n_columns, n_needed):

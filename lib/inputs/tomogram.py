@@ -4,19 +4,21 @@ Volumes are (Z, Y, X), tilt series (T, Y, X), angles degrees. How the axes of a
 file are named: ``--order`` of the options, `lib.inputs.axis_order.ORDERS`.
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from lib.errors import InputError, warn_once
+from lib.errors import InputError
 from lib.inputs.axis_order import DEFAULT_ORDER, ORDERS, resolve_order, z_sign
-from lib.inputs.mrc import MrcInfo, format_shape, inspect_mrc
+from lib.inputs.mrc import MrcInfo, inspect_mrc, warn_of_spacing
 from lib.inputs.mrc_voxels import (
     Extremes,
     block_ranges,
     map_voxels,
     merge_pairs,
+    read_images,
     read_sections,
 )
 from lib.inputs.tilt_angles import read_tilt_angles
@@ -77,6 +79,7 @@ class Tomogram:
         tilt_path=None,
         angle_path=None,
         voxel_size=None,
+        noting=nullcontext,
     ):
         """Read the headers and the angles of a single tomogram.
 
@@ -92,10 +95,14 @@ class Tomogram:
             Aligned tilt series and its angles, both or neither.
         voxel_size : float, optional
             As the user gives it [Angstrom].
+        noting : callable, optional
+            Called with ``rec_path``, ``tilt_path`` or ``angle_path``; returns the
+            context in which that file is read. One that keeps an InputError lets
+            the other files be read, so that all their faults are found.
 
         Returns
         -------
-        Tomogram
+        Tomogram, or None when `noting` kept an error.
 
         Raises
         ------
@@ -103,13 +110,20 @@ class Tomogram:
             When a file cannot be read, sizes or counts do not fit, or the order is
             not the right one.
         """
-        info = inspect_mrc(rec_path)
-        tilt_info = angles = None
+        info = tilt_info = angles = None
+        with noting("rec_path"):
+            info = inspect_mrc(rec_path)
         if tilt_path is not None:
-            tilt_info = inspect_mrc(tilt_path)
-            angles = read_tilt_angles(angle_path, tilt_info.shape[0])
-        tilt_shape = tilt_info.shape if tilt_info else None
-        order = resolve_order(info, order, tilt_shape, is_given=order_is_given)
+            with noting("tilt_path"):
+                tilt_info = inspect_mrc(tilt_path)
+        if tilt_info is not None:
+            with noting("angle_path"):
+                angles = read_tilt_angles(angle_path, tilt_info.shape[0])
+        if info is None or (tilt_path is not None and angles is None):
+            return None
+        with noting("rec_path"):
+            tilt_shape = tilt_info.shape if tilt_info else None
+            order = resolve_order(info, order, tilt_shape, is_given=order_is_given)
         if voxel_size is None:
             warn_of_spacing(info)
         return cls(
@@ -229,45 +243,6 @@ class Tomogram:
                     f"{self.angle_path} has no angle within +-{max_tilt:g} degrees "
                     f"(smallest: {np.abs(angles).min():g}); raise --tilt_range"
                 )
-        images, kept = _read_images(self.tilt_info, kept, angles)
+        images, kept = read_images(self.tilt_info, kept, angles)
         angles = angles[kept]
         return TiltSeries(images=images, angles=0.0 - angles if flip else angles)
-
-
-def warn_of_spacing(info):
-    """Warn of a tomogram whose header gives no voxel size, or one for each axis."""
-    if info.spacing is None:
-        warn_once(
-            f"{info.path} has no voxel size in its header; it stays unknown, unless "
-            "given with --voxel_size"
-        )
-    elif max(info.spacing) > 1.01 * min(info.spacing):
-        warn_once(
-            f"{info.path} has voxels of {format_shape(info.spacing)} Angstrom; they "
-            f"are taken as cubes of {info.voxel_size:g}"
-        )
-
-
-def _read_images(info, kept, angles):
-    """Return the usable ones of the images `kept`, and their indices."""
-    images = np.empty((len(kept), *info.shape[1:]), np.float32)
-    usable, left_out = [], []
-    sections = read_sections(info, [(index, index + 1) for index in kept])
-    for index, section in zip(kept, sections, strict=True):
-        extremes = Extremes()
-        extremes.update(section)
-        if extremes.fault:
-            where = f"image {index + 1} at {angles[index]:g} degrees"
-            left_out.append(f"{where} (pixels {extremes.fault})")
-        else:
-            images[len(usable)] = section[0]
-            usable.append(index)
-    counted = (
-        f"{len(left_out)} of {len(kept)} images are blank or not finite: "
-        f"{', '.join(left_out)}"
-    )
-    if not usable:
-        raise InputError(f"{info.path} cannot be used: {counted}")
-    if left_out:
-        warn_once(f"{info.path}: {counted}; they are left out")
-    return images[: len(usable)], np.array(usable)
