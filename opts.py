@@ -263,7 +263,6 @@ def session_options(arguments=None):
     add(
         "--allow_host",
         action="append",
-        default=[],
         metavar="NAME",
         type=_host_name,
         help="name of a proxy in front of the session, such as that of JupyterHub; may "
@@ -275,6 +274,7 @@ def session_options(arguments=None):
         parser.error(
             "--rec_dir and --image_txt both say where the tomograms are: give one"
         )
+    options.allow_host = options.allow_host or ()
     return options
 
 

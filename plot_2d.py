@@ -3,10 +3,10 @@
 from lib.errors import ArtifactError, run_script, warn
 from opts import plot_options
 
-OTHER_FILES = 20  # beside a picture of each candidate
+OTHER_FILES = 40  # beside a picture of each candidate
 BLOCK = 4096  # bytes of the disk that a file may leave unused
-# Both maps together, on one core of 2020; t-SNE grows a little faster than this.
-SECONDS_A_ROW = {"umap": 0.004, "tsne": 0.01}
+# Both maps and the 3-D layout, on one core of 2020; t-SNE grows a little faster.
+SECONDS_A_ROW = {"umap": 0.005, "tsne": 0.011}
 
 
 def main():
@@ -26,7 +26,7 @@ def main():
     experiment = ExperimentDir(options.path)
     check_environment(
         {experiment.root: "--path"},
-        room=table.subvol.size + BLOCK * len(table),
+        room=room_needed(table),
         files=len(table) + OTHER_FILES,
     )
     vectors = unit_rows(table.pred)
@@ -44,11 +44,11 @@ def main():
         workers=options.num_workers,
     ):
         layout = choose_projection(options, len(vectors))
-        map_xy, labeled = project_twice(vectors, labels, layout)
+        map_xy, labeled, cloud = project_all(vectors, labels, layout)
         caption = write_caption(table, options, layout, alarm)
         draw(experiment, options, vectors, labels, gray, map_xy, labeled, caption)
         save_colors(experiment.colors, plane_colors(map_xy), fingerprint)
-    save_interactive_table(experiment, table, labels, options.host)
+    save_for_session(experiment, table, labels, map_xy, cloud, gray, options, layout)
     for path in (experiment.map_picture, experiment.label_picture):
         print(f"look at {path}")
 
@@ -73,25 +73,31 @@ def choose_projection(options, n):
         print(f"--num_neighbor is reduced to {n_neighbors}: there are {n} candidates")
     seconds = 15 + n * SECONDS_A_ROW[options.mode]
     print(
-        f"computing two maps by {options.mode}: about {seconds / 60:.1f} minutes "
-        "(on one core, so that the same seed gives the same map)"
+        f"computing two maps by {options.mode}, and the 3-D layout: about "
+        f"{seconds / 60:.1f} minutes (on one core, so that the same seed gives the "
+        "same map)"
     )
     return ProjectionOptions(
         options.mode, n_neighbors, options.min_dist_umap, options.seed
     )
 
 
-def project_twice(vectors, labels, layout):
-    """Return the positions on the plain map and on the map supervised by labels."""
-    from lib.maps.layout import nearest_neighbors, project_2d
+def project_all(vectors, labels, layout):
+    """Return the plain map, the map supervised by labels, and the 3-D layout."""
+    from lib.maps.layout import nearest_neighbors, project_2d, project_3d
 
-    neighbors = None
-    if layout.mode == "umap":
-        neighbors = nearest_neighbors(vectors, layout.n_neighbors)
+    neighbors = nearest_neighbors(vectors, layout.n_neighbors)
     map_xy = project_2d(vectors, layout, neighbors=neighbors)
-    return map_xy, project_2d(
+    labeled = project_2d(
         vectors, layout, neighbors=neighbors, labels=labels, start=map_xy
     )
+    return map_xy, labeled, project_3d(vectors, layout, neighbors=neighbors)
+
+
+def room_needed(table):
+    """Return the bytes of what is written beside the pictures of the maps."""
+    patches = table.subvol.size * (2 if table.subvols_2d is None else 3)
+    return patches + (BLOCK + 8 * table.pred.shape[1]) * len(table)
 
 
 def write_caption(table, options, layout, alarm):
@@ -150,23 +156,51 @@ def save_colors(path, colors, fingerprint):
     write_fingerprint(record, fingerprint=fingerprint, rows=len(colors))
 
 
-def save_interactive_table(experiment, table, labels, port):
-    """Write the table of the interactive session."""
+def save_for_session(experiment, table, labels, map_xy, cloud, gray, options, layout):
+    """Write the table of the interactive session, and the same as columns."""
     import numpy as np
 
-    from lib.artifacts import InteractiveTable
+    from lib.artifacts import Columns, InteractiveTable, remove_at_once
+    from lib.maps.averages import cluster_averages, typical_rows, unit_float16
+    from lib.pictures.patch_pictures import gray_levels
 
     pictures = experiment.patch_pictures.name
-    InteractiveTable(
+    links = [
+        f"http://localhost:{options.host}/{pictures}/{i}.png" for i in range(len(table))
+    ]
+    shown = InteractiveTable(
         name=table.name,
         coord=table.coords,
         embeddings=table.pred,
         label=labels,
-        image=np.array(
-            [f"http://localhost:{port}/{pictures}/{i}.png" for i in range(len(table))]
-        ),
+        image=np.array(links),
         record=table.record,
-    ).save(experiment.interactive_table)
+        map_xy=map_xy,
+        cloud=cloud,
+    )
+    names, tomogram = np.unique(table.name, return_inverse=True)
+    numbers, cluster = np.unique(labels, return_inverse=True)
+    patches = {"slab": gray}
+    if table.subvols_2d is not None:
+        patches["tilt"] = gray_levels(table.subvols_2d)
+    unit, _ = unit_float16(table.pred)
+    members = typical_rows(unit, cluster, len(numbers))
+    remove_at_once(experiment.columns)  # they belong to the table that is replaced
+    shown.save(experiment.interactive_table)
+    Columns(
+        names=names.tolist(),
+        numbers=numbers.tolist(),
+        tomogram=tomogram,
+        cluster=cluster,
+        coord=table.coords,
+        map_xy=map_xy,
+        cloud=cloud,
+        unit=unit,
+        examples=members[:, :3],
+        means=cluster_averages(gray, members),
+        patches=patches,
+        layout={"map": layout.mode, "cloud": "umap"},
+    ).save(experiment.columns, layout_id=shown.layout_id)
 
 
 if __name__ == "__main__":

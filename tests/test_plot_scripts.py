@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib.artifacts import EmbeddingTable, InteractiveTable
+from lib.artifacts import Columns, EmbeddingTable, InteractiveTable, TableFacts
 from lib.inputs.noted_files import note_file
+from lib.pictures.colormap import plane_colors
 from lib.pictures.patch_pictures import gray_levels
 from tests.mrc_files import write_mrc
 from tests.plot_tables import SIZE, make_table, write_shown_tomogram
@@ -85,6 +86,28 @@ def test_colors_follow_the_groups_of_the_embedding(plotted):
     group = np.arange(60) % 3
     within = np.mean([colors[group == g].std(axis=0).mean() for g in range(3)])
     assert colors.std(axis=0).mean() > 1.5 * within
+
+
+def test_table_columns_and_colors_hold_one_map(plotted):
+    folder, _ = plotted
+    found = InteractiveTable.load(folder / "interactive_info_parquet.gzip")
+    facts = TableFacts.of(folder / "interactive_info_parquet.gzip")
+    columns = Columns.load(folder / "session_columns", layout_id=facts.layout_id)
+    colors = np.load(folder / "all_colors.npy")
+    np.testing.assert_array_equal(plane_colors(found.map_xy), colors)
+    np.testing.assert_array_equal(columns.map_xy, found.map_xy)
+    np.testing.assert_array_equal(columns.cloud, found.cloud)
+    assert np.ptp(columns.cloud, axis=0).tolist() == [1, 1, 1]
+    names = np.array(columns.names)[columns.tomogram]
+    np.testing.assert_array_equal(names, found.name)
+    numbers = np.array(columns.numbers)[columns.cluster]
+    np.testing.assert_array_equal(numbers, found.label)
+    likeness = (columns.unit.astype(float) * found.embeddings).sum(axis=1)
+    length = np.linalg.norm(found.embeddings, axis=1)
+    np.testing.assert_allclose(likeness, length, rtol=2e-3)
+    with Image.open(folder / "imgs/5.png") as picture:
+        np.testing.assert_array_equal(columns.patches["slab"][5], np.asarray(picture))
+    assert Columns.load(folder / "session_columns", layout_id="other") is None
 
 
 def paint(folder, *options, code=0):
@@ -210,7 +233,7 @@ def test_same_seed_same_bytes(tmp_path):
         }
         for name in ("a", "b")
     )
-    assert len(first) == 25 + 1 + 5
+    assert len(first) == 25 + 1 + 5 + 10  # patches, maps and columns
     assert first == second
 
 

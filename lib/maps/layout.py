@@ -113,6 +113,34 @@ def project_2d(vectors, options, *, neighbors=None, labels=None, start=None):
     return _to_unit_square(map_xy)
 
 
+def project_3d(vectors, options, *, neighbors=None):
+    """Lay out every row in the unit cube, by UMAP of the neighbors of the map.
+
+    Parameters
+    ----------
+    vectors, options, neighbors
+        See `project_2d`.
+
+    Returns
+    -------
+    ndarray of float32, shape (N, 3)
+        x, y and z, each from 0 to 1. If the rows do not differ, a flat disc.
+    """
+    if is_collapsed(vectors) or len(vectors) == 1:
+        return np.pad(
+            _random_disc(len(vectors), options.seed),
+            ((0, 0), (0, 1)),
+            constant_values=0.5,
+        )
+    start = _to_unit_square(_principal_axes(vectors, 3))
+    if len(vectors) <= N_MAX_PRINCIPAL:
+        return start
+    # from the principal components fewer rounds are enough
+    n_epochs = CLOUD_ROUNDS if len(vectors) <= N_CLOUD else CLOUD_ROUNDS // 2
+    positions = _umap(vectors, options, start, neighbors, n_epochs=n_epochs)
+    return _to_unit_square(positions)
+
+
 def project_cloud(vectors, options, n_components):
     """Project every row into the 2-D or 3-D view of the interactive page, by UMAP.
 

@@ -18,12 +18,12 @@ from lib.artifacts import (
     check_fingerprint,
 )
 from lib.errors import ArtifactError
+from lib.maps.averages import EXAMPLES, typical_rows, unit_float16
 from lib.run.record import PickedFrom, RunRecord
 from lib.session.export import home_of
 from lib.session.patches import NO_PATCHES, MappedPatches, PicturePatches
 
 AGAIN = "run plot_2d.py on all_output_info.npz again"
-EXAMPLES = 3
 BLOCK = 65_536  # rows at a time
 
 
@@ -142,7 +142,7 @@ def _read_table(path, run):
             map_xy=map_xy,
             cloud=cloud,
             unit=unit,
-            examples=typical_rows(unit, cluster, len(numbers)),
+            examples=typical_rows(unit, cluster, len(numbers), EXAMPLES),
             means=None,
             layout=layout,
         ),
@@ -153,31 +153,6 @@ def _read_table(path, run):
         has_layout=has_layout,
         score=table.score,
     )
-
-
-def unit_float16(embeddings):
-    """Return embeddings scaled to length one, and how many are not finite.
-
-    Parameters
-    ----------
-    embeddings : ndarray of float32, shape (N, D)
-
-    Returns
-    -------
-    unit : ndarray of float16, shape (N, D)
-        Zero where an embedding is not finite.
-    n_bad : int
-    """
-    unit = np.zeros(embeddings.shape, np.float16)
-    n_bad = 0
-    for start in range(0, len(unit), BLOCK):
-        part = embeddings[start : start + BLOCK].astype(np.float64)
-        lengths = np.linalg.norm(part, axis=1, keepdims=True)
-        good = np.isfinite(lengths)
-        n_bad += int(np.count_nonzero(~good))
-        scaled = np.where(good, part, 0) / np.where(good & (lengths > 0), lengths, 1)
-        unit[start : start + BLOCK] = scaled
-    return unit, n_bad
 
 
 def principal_components(unit):
@@ -209,29 +184,3 @@ def principal_components(unit):
     low, high = found.min(axis=0), found.max(axis=0)
     flat = high - low < 1e-6
     return np.where(flat, 0.5, (found - low) / np.where(flat, 1, high - low))
-
-
-def typical_rows(unit, cluster, n_clusters, count=EXAMPLES):
-    """Return the rows nearest to the mean direction of each cluster.
-
-    Parameters
-    ----------
-    unit : ndarray of float16, shape (N, D)
-    cluster : ndarray of int, shape (N,)
-    n_clusters, count : int
-
-    Returns
-    -------
-    ndarray of int32, shape (n_clusters, count)
-        -1 where a cluster has fewer rows.
-    """
-    examples = np.full((n_clusters, count), -1, np.int32)
-    order = np.argsort(cluster, kind="stable")
-    edges = np.searchsorted(cluster[order], np.arange(n_clusters + 1))
-    for number in range(n_clusters):
-        rows = order[edges[number] : edges[number + 1]]
-        vectors = unit[rows].astype(np.float32)
-        likeness = vectors @ vectors.mean(axis=0)
-        best = rows[np.argsort(-likeness, kind="stable")[:count]]
-        examples[number, : len(best)] = best
-    return examples
