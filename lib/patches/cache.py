@@ -111,7 +111,7 @@ def print_cache(folder):
             )
         )
     size = sum(entry.size for entry in entries)
-    print(f"{len(entries)} entries in {folder}, {size / 1e9:.2f} GB")
+    print(f"{_count(len(entries))} in {folder}, {size / 1e9:.2f} GB")
 
 
 def clear_cache(folder, *, outdated_only=False, unused_days=None):
@@ -143,9 +143,14 @@ def clear_cache(folder, *, outdated_only=False, unused_days=None):
         remove_partial_files(folder)
         if not outdated_only:
             _remove_findings(folder, before)
-    print(f"removed {count - len(chosen)} entries from {folder}, {size / 1e9:.2f} GB")
+    removed = _count(count - len(chosen))
+    print(f"removed {removed} from {folder}, {size / 1e9:.2f} GB")
     if chosen:
-        print(f"{len(chosen)} entries stay: running jobs prepare them")
+        print(f"not removed: {_count(len(chosen))}, prepared by running jobs")
+
+
+def _count(number):
+    return "1 entry" if number == 1 else f"{number} entries"
 
 
 def _remove_findings(folder, before):
