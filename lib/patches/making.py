@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import numpy as np
 
-from lib.artifacts import claim, first_folder
+from lib.artifacts import Watch, claim, first_folder
 from lib.artifacts.fingerprints import code_digest
 from lib.candidates.dog import find_candidates
 from lib.patches.entries import PATCHES, Entry, EntryMetadata, find_entries, is_whole
@@ -64,6 +64,7 @@ def make_patches(tomogram, folder, *, options, offsets, device, threads):
             data = load_tomogram(tomogram, options, threads=threads)
             searched = candidates_folder(folder.parent, tomogram, options, device)
             # Whoever else searches it: the claim only keeps it from being removed.
+            Watch(folder.parent).free([searched])  # removes the claim of a killed job
             with claim(searched):
                 found = find_entries([searched], quiet=True).get(searched) or _search(
                     tomogram, data, searched, options, device, threads
