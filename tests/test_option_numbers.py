@@ -98,7 +98,8 @@ def numeric(script):
     """Yield the options of a script that are neither text, a word nor a switch."""
     for action in parser_of(script)._actions:
         switch = action.nargs == 0 or isinstance(action, argparse.BooleanOptionalAction)
-        address = script == "phoenix_visualization" and action.dest == "host"
+        named = action.dest in ("host", "allow_host")
+        address = script == "phoenix_visualization" and named
         if action.dest not in TEXTS and not (action.choices or switch or address):
             yield action
 

@@ -9,7 +9,8 @@ import pytest
 from lib.errors import GeometryError
 from lib.geometry import check, contrast_check, stored_findings
 from lib.geometry.check import check_tomograms
-from lib.inputs import image_list, mrc
+from lib.inputs import mrc
+from lib.inputs import tomogram as tomogram_files
 from lib.inputs.image_list import read_image_list
 from lib.inputs.tomogram import Tomogram
 from lib.patches.preparation import prepare_store
@@ -39,8 +40,8 @@ def count(monkeypatch, module, name, calls):
 def calls(monkeypatch):
     """How often headers and angles were read, and tomograms measured."""
     calls = Counter()
-    count(monkeypatch, mrc, "_decode_header", calls)
-    count(monkeypatch, image_list, "read_tilt_angles", calls)
+    count(monkeypatch, mrc, "decode_header", calls)
+    count(monkeypatch, tomogram_files, "read_tilt_angles", calls)
     count(monkeypatch, check, "examine", calls)
     count(monkeypatch, contrast_check, "measure_contrast", calls)
     return calls
@@ -77,7 +78,7 @@ def test_every_header_is_read_once_in_a_run(data_set, tmp_path, calls, mode):
     for tomogram in tomograms:
         tomogram.map_voxels()
     assert len(store)
-    assert calls["_decode_header"] == (4 if tilted else 2)
+    assert calls["decode_header"] == (4 if tilted else 2)
     assert calls["read_tilt_angles"] == (2 if tilted else 0)
 
 
