@@ -1,11 +1,14 @@
 # make demo   train on the sample tomogram, draw its map, paint it (needs no GPU)
 # make test   all tests, with the coverage of lib/
 # make gpu    tests, speed and quality on a GPU, into gpu_report.md; installs nothing
-# The first run installs requirements.txt into .venv; later runs need no network.
+# The first run installs into .venv: make demo the core set, all others everything that
+# is tested, Phoenix's page included. Later runs need no network.
 
 VENV := .venv
 RUN := $(VENV)/bin/python
-INSTALLED := $(VENV)/.installed
+# Stamps: the complete set is in .venv; the core set is, alone or within the other.
+FULL := $(VENV)/.installed
+CORE := $(VENV)/.installed-core
 
 # make PYTHON=/path/to/python3.12 chooses the interpreter; else the first of these
 # that starts (the shims of pyenv exist for versions that do not) and is supported.
@@ -22,7 +25,7 @@ GPU =
 DEMO = exp/simsiam2d3d/demo
 DEMO_EPOCHS = $(if $(shell nvidia-smi -L 2>/dev/null | grep '^GPU'),100,10)
 
-.PHONY: help demo env browser test test-long gpu bench doctor lint clean
+.PHONY: help demo core env browser test test-long gpu bench doctor lint clean
 
 help:
 	@echo "make demo        train on the sample, draw its map, paint it"
@@ -33,10 +36,10 @@ help:
 	@echo "make bench       tables of speed, memory and quality; BENCH=\"stage --device cuda\""
 	@echo "make doctor      all about this machine that a bug report needs"
 	@echo "make lint        ruff: faults and format"
-	@echo "make env         only install into $(VENV)"
+	@echo "make env         only install into $(VENV); make core: without Phoenix's page"
 	@echo "make clean       remove $(VENV) and caches, never exp/"
 
-demo: env
+demo: core
 	$(RUN) simsiam_main.py simsiam2d3d --dataset simsiam2d3d --exp_id demo \
 	  --train_img_txt sample_train_explore_img.txt --bbox 24 --gauss 0.8 --dog 3,5 \
 	  --batch_size 64 --num_epochs $(DEMO_EPOCHS) --overwrite
@@ -50,25 +53,42 @@ demo: env
 	@echo "The painted slices: $(DEMO)/ts254_blend.png"
 	@echo "To pick by hand:    $(RUN) phoenix_visualization.py --input $(DEMO)/interactive_info_parquet.gzip"
 
-env: $(INSTALLED)
+core: $(CORE)
 
-$(INSTALLED): requirements.txt
-	@$(RUN) -c '$(SUPPORTED)' 2>/dev/null && exit; \
-	for python in $(PYTHONS); do \
-	  $$python -c '$(SUPPORTED)' 2>/dev/null || continue; \
-	  echo "Making $(VENV) with $$($$python -c 'import sys; print(sys.executable)')"; \
-	  exec $$python -m venv --clear $(VENV); \
-	done; \
-	echo "No Python 3.10, 3.11 or 3.12 with the venv module starts here (tried:" \
-	  "$(PYTHONS)). Install one (Debian: python3 python3-venv) or name it:" \
-	  "make PYTHON=/path/to/python3.11" >&2; exit 1
-	@echo "Installing requirements.txt into $(VENV): minutes, about 2 GB (6 GB with CUDA)"
-	@$(RUN) -m pip install -qq --no-input --progress-bar off $(PIP_OPTIONS) \
-	  --disable-pip-version-check -r requirements.txt || { \
-	  echo "The installation failed; see above. It needs a package index in reach." >&2; \
-	  exit 1; }
-	@$(RUN) -m pip check
+env: $(FULL)
+
+# Where the complete set is, it stays: the core's newer server does not go with Phoenix.
+$(CORE): requirements-core.txt
+	@test -e $(FULL) || echo "Installing requirements-core.txt into $(VENV): minutes," \
+	  "about 2 GB (6 GB with CUDA)"
+	@$(call install,$$(test -e $(FULL) && echo requirements.txt || echo requirements-core.txt))
 	@touch $@
+
+$(FULL): requirements.txt
+	@echo "Installing requirements.txt into $(VENV): minutes, about 2 GB (6 GB with CUDA)"
+	@$(call install,requirements.txt)
+	@touch $(CORE) $@
+
+# Make $(VENV) unless it is there, and install a set of packages into it.
+define install
+set -e; \
+$(RUN) -c '$(SUPPORTED)' 2>/dev/null || { \
+  for python in $(PYTHONS); do \
+    $$python -c '$(SUPPORTED)' 2>/dev/null || continue; \
+    echo "Making $(VENV) with $$($$python -c 'import sys; print(sys.executable)')"; \
+    $$python -m venv --clear $(VENV); \
+    break; \
+  done; }; \
+$(RUN) -c '$(SUPPORTED)' 2>/dev/null || { \
+  echo "No Python 3.10, 3.11 or 3.12 with the venv module starts here (tried:" \
+    "$(PYTHONS)). Install one (Debian: python3 python3-venv) or name it:" \
+    "make PYTHON=/path/to/python3.11" >&2; exit 1; }; \
+$(RUN) -m pip install -qq --no-input --progress-bar off $(PIP_OPTIONS) \
+  --disable-pip-version-check -r $1 || { \
+  echo "The installation failed; see above. It needs a package index in reach." >&2; \
+  exit 1; }; \
+$(RUN) -m pip check
+endef
 
 # The interactive session is tested in a real browser where one can be had.
 browser:
@@ -95,7 +115,7 @@ gpu:
 bench: env
 	$(RUN) benchmarks/run.py $(BENCH)
 
-doctor: env
+doctor: core
 	@$(RUN) -m lib.system.doctor
 
 lint: env

@@ -1,6 +1,7 @@
 """What several test files share and make once."""
 
 import os
+from importlib.util import find_spec
 
 import pytest
 
@@ -19,6 +20,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Where the tests marked "gpu" run: "cuda" in ``make gpu``.
 TEST_DEVICE = os.environ.get("TEST_DEVICE", "cpu")
+
+# requirements-core.txt has no Phoenix, and these are about its page.
+if find_spec("phoenix") is None:
+    collect_ignore = [
+        "test_session.py",
+        "test_session_browser.py",
+        "test_session_guard.py",
+    ]
 
 try:
     from hypothesis import HealthCheck, settings

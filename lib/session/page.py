@@ -44,7 +44,8 @@ def check_phoenix():
         raise ResourceError(
             f"Phoenix's page needs arize-phoenix {PHOENIX_VERSION}, found {found} "
             "(later versions have no page of embeddings); all else works without it. "
-            f"Install it: pip install 'arize-phoenix[embeddings]=={PHOENIX_VERSION}'"
+            "Install it with all that it needs, in the folder of this project: "
+            "pip install -r requirements.txt"
         )
 
 
