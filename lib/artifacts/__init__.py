@@ -10,6 +10,7 @@ from lib.artifacts.experiment import ExperimentDir
 from lib.artifacts.files import atomic_write, remove_at_once, remove_partial_files
 from lib.artifacts.fingerprints import (
     check_fingerprint,
+    digest_of,
     fingerprint_path,
     fingerprint_rows,
     write_fingerprint,
@@ -38,6 +39,7 @@ __all__ = [
     "Watch",
     "check_fingerprint",
     "claim",
+    "digest_of",
     "first_folder",
     "fingerprint_rows",
     "locked",

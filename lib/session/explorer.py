@@ -102,8 +102,7 @@ class Explorer:
 
     def _current_state(self):
         with self._changing:
-            if self.journal.read_only:
-                self.journal.follow()
+            self.journal.refresh()
             return state_of(self.journal)
 
     def _send_points(self, request):

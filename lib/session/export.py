@@ -11,7 +11,7 @@ import numpy as np
 from lib.artifacts import InteractiveTable, TableFacts, atomic_write
 from lib.errors import ArtifactError, InputError
 from lib.run.record import PickedFrom
-from lib.session.classes import unpack_rows
+from lib.session.rows import unpack_rows
 from lib.session.similar import similarity
 
 # The ending of each format; those but parquet are written by `lib.export`.

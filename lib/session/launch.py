@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 import getpass
+import hashlib
 import socket
 from functools import partial
 
-from lib.artifacts import parse_coordinates, read_parquet
+from lib.artifacts import digest_of, parse_coordinates, read_parquet
 from lib.errors import warn
 from lib.session.candidates import open_candidates
 from lib.session.door import Door, Entrance
@@ -73,11 +74,14 @@ async def _serve(application, phoenix, sock, stop, announce):
 
 def open_journal(candidates):
     """Return the journal of a table."""
+    columns = candidates.columns
+    clusters = hashlib.sha256(columns.cluster.tobytes()).hexdigest()
     return Journal.open(
         candidates.run.picks,
         fingerprint=candidates.fingerprint,
         rows=len(candidates),
-        clusters=len(candidates.columns.numbers),
+        clusters=len(columns.numbers),
+        clustering=digest_of(columns.numbers, clusters),
         table=candidates.path.name,
     )
 

@@ -38,33 +38,35 @@ export class ClassPanel {
     }
     await this.notices.guard(async () => {
       const known = store.state.classes.find((each) => each.name === name);
-      if (known) {
-        await this.assign(known.id);
-      } else {
-        const taken = new Set(store.state.classes.map(({ color }) => color));
-        const color = COLORS.find((each) => !taken.has(each)) ?? COLORS[store.state.classes.length % COLORS.length];
-        await store.act({ op: "class", name, color });
-        const made = store.state.classes.find((each) => each.name === name);
-        if (store.selectedCount) {
-          await this.assign(made.id);
-          store.joinDone(2);
-        }
-      }
+      const color = known ? undefined : this.freeColor();
+      if (store.selectedCount) await this.assign({ name, color });
+      else if (known) this.notices.say(`There is a class ${name} already. Select candidates to put into it.`);
+      else await store.act({ op: "class", name, color });
       this.input.value = "";
       this.showButton();
     });
   }
 
-  /** @param {number} id Of a class; 0 takes the selection out of its classes. */
-  async assign(id) {
+  freeColor() {
+    const { classes } = this.store.state;
+    const taken = new Set(classes.map(({ color }) => color));
+    return COLORS.find((each) => !taken.has(each)) ?? COLORS[classes.length % COLORS.length];
+  }
+
+  /**
+   * Put the selection into a class.
+   * @param {{class?: number, name?: string, color?: string}} into A class; 0 takes the
+   *   selection out of its classes. By a name that is new, the class is made as well.
+   */
+  async assign(into) {
     const { store } = this;
     if (!store.selectedCount) {
       this.notices.say("Nothing is selected yet: click a cluster, or draw a lasso on the map.");
       return;
     }
     const amount = store.selectedCount;
-    await store.act({ op: "assign", class: id, rows: store.packedSelection(), how: this.origin() });
-    const name = store.state.classes.find((each) => each.id === id)?.name;
+    await store.act({ op: "assign", ...into, rows: store.packedSelection(), how: this.origin() });
+    const name = into.name ?? store.state.classes.find((each) => each.id === into.class)?.name;
     this.notices.say(name ? `${some(amount, "candidate")} now in ${name}. Kept.` : `${some(amount, "candidate")} taken out of their classes.`);
   }
 
@@ -72,7 +74,7 @@ export class ClassPanel {
   assignDigit(digit) {
     const id = digit === 0 ? 0 : this.store.state.classes[digit - 1]?.id;
     if (id === undefined) this.notices.say(`There is no class ${digit} yet: name the selection first.`);
-    else this.notices.guard(() => this.assign(id));
+    else this.notices.guard(() => this.assign({ class: id }));
   }
 
   show() {
@@ -104,7 +106,7 @@ export class ClassPanel {
       class: "small key", type: "button", disabled: !this.store.selectedCount, text: digit ? `+ ${digit}` : "+",
       title: `put the selection into ${name}${digit ? ` (key ${digit})` : ""}`,
       "aria-label": `put the selection into ${name}`,
-      on: { click: () => this.notices.guard(() => this.assign(id)) },
+      on: { click: () => this.notices.guard(() => this.assign({ class: id })) },
     });
     const rename = make("button", {
       class: "small icon", type: "button", text: "✎", title: `rename ${name}`, "aria-label": `rename ${name}`,

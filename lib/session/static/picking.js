@@ -117,17 +117,52 @@ export function closestPoint(at, p, px, py, reach, drawn) {
 }
 
 /**
- * Pack a mask into bits, the least significant first, as base64.
+ * Pack a mask into bits, the least significant first.
+ * @param {Uint8Array} mask
+ * @returns {Uint8Array}
+ */
+function bitsOf(mask) {
+  const bits = new Uint8Array(Math.ceil(mask.length / 8));
+  for (let i = 0; i < mask.length; i++) if (mask[i]) bits[i >> 3] |= 1 << (i & 7);
+  return bits;
+}
+
+/**
+ * A mask as base64 of its bits.
  * @param {Uint8Array} mask
  */
 export function packBits(mask) {
-  const bytes = new Uint8Array(Math.ceil(mask.length / 8));
-  for (let i = 0; i < mask.length; i++) if (mask[i]) bytes[i >> 3] |= 1 << (i & 7);
+  const bytes = bitsOf(mask);
   let text = "";
   for (let i = 0; i < bytes.length; i += 8192) {
     text += String.fromCharCode(...bytes.subarray(i, i + 8192));
   }
   return btoa(text);
+}
+
+/**
+ * Keep a selection in little room: as its rows, or one bit a candidate.
+ * @param {Uint8Array} mask
+ * @returns {{rows: Uint32Array}|{bits: Uint8Array}}
+ */
+export function packSelection(mask) {
+  const rows = [];
+  for (let i = 0; i < mask.length && rows.length <= mask.length / 32; i++) if (mask[i]) rows.push(i);
+  if (rows.length <= mask.length / 32) return { rows: Uint32Array.from(rows) };
+  return { bits: bitsOf(mask) };
+}
+
+/**
+ * Return a selection of `packSelection`.
+ * @param {{rows?: Uint32Array, bits?: Uint8Array}} packed
+ * @param {number} length
+ * @returns {Uint8Array}
+ */
+export function unpackSelection({ rows, bits }, length) {
+  const mask = new Uint8Array(length);
+  if (rows) for (const row of rows) mask[row] = 1;
+  else for (let i = 0; i < length; i++) mask[i] = (bits[i >> 3] >> (i & 7)) & 1;
+  return mask;
 }
 
 /**

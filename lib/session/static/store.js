@@ -2,10 +2,8 @@
 
 import { getBytes, getJson, getPoints, postJson } from "./api.js";
 import { candidateColors, packed } from "./colors.js";
-import { packBits } from "./picking.js";
 import { shuffled } from "./painting.js";
-
-const KEPT_SELECTIONS = 100;
+import { packBits, packSelection, unpackSelection } from "./picking.js";
 
 /**
  * Topics: "selection", "colors", "shown", "classes", "current", "scores", "tool".
@@ -84,8 +82,7 @@ export class Store extends EventTarget {
 
   /** Keep the selection for undo. */
   remember() {
-    this.done.push({ selection: this.selected });
-    if (this.done.length > KEPT_SELECTIONS) this.done.shift();
+    this.done.push({ selection: packSelection(this.selected) });
     this.undone = [];
   }
 
@@ -161,14 +158,9 @@ export class Store extends EventTarget {
    */
   async act(action) {
     await this.accept(await postJson("api/action", action));
-    this.done.push({ kept: 1 });
+    this.done.push({});
     this.undone = [];
     this.tell("classes");
-  }
-
-  /** Undo the last changes that are kept, together. @param {number} count */
-  joinDone(count) {
-    this.done.splice(-count, count, { kept: count });
   }
 
   /** @param {any} state What the session answered. */
@@ -199,17 +191,17 @@ export class Store extends EventTarget {
   }
 
   async step(from, to, op) {
-    const top = from.pop();
+    const top = from.at(-1);
     if (top?.selection) {
-      to.push({ selection: this.selected });
-      this.select(top.selection, false);
+      from.pop();
+      to.push({ selection: packSelection(this.selected) });
+      this.select(unpackSelection(top.selection, this.rows), false);
     } else if (this.state[op]) {
-      const count = top?.kept ?? 1;
-      let state;
-      for (let k = 0; k < count; k++) state = await postJson("api/action", { op });
+      const state = await postJson("api/action", { op });
+      from.pop();
+      to.push({});
       await this.accept(state);
-      to.push({ kept: count });
-    }
+    } else from.pop();
     this.tell("classes");
   }
 }
