@@ -10,11 +10,13 @@ def main():
 
     from lib.export import formats
     from lib.export import picks as exported
-    from lib.export.labels import select_labels
+    from lib.export.selection import select_labels, select_scores
 
-    files = exported.find_exports(options.input)
-    picks = exported.read_picks(files)
+    picks, files = (
+        read_class(options) if options.named is not None else read_exports(options)
+    )
     picks = select_labels(picks, labels=options.labels, exclude=options.exclude_labels)
+    picks = select_scores(picks, options.min_score)
     if len(picks) == 0:
         raise exported.ArtifactError(f"{files[0]} holds no picks; export again")
     single = exported.drop_repeated(picks)
@@ -51,6 +53,24 @@ def main():
         )
     for path in written:
         print(path)
+
+
+def read_exports(options):
+    """Return what was picked, and the files that it is in."""
+    from lib.export.picks import find_exports, read_picks
+
+    files = find_exports(options.input)
+    return read_picks(files), files
+
+
+def read_class(options):
+    """Return what the page keeps of a class, as its export holds it, and the table."""
+    from lib.export.picks import find_exports, read_picks
+    from lib.session.replay import find_table, rows_of_class
+
+    files = find_exports([find_table(options.input)])
+    rows = rows_of_class(files[0], options.named)
+    return read_picks(files).only(rows), files
 
 
 def is_halved(compressed, doubled, as_read):

@@ -292,7 +292,7 @@ def coordinate_options(arguments=None):
         nargs="+",
         type=_path,
         help="exports of the session, or folders of them, or "
-        "interactive_info_parquet.gzip with --labels",
+        "interactive_info_parquet.gzip with --class or --labels",
     )
     add("--output", required=True, type=_place, help="file of the coordinates")
     add(
@@ -301,6 +301,18 @@ def coordinate_options(arguments=None):
         help="double z in txt and csv: for tomograms that were read with --compress. "
         "The other formats undo --compress by themselves where the run knows of it; "
         "for exports that say nothing, give this",
+    )
+    add(
+        "--class",
+        dest="named",
+        metavar="NAME",
+        help="a class that was named in the session, without exporting it there; "
+        "--input is the table of that session, or the folder of its run",
+    )
+    add(
+        "--min_score",
+        type=_number(Real(-1, 1)),
+        help="only candidates whose exported score is this or more",
     )
     add(
         "--labels", type=_as_typed(_clusters), help="only these clusters, such as 3,7-9"

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from lib.artifacts import ArtifactError
 from lib.errors import OptionError
 from lib.export.formats import choose_format, parse_size, write_coordinates
-from lib.export.labels import as_ranges, parse_labels, select_labels
 from lib.export.picks import Picks, double_z, drop_repeated, find_exports, read_picks
+from lib.export.selection import as_ranges, parse_labels, select_labels
 from lib.run.record import TomogramRecord
 from lib.session.export import write_export
 from tests.data_sets import small_options

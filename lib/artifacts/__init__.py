@@ -22,6 +22,7 @@ from lib.artifacts.parquet_files import (
     read_integers,
     read_parquet,
     read_parquet_record,
+    read_score,
     require_columns,
 )
 from lib.artifacts.session_columns import VIEWS, Columns
@@ -47,6 +48,7 @@ __all__ = [
     "read_integers",
     "read_parquet",
     "read_parquet_record",
+    "read_score",
     "remove_at_once",
     "remove_partial_files",
     "require_columns",

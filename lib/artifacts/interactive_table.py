@@ -15,6 +15,7 @@ from lib.artifacts.parquet_files import (
     read_integers,
     read_parquet,
     read_parquet_record,
+    read_score,
     require_columns,
 )
 from lib.errors import ArtifactError
@@ -170,7 +171,7 @@ class InteractiveTable:
             image=np.array(table["image"].to_pylist(), dtype=str),
             record=read_parquet_record(path, table),
             row=row,
-            score=_read_score(table),
+            score=read_score(table),
             **{key: _read_layout(table, parts) for key, parts in LAYOUTS.items()},
         )
 
@@ -217,16 +218,6 @@ def _read_layout(table, parts):
     positions = np.stack(columns, axis=1)
     inside = (positions >= 0) & (positions <= 1)
     return positions if inside.all() else None
-
-
-def _read_score(table):
-    """Return the scores (N,), or None where there are none or they are no numbers."""
-    if "score" not in table.column_names:
-        return None
-    try:
-        return table["score"].to_numpy().astype(np.float32)
-    except (TypeError, ValueError):
-        return None
 
 
 def _read_embeddings(path, column, finite):

@@ -139,3 +139,13 @@ def _is_position(entry):
         return len(row) == 3 and all(abs(float(v)) < 2**31 for v in row)
     except (TypeError, ValueError):
         return False
+
+
+def read_score(table):
+    """Return the scores (N,), or None where there are none or they are no numbers."""
+    if "score" not in table.column_names:
+        return None
+    try:
+        return table["score"].to_numpy().astype(np.float32)
+    except (TypeError, ValueError):
+        return None

@@ -10,6 +10,7 @@ from lib.artifacts import (
     read_integers,
     read_parquet,
     read_parquet_record,
+    read_score,
     require_columns,
 )
 from lib.errors import ArtifactError
@@ -31,6 +32,8 @@ class Picks:
         (x, y, z) [voxels of the tomogram as read].
     label : ndarray of int, shape (N,), or None
         Over-cluster of each; None if one of the files has none.
+    score : ndarray of float32, shape (N,), or None
+        Of each, as it was exported; None if one of the files has none.
     tomograms : dict of str to lib.run.record.TomogramRecord
         What the run recorded of them, by name.
     flipped : frozenset of str
@@ -42,6 +45,7 @@ class Picks:
     name: np.ndarray
     coord: np.ndarray
     label: np.ndarray | None = None
+    score: np.ndarray | None = None
     tomograms: dict = field(default_factory=dict)
     flipped: frozenset = frozenset()
     compressed: bool | None = None
@@ -51,8 +55,10 @@ class Picks:
 
     def only(self, rows):
         """Return the picks at `rows` (indices or mask)."""
-        label = None if self.label is None else self.label[rows]
-        return replace(self, name=self.name[rows], coord=self.coord[rows], label=label)
+        columns = ("name", "coord", "label", "score")
+        values = {column: getattr(self, column) for column in columns}
+        kept = {k: None if v is None else v[rows] for k, v in values.items()}
+        return replace(self, **kept)
 
 
 def find_exports(paths):
@@ -125,11 +131,15 @@ def read_picks(paths):
             "some of the files were read with --compress (z halved) and some without, "
             "or do not say; convert them separately"
         )
-    labeled = all(part.label is not None for part in parts)
+    columns = {
+        column: [getattr(part, column) for part in parts]
+        for column in ("name", "coord", "label", "score")
+    }
     return Picks(
-        name=np.concatenate([part.name for part in parts]),
-        coord=np.concatenate([part.coord for part in parts]),
-        label=np.concatenate([part.label for part in parts]) if labeled else None,
+        **{
+            column: None if any(v is None for v in values) else np.concatenate(values)
+            for column, values in columns.items()
+        },
         tomograms=tomograms,
         flipped=frozenset().union(*(part.flipped for part in parts)),
         compressed=next((value for value in said if value is not None), None),
@@ -168,6 +178,7 @@ def _read_one(path):
         name=np.array(table["name"].to_pylist(), dtype=str),
         coord=parse_coordinates(path, table["coord"].to_pylist()),
         label=read_integers(path, table, "label") if labeled else None,
+        score=read_score(table),
         tomograms={
             name: replace(known, rec_path=_real_path(known.rec_path))
             for name, known in tomograms.items()

@@ -85,7 +85,8 @@ def _star(names, columns, positions, comment):
         frame[column] = positions[:, axis].astype(float)
     quoted = any(re.search(NEEDS_QUOTES, name) for name in texts)
     text = starfile.to_string({"particles": frame}, quote_all_strings=quoted)
-    return f"# {comment}\n{text}"
+    # its first line says when: without it, the same picks give the same bytes
+    return f"# {comment}\n{text[text.index('data_particles') :]}"
 
 
 def _require_name_for_star(name):

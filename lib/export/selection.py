@@ -1,4 +1,4 @@
-"""Selection of picks by cluster numbers, without the page."""
+"""Selection of picks by cluster number and by score, without the page."""
 
 import re
 
@@ -88,3 +88,30 @@ def as_ranges(labels):
         else:
             runs.append([label, label])
     return ",".join(f"{a}-{b}" if b > a else str(a) for a, b in runs)
+
+
+def select_scores(picks, least):
+    """Keep the picks with a score of at least `least`; None keeps all.
+
+    Raises
+    ------
+    ArtifactError
+        If the picks have no scores.
+    OptionError
+        If nothing remains.
+    """
+    if least is None:
+        return picks
+    if picks.score is None:
+        raise ArtifactError(
+            "the picks have no scores, so --min_score cannot be used; the exports of "
+            "Find similar have them"
+        )
+    # a score of 0.8 was stored as the nearest number of 32 bits
+    kept = picks.score >= np.float32(least)
+    if not kept.any():
+        raise OptionError(
+            f"--min_score {least:g}: no candidate has that score; the highest is "
+            f"{np.nanmax(picks.score):.3f}"
+        )
+    return picks.only(kept)
