@@ -68,7 +68,7 @@ def paint(job, table, colors, experiment, options):
         color_path,
         heights=positions[:, 2] * (2 if paired else 1),
         weight=options.blend,
-        voxel_size=job.tomogram.voxel_size,
+        voxel_size=job.recorded.voxel_size or job.tomogram.voxel_size,
         title=job.name,
     )
     print(f"look at {experiment.blended_picture(job.name)}")

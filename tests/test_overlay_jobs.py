@@ -1,9 +1,12 @@
+import os
+
 import mrcfile
 import numpy as np
 import pytest
 
 from lib.artifacts import ExperimentDir, fingerprint_path, write_fingerprint
 from lib.errors import ArtifactError, InputError, OptionError, ResourceError
+from lib.inputs.noted_files import note_file
 from lib.overlay.checks import check_job, is_paired
 from lib.overlay.jobs import check_disk, find_overlay_jobs, load_colors
 from tests.plot_tables import SIZE, make_table, write_shown_tomogram
@@ -116,6 +119,13 @@ def test_another_tomogram_of_the_same_name_is_rejected(folder, capsys):
     (job,) = find_overlay_jobs(table, only=["tomo1"])
     check_job(job, table)
     assert "voxels of 10 Angstrom, 20 when the run" in capsys.readouterr().err
+    # The very file: the run had its voxel size from the user, or the tilt images.
+    noted = note_file(folder / "deep.rec")
+    table = deep_table(folder, shape=[60, 24, 50], voxel_size=20, **noted)
+    os.utime(folder / "deep.rec", ns=(noted["file_time"],) * 2)
+    (job,) = find_overlay_jobs(table, only=["tomo1"])
+    check_job(job, table)
+    assert "Angstrom" not in capsys.readouterr().err
 
 
 def test_the_file_the_run_read_comes_before_one_called_like_the_tomogram(folder):

@@ -102,6 +102,20 @@ def test_changed_option_is_prepared_again(data_set, tmp_path, change):
     assert len(entries_in(tmp_path)) == 2 * before
 
 
+def test_the_voxel_size_is_that_of_the_list_at_hand(data_set, tmp_path):
+    for given in (7.5, None):  # the second finds the entries of the first
+        rows = read_image_list(
+            data_set,
+            project=data_set.parent,
+            needs_tilts=False,
+            order="zxy",
+            voxel_size=given,
+        )
+        store = prepare_store(rows, small_options(), cache=tmp_path, workers=0)
+        noted = {entry.metadata.voxel_size for entry in store.entries}
+        assert noted == {given or rows[0].info.voxel_size}
+
+
 def test_several_processes_give_the_same_store(data_set, stores, tmp_path):
     rows = rows_of(data_set)
     both = prepare_store(rows, small_options(), cache=tmp_path, workers=2)

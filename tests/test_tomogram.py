@@ -190,6 +190,33 @@ def test_the_voxel_size_given_stands_above_the_header(tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize(
+    ("voxel", "pixel", "given", "expected", "words"),
+    [
+        (0, 10, None, 10, "10 Angstrom is taken, the pixel size of"),
+        (0, 10, 13.5, 13.5, ""),
+        (0, 0, None, None, "it stays unknown"),
+        (0, 1, None, None, "it stays unknown"),  # as programs write by default
+        (0, 1e4, None, None, "it stays unknown"),
+        (13.5, 10, None, 13.5, ""),
+    ],
+)
+def test_a_missing_voxel_size_is_that_of_the_tilt_images(
+    tmp_path, capsys, voxel, pixel, given, expected, words
+):
+    volume = make_volume(shape=(4, 5, 6))
+    rec_path = write_mrc(tmp_path / "t.rec", volume, voxel_size=voxel)
+    tilt_path = write_mrc(tmp_path / "t.ali", volume[:3], voxel_size=pixel)
+    angle_path = tmp_path / "t.tlt"
+    angle_path.write_text("-30\n0\n30\n")
+    tomogram = Tomogram.from_files(
+        rec_path, "zxy", tilt_path=tilt_path, angle_path=angle_path, voxel_size=given
+    )
+    assert tomogram.voxel_size == expected
+    said = capsys.readouterr().err
+    assert words in said if words else said == ""
+
+
 def test_a_single_file_is_called_by_its_name_and_checked(tmp_path):
     path = write_mrc(tmp_path / "ts1.rec.mrc", make_volume(shape=(8, 4, 6)))
     assert Tomogram.from_files(path, "zxy").name == "ts1"

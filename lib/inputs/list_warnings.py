@@ -2,10 +2,10 @@
 
 from lib.errors import format_names, warn
 from lib.inputs.axis_order import is_likely
+from lib.inputs.mrc import COARSEST, DEFAULT_SIZE, FINEST
 from lib.inputs.noted_files import SAME_VOXEL
 
 WIDE = 2000  # voxels: exploration-module.md advises binning below this
-FINEST, COARSEST = 0.5, 100.0  # voxels that a tomogram can have [Angstrom]
 UNBINNED = 3.0  # below it, no binning was at work [Angstrom], ...
 FIELD = 2000.0  # ... and an image is wider than this: detectors have 4,000 pixels
 
@@ -31,7 +31,7 @@ def warn_of_list(path, tomograms, *, order, order_is_given, voxel_size=None):
         _warn_of_axes(tomograms, order, order_is_given)
     infos = {tomogram.name: tomogram.info for tomogram in tomograms}
     if voxel_size is None:
-        sizes = {name: info.voxel_size for name, info in infos.items()}
+        sizes = {tomogram.name: tomogram.voxel_size for tomogram in tomograms}
         _warn_of_voxel_sizes(path, sizes)
         _warn_of_impossible(path, infos)
         _warn_of_tilt_images(path, tomograms)
@@ -94,7 +94,7 @@ def _fault_of_size(info):
     """Return what is odd about the voxel size of a tomogram, or None."""
     size = info.voxel_size
     stated = f"voxels of {size:g} Angstrom by the header"
-    if size == 1:
+    if size == DEFAULT_SIZE:
         return f"{stated}, which many programs write by default"
     if not FINEST <= size <= COARSEST:
         return f"{stated}, which is implausible (is it in nm or pm?)"

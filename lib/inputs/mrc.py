@@ -26,6 +26,8 @@ from lib.inputs.mrc_header import (
 
 IMOD_STAMP = 1146047817  # at byte 152; the flags follow it
 IMOD_SIGNED = 1
+FINEST, COARSEST = 0.5, 100.0  # voxels that a tomogram can have [Angstrom]
+DEFAULT_SIZE = 1.0  # what many programs write that do not know it [Angstrom]
 
 
 @dataclass(frozen=True)
@@ -191,9 +193,28 @@ def _spacing(header):
     return tuple(edges)
 
 
-def warn_of_spacing(info):
-    """Warn of a tomogram whose header gives no voxel size, or one for each axis."""
+def find_voxel_size(info, tilt_info=None):
+    """Return the voxel size of a tomogram [Angstrom], or None where it is unknown.
+
+    A header without one is a gap, which the tilt images fill: they are as wide as the
+    tomogram, so that their pixels are as large as its voxels. What is taken from them,
+    what stays unknown, and voxels that are no cubes, are warned of.
+
+    Parameters
+    ----------
+    info : MrcInfo
+    tilt_info : MrcInfo, optional
+        Of the aligned tilt series.
+    """
     if info.spacing is None:
+        pixel = tilt_info.voxel_size if tilt_info else None
+        if pixel and pixel != DEFAULT_SIZE and FINEST <= pixel <= COARSEST:
+            warn_once(
+                f"{info.path} has no voxel size in its header: {pixel:g} Angstrom is "
+                f"taken, the pixel size of {tilt_info.path}, which is as wide; give "
+                "--voxel_size if it is another one"
+            )
+            return pixel
         warn_once(
             f"{info.path} has no voxel size in its header; it stays unknown, unless "
             "given with --voxel_size"
@@ -203,6 +224,7 @@ def warn_of_spacing(info):
             f"{info.path} has voxels of {format_shape(info.spacing)} Angstrom; they "
             f"are taken as cubes of {info.voxel_size:g}"
         )
+    return info.voxel_size
 
 
 def _offset(path, header):

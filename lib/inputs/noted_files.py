@@ -50,6 +50,17 @@ def name_other_files(noted, paths):
     )
 
 
+def is_noted_file(noted, path):
+    """Return whether a file certainly is the one that a run read.
+
+    Parameters
+    ----------
+    noted : lib.run.record.TomogramRecord
+    path : path-like
+    """
+    return noted.file_time is not None and not _difference(noted, path)
+
+
 def _difference(noted, path):
     now, parts = note_file(path), []
     then = noted.rec_path

@@ -12,7 +12,7 @@ import numpy as np
 
 from lib.errors import InputError
 from lib.inputs.axis_order import DEFAULT_ORDER, ORDERS, resolve_order, z_sign
-from lib.inputs.mrc import MrcInfo, inspect_mrc, warn_of_spacing
+from lib.inputs.mrc import MrcInfo, find_voxel_size, inspect_mrc
 from lib.inputs.mrc_voxels import (
     Extremes,
     block_ranges,
@@ -52,7 +52,8 @@ class Tomogram:
     order : str
         Key of `lib.inputs.axis_order.ORDERS`, never ``auto``.
     voxel_size : float or None
-        As the user gave it, otherwise that of the header [Angstrom].
+        As the user gave it, otherwise that of the header; where the header has none,
+        that of the tilt images [Angstrom].
     tilt_info : MrcInfo or None
         Header of the aligned tilt series; None where it is not needed.
     angle_path : Path or None
@@ -124,13 +125,11 @@ class Tomogram:
         with noting("rec_path"):
             tilt_shape = tilt_info.shape if tilt_info else None
             order = resolve_order(info, order, tilt_shape, is_given=order_is_given)
-        if voxel_size is None:
-            warn_of_spacing(info)
         return cls(
             name=name or info.path.name.split(".")[0],
             info=info,
             order=order,
-            voxel_size=voxel_size or info.voxel_size,
+            voxel_size=voxel_size or find_voxel_size(info, tilt_info),
             tilt_info=tilt_info,
             angle_path=Path(angle_path) if tilt_info else None,
             angles=tuple(angles.tolist()) if tilt_info else None,

@@ -4,7 +4,7 @@ import numpy as np
 
 from lib.errors import InputError, warn_once
 from lib.inputs.axis_order import is_likely
-from lib.inputs.noted_files import SAME_VOXEL
+from lib.inputs.noted_files import SAME_VOXEL, is_noted_file
 
 
 def check_job(job, table):
@@ -61,6 +61,8 @@ def _compare_with_run(job):
             f"{_listed(found[::-1])}; name the folder of the run's tomograms with "
             "--rec_dir, and give the --order of these files"
         )
+    if is_noted_file(job.recorded, job.path):
+        return  # the run took the voxel size of elsewhere: the option, or the images
     recorded, found = job.recorded.voxel_size, job.tomogram.voxel_size
     if recorded and found and max(recorded, found) > SAME_VOXEL * min(recorded, found):
         warn_once(

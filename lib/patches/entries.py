@@ -47,7 +47,7 @@ class EntryMetadata:
     shape : tuple of int
         (Z, Y, X) of the file [voxels].
     voxel_size : float or None
-        Of its header [Angstrom].
+        As in the image list at hand; on the disk, that of the header [Angstrom].
     order : str
     z_sign : {1, -1}
     gold : int

@@ -192,14 +192,21 @@ def _prepare(
             "processes prepared; name a folder that all nodes see with --cache_dir"
         )
     entries = [
-        replace(
-            found[number],
-            metadata=replace(found[number].metadata, **note_file(tomogram.rec_path)),
-        )
+        replace(found[number], metadata=_of_list(found[number].metadata, tomogram))
         for number, tomogram in enumerate(tomograms)
     ]
     _report_empty(entries)
     return [entry for entry in entries if len(entry.coords)]
+
+
+def _of_list(metadata, tomogram):
+    """Return the metadata of an entry with what the list at hand says.
+
+    An entry is shared by lists that name the tomogram by another path, give its voxel
+    size or not, or have its tilt series or not.
+    """
+    noted = note_file(tomogram.rec_path)
+    return replace(metadata, voxel_size=tomogram.voxel_size, **noted)
 
 
 def _find(folders, instead, *, but=(), anew=False, quiet=False):

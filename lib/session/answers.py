@@ -54,7 +54,7 @@ def _tomograms(candidates, shown):
     for index, name in enumerate(columns.names):
         tomogram, recorded = shown[index].tomogram, record.tomogram(name)
         shape = tomogram.shape if tomogram else recorded.shape
-        size = (tomogram.voxel_size if tomogram else None) or recorded.voxel_size
+        size = recorded.voxel_size or (tomogram.voxel_size if tomogram else None)
         told.append(
             {
                 "index": index,
