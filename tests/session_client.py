@@ -4,11 +4,18 @@ import asyncio
 
 import httpx
 
+from lib.errors import ResourceError
 from lib.session.candidates import open_candidates
 from lib.session.door import Door, Entrance
 from lib.session.explorer import Explorer
-from lib.session.launch import make_phoenix, open_journal
+from lib.session.launch import open_journal
+from lib.session.phoenix import Phoenix
 from lib.session.slices import Tomograms
+
+
+def no_phoenix(*_):
+    """Refuse the other page, which takes long to start."""
+    raise ResourceError("there is no <b>Phoenix</b> in this test")
 
 
 class Asked:
@@ -23,7 +30,7 @@ class Asked:
             self.candidates,
             Tomograms(self.candidates, **where),
             self.journal,
-            make_phoenix(path, "session", self.said.append),
+            Phoenix(no_phoenix, no_phoenix),
             self.said.append,
         )
         self.app = Entrance(explorer.application(), self.door)

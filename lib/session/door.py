@@ -28,6 +28,9 @@ PAGE_POLICY = (
     b"frame-ancestors 'none'; form-action 'self'"
 )
 POLICY_HEADER = b"content-security-policy"
+# A later session on this port shows another table: nothing is shown from the memory of
+# the browser unasked.
+DEFAULTS = {POLICY_HEADER: PAGE_POLICY, b"cache-control": b"no-cache"}
 
 
 class Door:
@@ -68,7 +71,7 @@ class Door:
             return None if known else PlainTextResponse(KNOCK, status_code=403)
         # Relative, and a cookie for the folder of this address: a proxy may show the
         # page below a path that this session does not know.
-        page = scope["path"].rpartition("/")[2] or "./"
+        page = "./" + scope["path"].rpartition("/")[2]
         response = RedirectResponse(page, status_code=303)
         response.set_cookie(
             self.cookie, self.token, path=None, httponly=True, samesite="strict"
@@ -108,7 +111,9 @@ def check_origin(scope, allowed=frozenset()):
     origin = header(scope, b"origin")
     if origin and not _is_own(origin, host, allowed):
         return PlainTextResponse("foreign origin", status_code=403)
-    if header(scope, b"sec-fetch-site") == "cross-site" and scope["path"] != "/":
+    # Another port of this machine, perhaps of another user, is the same site.
+    site = header(scope, b"sec-fetch-site")
+    if site in ("cross-site", "same-site") and scope["path"] != "/":
         return PlainTextResponse("foreign page", status_code=403)
     return None
 
@@ -149,6 +154,8 @@ class Entrance:
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
             response = self.door.check(scope)
+            if "\0" in scope["path"]:  # no file system takes it
+                response = PlainTextResponse("not found", status_code=404)
             await (response or self.app)(scope, receive, with_headers(send))
         else:
             await send({"type": "websocket.close", "code": 1008})
@@ -160,8 +167,9 @@ def with_headers(send):
     async def send_with_headers(message):
         if message["type"] == "http.response.start":
             headers = list(message.get("headers", []))
-            if POLICY_HEADER not in dict(headers):
-                headers.append((POLICY_HEADER, PAGE_POLICY))
+            for name, value in DEFAULTS.items():
+                if name not in dict(headers):
+                    headers.append((name, value))
             message["headers"] = [
                 *headers,
                 (b"x-content-type-options", b"nosniff"),

@@ -5,7 +5,6 @@ page is in ``static/``: plain files, without a build step.
 """
 
 import json
-import re
 import threading
 from pathlib import Path
 
@@ -21,11 +20,11 @@ from lib.errors import ResourceError, UserError
 from lib.pictures.colormap import plane_colors
 from lib.session.answers import cluster_means, describe, state_of
 from lib.session.export import FORMATS, export_classes, find_export
+from lib.session.requests import read_index, read_object, read_rows
 from lib.session.similar import similarity
 from lib.session.slices import AXES
 
 STATIC = Path(__file__).with_name("static")
-LARGEST_REQUEST = 16 * 2**20  # a mask of a million rows takes 170 kB
 MOST_PATCHES = 512
 MOST_SIMILAR = 1000
 LARGEST_SIGMA = 20
@@ -81,9 +80,7 @@ class Explorer:
         )
 
     def _page(self, request):
-        return FileResponse(
-            STATIC / "index.html", headers={"cache-control": "no-cache"}
-        )
+        return FileResponse(STATIC / "index.html")
 
     def _session(self, request):
         state = self._current_state()
@@ -137,7 +134,7 @@ class Explorer:
 
     def _slice(self, request):
         asked = request.query_params
-        index = _whole(asked.get("tomogram"), len(self.candidates.columns.names))
+        index = read_index(asked.get("tomogram"), len(self.candidates.columns.names))
         axis = asked.get("axis", "z")
         try:
             at, sigma = int(asked.get("index", "")), float(asked.get("sigma", "0"))
@@ -154,8 +151,7 @@ class Explorer:
         except (UserError, OSError) as error:
             raise HTTPException(404, str(error)) from error
         shape = ",".join(map(str, plane.shape))
-        headers = {"X-Shape": shape, "cache-control": "private, max-age=3600"}
-        return Response(plane.tobytes(), media_type=BYTES, headers=headers)
+        return Response(plane.tobytes(), media_type=BYTES, headers={"X-Shape": shape})
 
     def _send_means(self, request):
         if self._means is None:
@@ -163,23 +159,24 @@ class Explorer:
         return Response(self._means, media_type=BYTES)
 
     async def _patches(self, request):
-        asked = await _read(request)
-        rows = self._rows(asked, MOST_PATCHES)
+        asked = await read_object(request)
+        rows = read_rows(asked, "rows", len(self.candidates), MOST_PATCHES)
         patches = self.candidates.patches
-        view = _whole(asked.get("view", 0), max(1, len(patches.views)))
+        view = read_index(asked.get("view", 0), max(1, len(patches.views)))
         if view is None:
             raise HTTPException(400, f"there is no view {asked.get('view')!r}")
         found = await run_in_threadpool(patches.read, rows, view)
         return Response(found.tobytes(), media_type=BYTES)
 
     async def _similar(self, request):
-        rows = self._rows(await _read(request), MOST_SIMILAR)
+        asked, n = await read_object(request), len(self.candidates)
+        rows = read_rows(asked, "rows", n, MOST_SIMILAR)
         unit = self.candidates.columns.unit
         score = await run_in_threadpool(similarity, unit, rows)
         return Response(score.astype("<f2").tobytes(), media_type=BYTES)
 
     async def _action(self, request):
-        return await run_in_threadpool(self._change, await _read(request))
+        return await run_in_threadpool(self._change, await read_object(request))
 
     def _change(self, change):
         with self._changing:
@@ -187,7 +184,7 @@ class Explorer:
             return JSONResponse(state_of(self.journal))
 
     async def _export(self, request):
-        return await run_in_threadpool(self._write_export, await _read(request))
+        return await run_in_threadpool(self._write_export, await read_object(request))
 
     def _write_export(self, asked):
         with self._changing:
@@ -206,41 +203,6 @@ class Explorer:
             raise HTTPException(404, "there is no such export")
         kind = "application/x-octet-stream"
         return FileResponse(path, filename=path.name, media_type=kind)
-
-    def _rows(self, asked, most):
-        rows, n = asked.get("rows"), len(self.candidates)
-        if not isinstance(rows, list) or len(rows) > most:
-            raise HTTPException(400, f"rows must be a list of at most {most:,} numbers")
-        if any(_whole(row, n) is None for row in rows):
-            raise HTTPException(400, f"rows must be numbers from 0 to {n - 1}")
-        return np.array(rows, np.int64)
-
-
-async def _read(request):
-    """Return the object in the body of a request."""
-    if not request.headers.get("content-type", "").startswith("application/json"):
-        raise HTTPException(415, "only JSON")
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > LARGEST_REQUEST:
-            raise HTTPException(413, "too large")
-    try:
-        asked = json.loads(bytes(content))
-    except (ValueError, RecursionError) as error:
-        raise HTTPException(400, f"not understood: {error}") from error
-    if not isinstance(asked, dict):
-        raise HTTPException(400, "not understood: expected an object")
-    return asked
-
-
-def _whole(value, stop):
-    """Return a number from 0 to below `stop`, of text or json; None otherwise."""
-    if isinstance(value, str) and re.fullmatch(r"\d{1,9}", value):
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if 0 <= value < stop else None
 
 
 def _as_uint16(positions):

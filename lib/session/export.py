@@ -11,6 +11,7 @@ import numpy as np
 from lib.artifacts import InteractiveTable, TableFacts, atomic_write
 from lib.errors import ArtifactError, InputError
 from lib.run.record import PickedFrom
+from lib.session.requests import read_rows, read_share
 from lib.session.rows import unpack_rows
 from lib.session.similar import similarity
 
@@ -129,7 +130,7 @@ def export_classes(candidates, classes, asked, most_similar):
         Candidates in it.
     """
     kind = asked.get("format", "parquet")
-    if kind not in FORMATS:
+    if not isinstance(kind, str) or kind not in FORMATS:
         raise InputError(f"{kind!r} is not a format: give one of {', '.join(FORMATS)}")
     score = _scores(candidates, asked, most_similar)
     rows = _picked_rows(candidates, classes, asked, score)
@@ -157,12 +158,9 @@ def export_classes(candidates, classes, asked, most_similar):
 
 
 def _scores(candidates, asked, most):
-    similar = asked.get("similar")
-    if similar is None:
+    if asked.get("similar") is None:
         return candidates.score
-    whole = isinstance(similar, list) and all(type(row) is int for row in similar)
-    if not whole or len(similar) > most:
-        raise InputError(f"similar must be a list of at most {most:,} row numbers")
+    similar = read_rows(asked, "similar", len(candidates), most)
     return similarity(candidates.columns.unit, similar)
 
 
@@ -175,11 +173,9 @@ def _picked_rows(candidates, classes, asked, score):
         return unpack_rows(asked.get("rows"), len(candidates))
     if what != "scores" or score is None:
         raise InputError("export a class, rows, or the scores of similar rows")
-    threshold = asked.get("threshold")
-    if not isinstance(threshold, int | float):
-        raise InputError("threshold must be a number from -1 to 1")
     # as the page compares what it was sent
-    return np.flatnonzero(score.astype(np.float16) >= np.float16(threshold))
+    least = np.float16(read_share(asked, "threshold"))
+    return np.flatnonzero(score.astype(np.float16) >= least)
 
 
 def _convert(path, kind, double):
