@@ -1,11 +1,14 @@
 """The routes of the explorer, on small tables and tomograms made in place."""
 
+import asyncio
 import json
+import socket
 
 import numpy as np
 import pytest
 
 from lib.artifacts import InteractiveTable
+from lib.session.server import bind
 from tests.mrc_files import write_mrc
 from tests.records import make_record
 from tests.session_client import Asked
@@ -194,3 +197,22 @@ def test_a_class_is_made_filled_undone_and_exported(asked, run):
     assert answer.content == (run.parent / "exports" / told["name"]).read_bytes()
     exported = InteractiveTable.load(run.parent / "exports" / told["name"])
     assert exported.row.tolist() == [3, 7]
+
+
+def test_short_answers_do_not_wait_for_the_browser_to_confirm():
+    found = []
+
+    async def answer(reader, writer):
+        connection = writer.get_extra_info("socket")
+        found.append(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    async def ask():
+        with bind("127.0.0.1", None) as sock:
+            async with await asyncio.start_server(answer, sock=sock):
+                reader, writer = await asyncio.open_connection(*sock.getsockname())
+                await reader.read()
+                writer.close()
+
+    asyncio.run(ask())
+    assert found == [1]

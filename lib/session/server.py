@@ -49,7 +49,9 @@ def bind(host, port):
     wanted = [port] if port else range(FIRST_PORT, FIRST_PORT + PORTS_TRIED)
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     for candidate in wanted:
-        taken = socket.socket(family, socket.SOCK_STREAM)
+        # asyncio sends at once only where the protocol is named: a short answer, its
+        # head and body apart, would else wait 40 ms for the browser to confirm the head
+        taken = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             taken.bind((address, candidate))
