@@ -11,6 +11,7 @@ from lib.artifacts.files import atomic_write, remove_at_once, remove_partial_fil
 from lib.artifacts.fingerprints import (
     check_fingerprint,
     digest_of,
+    file_states,
     fingerprint_path,
     fingerprint_rows,
     write_fingerprint,
@@ -41,6 +42,7 @@ __all__ = [
     "check_fingerprint",
     "claim",
     "digest_of",
+    "file_states",
     "first_folder",
     "fingerprint_rows",
     "locked",

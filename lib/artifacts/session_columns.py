@@ -140,14 +140,14 @@ class Columns:
             )
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, EOFError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError(
                 f"{folder} cannot be read ({error}); run plot_2d.py again"
             ) from error
 
 
 def _map(path, axes, kind):
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    array = np.lib.format.open_memmap(path, mode="r")
     if array.ndim != axes or array.dtype != kind:
         raise ValueError(f"{path.name} is {array.dtype} of shape {array.shape}")
     return array.view(np.ndarray)

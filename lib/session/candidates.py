@@ -16,6 +16,7 @@ from lib.artifacts import (
     InteractiveTable,
     TableFacts,
     check_fingerprint,
+    file_states,
 )
 from lib.errors import ArtifactError
 from lib.maps.averages import EXAMPLES, typical_rows, unit_float16
@@ -44,6 +45,8 @@ class Candidates:
     record : lib.run.record.RunRecord
     notes : list of str
         What the user has to know.
+    state : list of tuple
+        Of the file, which tells whether it was replaced since.
     has_layout : bool
         Whether the layout is that of `plot_2d.py`.
     score : ndarray of float32, shape (N,), or None
@@ -56,6 +59,7 @@ class Candidates:
     patches: object
     fingerprint: str
     record: RunRecord
+    state: list
     notes: list = field(default_factory=list)
     has_layout: bool = True
     score: np.ndarray | None = None
@@ -83,6 +87,7 @@ def open_candidates(path):
     """
     path = Path(path)
     run = ExperimentDir(home_of(path))
+    state = file_states([path]) if path.is_file() else []
     facts = TableFacts.of(path)
     if facts.layout_id is not None and facts.record.picked_from is None:
         columns = Columns.load(run.columns, layout_id=facts.layout_id)
@@ -91,14 +96,15 @@ def open_candidates(path):
                 path=path,
                 run=run,
                 columns=columns,
-                patches=MappedPatches(columns.patches),
+                patches=MappedPatches.of(columns),
                 fingerprint=facts.fingerprint,
                 record=facts.record,
+                state=state,
             )
-    return _read_table(path, run)
+    return _read_table(path, run, state)
 
 
-def _read_table(path, run):
+def _read_table(path, run, state):
     """Read a whole table: an export, or one without columns beside it."""
     table = InteractiveTable.load(path, finite=False)
     fingerprint, notes = table.fingerprint, []
@@ -110,7 +116,7 @@ def _read_table(path, run):
             f"{n_bad:,} of {len(table):,} candidates have embeddings that are not "
             "finite: they lie in the middle of the map, and nothing is similar to them"
         )
-    layout = {"map": "umap", "cloud": "umap"}
+    layout = {"map": "", "cloud": "umap"}  # the table does not say UMAP or t-SNE
     map_xy, cloud = table.map_xy, table.cloud
     has_layout = map_xy is not None and cloud is not None
     if not has_layout:
@@ -149,6 +155,7 @@ def _read_table(path, run):
         patches=patches,
         fingerprint=fingerprint,
         record=table.record,
+        state=state,
         notes=notes,
         has_layout=has_layout,
         score=table.score,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.artifacts import InteractiveTable, TableFacts, atomic_write
+from lib.artifacts import InteractiveTable, atomic_write, file_states
 from lib.errors import ArtifactError, InputError
 from lib.run.record import PickedFrom
 from lib.session.requests import read_rows, read_share
@@ -137,9 +137,7 @@ def export_classes(candidates, classes, asked, most_similar):
     if not len(rows):
         raise InputError("nothing is selected: there are no candidates to export")
     table = InteractiveTable.load(candidates.path, rows=rows, finite=False)
-    if len(table) != len(rows) or TableFacts.of(candidates.path).rows != len(
-        candidates
-    ):
+    if file_states([candidates.path]) != candidates.state:
         raise ArtifactError(
             f"{candidates.path} was replaced since this session opened it: start the "
             "session again"

@@ -21,7 +21,12 @@ class MappedPatches:
     def __init__(self, views):
         self._arrays = views
         self.views = list(views)
-        self.edge = min((min(v.shape[1:]) for v in views.values()), default=0)
+        self.edge = min(min(v.shape[1:]) for v in views.values())
+
+    @classmethod
+    def of(cls, columns):
+        """Return the patches beside the columns, or `NO_PATCHES`."""
+        return cls(columns.patches) if columns.patches else NO_PATCHES
 
     def read(self, rows, view=0):
         """Return the patches of rows, uint8, shape (len(rows), edge, edge)."""

@@ -5,10 +5,11 @@ Only tomograms that the run recorded, or that the user named, are opened.
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from lib.artifacts import file_states
 from lib.errors import InputError, UserError
 from lib.inputs.axis_order import DEFAULT_ORDER
 from lib.inputs.noted_files import name_other_files
@@ -36,10 +37,13 @@ class Shown:
     tomogram : lib.inputs.tomogram.Tomogram or None
     why : str
         Why it cannot be shown, or what one should know of it.
+    state : list of tuple
+        Of its file: see `lib.artifacts.file_states`.
     """
 
     tomogram: Tomogram | None = None
     why: str = ""
+    state: list = field(default_factory=list)
 
 
 class Tomograms:
@@ -88,6 +92,7 @@ class Tomograms:
                 return Shown(why=missing if paths else NOT_NAMED)
             order = self.order or recorded.order or record.options.patches.order
             known = order not in (None, "auto")
+            state = file_states([path])
             tomogram = Tomogram.from_files(
                 path,
                 order or DEFAULT_ORDER,
@@ -104,12 +109,14 @@ class Tomograms:
                     why=f"{outside:,} candidates lie outside {path}, which has x, y, z "
                     f"= {_listed(tomogram.shape)} as --order {tomogram.order}"
                 )
-            other = name_other_files({name: recorded}, {name: path})
+            said = [name_other_files({name: recorded}, {name: path})]
         except (UserError, OSError) as error:
             return Shown(why=str(error))
         if tomogram.info.gzipped:
-            other = f"{path} is compressed: it is read whole before its first slice"
-        return Shown(tomogram, other or "")
+            said.append(
+                f"{path} is compressed: it is read whole before its first slice"
+            )
+        return Shown(tomogram, "; ".join(filter(None, said)), state)
 
     def _outside(self, index, shape):
         rows = np.flatnonzero(self.candidates.columns.tomogram == index)
@@ -179,8 +186,13 @@ class Tomograms:
             raise InputError(shown.why)
         info = shown.tomogram.info
         with self._lock:
+            # what is mapped may by now have another shape, or end too soon
+            if file_states([info.path]) != shown.state:
+                raise InputError(
+                    f"{info.path} was changed since the session opened it: start the "
+                    "session again"
+                )
             if index in self._open:
-                self._check_size(info)
                 return self._open[index]
             voxels = shown.tomogram.map_voxels()
             if info.gzipped:  # in memory: one at a time
@@ -191,12 +203,6 @@ class Tomograms:
                 }
             self._open[index] = voxels, contrast_of(voxels)
             return self._open[index]
-
-    @staticmethod
-    def _check_size(info):
-        """Reject a file that was cut meanwhile: reading its map would end this."""
-        if not info.gzipped and info.path.stat().st_size < info.total_bytes:
-            raise InputError(f"{info.path} was changed since the session opened it")
 
 
 def contrast_of(voxels):
