@@ -1,6 +1,7 @@
 """A table to show, and a session running on it, for the tests of the session."""
 
 import http.client
+import json
 import os
 import re
 import signal
@@ -71,7 +72,7 @@ class Running:
     Use as a context manager; on leaving it is told to stop as Ctrl-C does.
     """
 
-    def __init__(self, *arguments, cwd):
+    def __init__(self, *arguments, cwd, **environment):
         self.lines = []
         self.process = subprocess.Popen(
             [sys.executable, "-u", str(SCRIPT), *map(str, arguments)],
@@ -79,7 +80,7 @@ class Running:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={**os.environ, "TMPDIR": str(cwd)},
+            env={**os.environ, "TMPDIR": str(cwd), **environment},
         )
         self._ready = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -104,10 +105,12 @@ class Running:
         connection.close()
         return link
 
-    def ask(self, path):
-        """Return (status, body) of a GET with the cookie."""
+    def ask(self, path, body=None):
+        """Return (status, body) of a GET, or of a POST of json, with the cookie."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=300)
-        connection.request("GET", path, headers={"cookie": self.cookie})
+        headers = {"cookie": self.cookie, "content-type": "application/json"}
+        method, content = ("GET", None) if body is None else ("POST", json.dumps(body))
+        connection.request(method, path, content, headers)
         answer = connection.getresponse()
         found = answer.status, answer.read()
         connection.close()

@@ -11,7 +11,8 @@ import re
 import sys
 from contextlib import suppress
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
+from importlib.util import find_spec
 from threading import Thread
 from types import SimpleNamespace
 
@@ -37,8 +38,8 @@ def check_phoenix():
             "python -O turns off: unset PYTHONOPTIMIZE"
         )
     try:
-        found = version("arize-phoenix")
-    except PackageNotFoundError:
+        found = version("arize-phoenix") if find_spec("phoenix") else "none"
+    except ImportError:  # no such package, or one that is kept from being imported
         found = "none"
     if found != PHOENIX_VERSION:
         raise ResourceError(
