@@ -214,6 +214,14 @@ def test_a_replaced_table_is_not_exported_under_rows_of_the_earlier(run):
     assert not list((run.parent / "exports").glob("*"))
 
 
+def test_an_export_that_fails_leaves_nothing(tmp_path):
+    run = write_run(tmp_path / "run", make_table(record=RunRecord()), pictures=False)
+    with Asked(run) as asked:
+        body = {"what": "rows", "rows": {"list": [1]}, "format": "star5"}
+        assert "not recorded" in asked.refused("/api/export", body)
+    assert not list((run.parent / "exports").glob("*"))
+
+
 # --- columns beside the table ---------------------------------------------------------
 
 

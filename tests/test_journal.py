@@ -348,6 +348,29 @@ def test_a_journal_that_was_removed_is_said(picks):
     assert seen(reopened(picks).classes) == seen(journal.classes)
 
 
+def test_a_journal_that_cannot_be_read_does_not_keep_the_page_from_opening(tmp_path):
+    path = write_run(tmp_path / "run", make_table())
+    with Asked(path) as asked:
+        asked.act("class", name="a")
+    asked.journal.path.unlink()
+    asked.journal.path.mkdir()
+    (asked.journal.path.parent / "other.jsonl").mkdir()
+    with Asked(path) as asked:
+        told = asked.get("/api/session").json()
+        assert str(asked.journal.path) in told["state"]["read_only"]
+        refused = asked.refused("/api/action", {"op": "class", "name": "a"})
+        assert str(asked.journal.path) in refused
+        assert asked.get("/api/points").status_code == 200
+
+
+def test_a_folder_that_cannot_be_written_is_said_at_once(tmp_path, monkeypatch):
+    path = write_run(tmp_path / "run", make_table())
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with Asked(path) as asked:
+        read_only = asked.get("/api/session").json()["state"]["read_only"]
+        assert f"{path.parent} cannot be written" in read_only
+
+
 def test_the_same_rows_in_other_clusters_keep_their_classes(tmp_path):
     table = make_table(12)
     path = write_run(tmp_path / "run", table)

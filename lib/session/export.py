@@ -151,7 +151,11 @@ def export_classes(candidates, classes, asked, most_similar):
     source = PickedFrom(candidates.fingerprint, len(candidates))
     path = folder / f"{save_picked(table, source, folder)}.parquet"
     if kind != "parquet":
-        path = _convert(path, kind, asked.get("if_double"))
+        try:
+            path = _convert(path, kind, asked.get("if_double"))
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
     return path, len(rows)
 
 

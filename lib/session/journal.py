@@ -7,7 +7,7 @@ table the rows belong to; a journal of another table is never applied.
 
 import json
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import datetime
 
 from lib.artifacts import locked
@@ -107,9 +107,10 @@ class Journal:
         """Note the journals of an earlier table of this name."""
         others = []
         for path in sorted(self.path.parent.glob("*.jsonl")):
-            table = (read_header(path) or {}).get("table")
-            if path != self.path and table == self._file.header["table"]:
-                others.append(path.name)
+            with suppress(ResourceError):
+                table = (read_header(path) or {}).get("table")
+                if path != self.path and table == self._file.header["table"]:
+                    others.append(path.name)
         if others:
             self._note(
                 f"{', '.join(others)} in {self.path.parent} holds classes of another "
@@ -122,9 +123,21 @@ class Journal:
             self.notes.append(text)
 
     def _follow(self):
+        """Carry out what was written; if it cannot be read, nothing can be changed."""
+        try:
+            self.read()
+        except ResourceError as error:
+            self.read_only = str(error)
+
+    def read(self):
         """Carry out what was written since the last time, by this or another session.
 
         The one who writes puts aside what cannot be read.
+
+        Raises
+        ------
+        ResourceError
+            If the file cannot be read at all.
         """
         if not self._file.end and not self._file.is_ours():
             kept = self._file.put_aside() if self._writes else self.path
@@ -224,7 +237,7 @@ def read_classes(folder, *, fingerprint, rows):
             f"{journal.path} does not exist: no classes were made of this table; make "
             "them with phoenix_visualization.py"
         )
-    journal._follow()
+    journal.read()
     if not journal._file.end:
         raise ArtifactError(f"{journal.path} is not a journal of this table")
     return journal.classes
