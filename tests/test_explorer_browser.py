@@ -131,6 +131,20 @@ def test_shift_adds_ctrl_subtracts_and_undo_brings_back(page):
     assert page.selected_rows() == rows_of(1)
 
 
+def test_selections_are_undone_without_limit(page):
+    press = (
+        "for (let k = 0; k < 301; k++) "
+        "document.querySelectorAll(arguments[0])[k % arguments[1]].click()"
+    )
+    before = page.selected_rows()
+    page.run(press, ".cluster .choose", 2)
+    assert page.selected() == N_BEADS and page.selected_rows() != before
+    page.run(press, "#undo", 1)
+    assert page.selected_rows() == before
+    page.run(press, "#redo", 1)
+    assert page.selected() == N_BEADS and page.selected_rows() != before
+
+
 def test_cluster_selects_its_candidates(page, run):
     page.press(".cluster .choose", "Cluster 3")
     expected = np.flatnonzero(run.table.label == 3).tolist()
@@ -260,6 +274,10 @@ def test_bead_picked_in_the_slice_survives_a_killed_session(page, run):
     path = page.export("bead", "txt", ".txt")
     lines = [line.split("\t") for line in path.read_text().splitlines()]
     assert lines[1:] == [["tomo1", str(x), str(y), str(z)]]
+    page.press("#undo")  # the name and what it was given to, in one step
+    page.until(lambda: page.class_counts() == {"membrane": N_BEADS})
+    page.press("#redo")
+    page.until(lambda: page.class_counts() == {"membrane": N_BEADS, "bead": 1})
 
 
 def test_keys_are_listed(page):
