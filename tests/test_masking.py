@@ -4,7 +4,7 @@ from conftest import small_options
 from scipy.ndimage import gaussian_filter
 from scipy.spatial import cKDTree
 
-from lib.candidates import masking
+from lib.candidates import fill
 from lib.candidates.dog import find_candidates
 from lib.candidates.masking import find_masked
 from lib.inputs.tomogram import Tomogram
@@ -130,8 +130,8 @@ def test_nearly_all_may_be_fill(clean, monkeypatch):
     left = np.arange(SHAPE[2]) >= 110
     raw = np.where(left, clean, np.float32(0))
     assert find_masked(raw, threads=1).fill > 0.9
-    monkeypatch.setattr(masking, "BORDER", 40)
-    monkeypatch.setattr(masking, "BORDER_SPAN", 99)  # all of it looks smeared
+    monkeypatch.setattr(fill, "BORDER", 40)
+    monkeypatch.setattr(fill, "BORDER_SPAN", 99)  # all of it looks smeared
     assert find_masked(raw, threads=1).blocks.mean() < 1
 
 
@@ -363,14 +363,62 @@ def test_fill_may_be_random_numbers(clean, filled_side, level, spread):
     assert coords[:, 0].min() >= FILLED + 2
 
 
-def test_random_fill_at_the_level_of_the_specimen_changes_no_particle(
+def test_random_fill_at_the_level_of_the_specimen_is_found_by_its_neighbors(
     clean, filled_side
 ):
     """AreTomo draws it from the voxels that were measured."""
     drawn = np.random.default_rng(8).choice(clean.ravel(), SHAPE)
     masked, _, coords = search(np.where(filled_side, drawn, clean))
-    assert masked is None
+    assert masked.fill == pytest.approx(0.4, abs=0.05)
     assert recall(coords) == 1
+    assert coords[:, 0].min() >= FILLED - 2
+
+
+@pytest.mark.parametrize("axes", [(2,), (1, 2)])
+def test_fill_may_repeat_the_outermost_voxels(clean, axes):
+    """As rotations and shifts of images do at their edges."""
+    rows, columns = (np.arange(SHAPE[axis]) for axis in (1, 2))
+    columns = np.maximum(columns, FILLED)
+    rows = np.maximum(rows, 12) if 1 in axes else rows
+    masked, _, coords = search(clean[:, rows][:, :, columns])
+    free = [place for place in PARTICLES if 1 not in axes or place[1] > 15]
+    assert masked.fill == pytest.approx(0.4 if axes == (2,) else 0.5, abs=0.06)
+    assert recall(coords, free) == 1
+    assert coords[:, 0].min() >= FILLED - 2
+
+
+@pytest.mark.parametrize("level", [-8, -3, 3, 8])
+def test_fill_may_set_in_slowly(clean, level):
+    """The specimen fades into a constant."""
+    weight = np.clip((FILLED - np.arange(SHAPE[2])) / 20, 0, 1)
+    raw = clean * (1 - weight) + (MEAN + level * STD) * weight
+    masked, _, coords = search(raw.astype(np.float32))
+    assert recall(coords) == 1
+    assert coords[:, 0].min() >= FILLED - 6
+
+
+@pytest.mark.parametrize("level", [-4, 4])
+def test_random_fill_of_an_image(level):
+    """At another level than the specimen it moves the mean and the std."""
+    rng = np.random.default_rng(5)
+    image = MEAN + STD * gaussian_filter(rng.normal(size=(160, 200)), 1) / 0.28
+    expected = preprocess_tilt_images(image[None, :, 60:].astype("f4"), 0)
+    numbers = rng.normal(MEAN + level * STD, STD / 2, image.shape)
+    raw = np.where(np.arange(200) < 60, numbers, image).astype(np.float32)[None]
+    masked = find_masked(raw, threads=1)
+    assert masked.fill == pytest.approx(0.3, abs=0.03)
+    shown = preprocess_tilt_images(raw, 0, masked=[masked])[..., 60:]
+    assert np.abs(shown[..., 8:].astype(int) - expected[..., 8:]).max() <= 8
+
+
+def test_a_quiet_dark_part_of_an_image_is_no_fill():
+    """Carbon: shot noise, but its level is not even."""
+    rng = np.random.default_rng(5)
+    image = MEAN + STD * gaussian_filter(rng.normal(size=(160, 200)), 1) / 0.28
+    carbon = gaussian_filter(rng.normal(size=image.shape), 12)
+    carbon = MEAN - 6 * STD + STD * (rng.normal(size=image.shape) + carbon * 16)
+    raw = np.where(np.arange(200) < 60, carbon, image).astype(np.float32)[None]
+    assert find_masked(raw, threads=1) is None
 
 
 def test_a_part_at_another_level_that_is_no_random_fill_stays(clean, filled_side):

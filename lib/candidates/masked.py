@@ -1,12 +1,12 @@
 """Masked parts of a tomogram or an image: what they hold instead, and who asks."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
-BLOCK = 2  # voxels along each axis that is longer than one
+from lib.candidates.blocks import BLOCK
+
 COARSE = 4  # blocks along each axis over which neutral levels are computed first
 NEARBY = 2.0  # std of the Gaussian that weights the surroundings [coarse blocks]
 PRIOR = 1e-3  # weight of the mean of all, for what has no surroundings
@@ -81,41 +81,6 @@ class Masked:
                 places, self.shape, self.blocks.shape, strict=True
             )
         ]
-
-
-def block_statistics(volume, threads):
-    """Describe a volume by its blocks.
-
-    Parameters
-    ----------
-    volume : ndarray of float32, shape (Z, Y, X)
-    threads : int
-
-    Returns
-    -------
-    mean : ndarray of float32
-        Of each block.
-    span : ndarray of float32
-        The widest range of a block within a section.
-    extremes : tuple of float
-        The least and the greatest voxel.
-    """
-    shape = tuple(size // min(BLOCK, size) for size in volume.shape)
-    mean, span = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    depth = min(BLOCK, len(volume))
-    rows, columns = (BLOCK * n for n in shape[1:])
-
-    def of_sections(z):
-        sections = volume[depth * z : depth * (z + 1), :rows, :columns]
-        quarters = [sections[:, y::BLOCK, x::BLOCK] for y in (0, 1) for x in (0, 1)]
-        mean[z] = sum(quarters).mean(axis=0) / len(quarters)
-        least, most = np.minimum.reduce(quarters), np.maximum.reduce(quarters)
-        span[z] = (most - least).max(axis=0)
-        return least.min(), most.max()
-
-    with ThreadPoolExecutor(threads) as pool:
-        least, most = zip(*pool.map(of_sections, range(shape[0])), strict=True)
-    return mean, span, (min(least), max(most))
 
 
 def neutral_levels(mean, masked):
