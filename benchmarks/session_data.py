@@ -10,7 +10,7 @@ from tests.mrc_files import write_mrc
 from tests.records import make_record
 
 TOMOGRAMS = 20
-SHAPE = (64, 512, 512)  # (Z, Y, X) of each tomogram, float32
+SHAPE = (256, 512, 512)  # (Z, Y, X) of each tomogram, float32
 CLUSTERS = 48
 DIM = 128
 BOX = 24

@@ -111,25 +111,21 @@ async function similar() {
   return { time, step: median(steps) };
 }
 
-/** Show a slice: `step` from the one shown, fetched ahead (1) or not (more). */
-async function slices(step) {
+/** Show slices, each `step` from the last, after `pause`; what is drawn late counts, too. */
+async function slices(step, pause, count = 24) {
   const slider = byId("slice-index");
-  const times = [];
   let index = 3;
-  const show = async (to) => {
+  let took = 0;
+  for (let k = 0; k <= count; k++) {
+    await new Promise((done) => setTimeout(done, pause));
     const begin = performance.now();
-    slider.value = String(to);
+    slider.value = String(index);
     slider.dispatchEvent(new Event("input", { bubbles: true }));
-    await until(() => byId("slice-image").dataset.shown === String(to));
-    return performance.now() - begin;
-  };
-  await show(index);
-  for (let k = 0; k < 8; k++) {
-    await new Promise((done) => setTimeout(done, 150)); // a look at the slice
+    await until(() => byId("slice-image").dataset.shown === slider.value);
+    if (k) took += performance.now() - begin; // not the way to the first
     index += step;
-    times.push(await show(index));
   }
-  return median(times);
+  return took / count;
 }
 
 /** The bytes of an answer and nothing else: [milliseconds, bytes]. */

@@ -247,12 +247,9 @@ export class MapPanel {
   }
 
   selectOutline(event) {
-    const begin = performance.now();
     const { width, height } = this.canvas;
     const { at, projection } = this;
     selectInside(this.store, this.outline, { at, projection, width, height, shown: this.store.shown }, event);
-    this.draw();
-    this.canvas.dataset.lasso = (performance.now() - begin).toFixed(1);
   }
 
   /** Visit the point; with keys or with a picking tool change the selection as well. */

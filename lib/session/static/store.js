@@ -5,6 +5,8 @@ import { candidateColors, packed } from "./colors.js";
 import { shuffled } from "./painting.js";
 import { packBits, packSelection, unpackSelection } from "./picking.js";
 
+const SAMPLED = 20000; // scores that tell what the least few are
+
 /**
  * Topics: "selection", "colors", "shown", "classes", "current", "scores", "tool".
  */
@@ -209,8 +211,11 @@ export class Store extends EventTarget {
 /** The range that colors span: without the least few, which would stretch it. */
 function scoreRange(scores) {
   if (!scores) return [0, 1];
-  const sorted = scores.slice().sort();
-  return [sorted[Math.floor(sorted.length * 0.02)], sorted.at(-1)];
+  const step = Math.ceil(scores.length / SAMPLED);
+  const sample = Float32Array.from({ length: Math.ceil(scores.length / step) }, (_, k) => scores[k * step]).sort();
+  let most = -Infinity;
+  for (let i = 0; i < scores.length; i++) if (scores[i] > most) most = scores[i];
+  return [sample[Math.floor(sample.length * 0.02)], most];
 }
 
 /**
