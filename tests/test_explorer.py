@@ -3,6 +3,8 @@
 import asyncio
 import json
 import socket
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from lib.session.server import bind
 from tests.mrc_files import write_mrc
 from tests.records import make_record
 from tests.session_client import Asked
-from tests.session_runs import make_table, write_run
+from tests.session_runs import PROJECT, make_table, write_run
 
 SHAPE = (20, 50, 60)  # Z, Y, X
 BEAD = (12, 31, 44)
@@ -216,3 +218,19 @@ def test_short_answers_do_not_wait_for_the_browser_to_confirm():
 
     asyncio.run(ask())
     assert found == [1]
+
+
+def test_the_page_opens_without_what_takes_long_to_import(run):
+    code = f"""
+import sys
+from tests.session_client import Asked
+from lib.session.launch import _introduce
+with Asked({str(run)!r}) as asked:
+    _introduce(asked.candidates, print)
+    for path in ("", "api/session", "api/points", "api/slice?tomogram=0&index=1"):
+        assert asked.get("/" + path).status_code == 200
+print({{"umap", "numba", "phoenix", "torch", "sklearn"}} & set(sys.modules))
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1:] == ["set()"], done.stderr

@@ -341,7 +341,9 @@ def test_folder_that_is_gone_is_rejected(tmp_path):
 
 
 def test_session_without_assertions_is_rejected():
-    code = REJECT.format("from lib.session.page import check_phoenix; check_phoenix()")
+    code = REJECT.format(
+        "from lib.session.phoenix import check_phoenix; check_phoenix()"
+    )
     done = python(code, PYTHONOPTIMIZE="2")
     assert done.returncode == 2
     assert "unset PYTHONOPTIMIZE" in done.stderr

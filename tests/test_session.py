@@ -23,13 +23,13 @@ from lib.maps.layout import ProjectionOptions, project_cloud, unit_rows
 from lib.session.cloud import Cloud, Superseded, label_numbers
 from lib.session.export import find_export, home_of, write_export
 from lib.session.page import (
-    check_phoenix,
     cloud_settings,
     first_settings,
     page_frame,
     picture_links,
     set_environment,
 )
+from lib.session.phoenix import check_phoenix
 from lib.session.phoenix_table import open_table
 from lib.session.server import bind, serve, stop_at_signals
 from tests.session_runs import SCRIPT, Running, make_table, write_run
@@ -626,7 +626,7 @@ def test_a_cloud_that_cannot_be_laid_out_is_rejected(wrong):
 
 def test_another_phoenix_is_rejected_with_what_to_do(monkeypatch):
     check_phoenix()
-    monkeypatch.setattr("lib.session.page.version", lambda name: "13.3.0")
+    monkeypatch.setattr("lib.session.phoenix.version", lambda name: "13.3.0")
     with pytest.raises(ResourceError, match=r"found 13\.3\.0 .* pip install"):
         check_phoenix()
 

@@ -68,7 +68,12 @@ def _read_rows(file, rows, columns):
         first, last = np.searchsorted(rows, (start, stop))
         if last > first:
             part = file.read_row_group(group, columns)
-            parts.append(part.take(rows[first:last] - start))
+            # from its bytes, because to look at an array pyarrow imports pandas: 0.2 s
+            taken = (rows[first:last] - start).astype(np.int64)
+            buffers = [None, pa.py_buffer(taken)]
+            parts.append(
+                part.take(pa.Array.from_buffers(pa.int64(), len(taken), buffers))
+            )
         start = stop
     if not parts:
         return file.schema_arrow.empty_table()

@@ -13,7 +13,7 @@ from lib.session.candidates import open_candidates
 from lib.session.door import Door, Entrance
 from lib.session.explorer import Explorer
 from lib.session.journal import Journal
-from lib.session.phoenix import Phoenix
+from lib.session.phoenix import Phoenix, check_phoenix
 from lib.session.server import bind, serve, stop_at_signals
 from lib.session.slices import Tomograms
 
@@ -89,17 +89,12 @@ def open_journal(candidates):
 def make_phoenix(path, images, say):
     """Return the other page, to be started when it is asked for."""
 
-    def check():
-        from lib.session.page import check_phoenix
-
-        check_phoenix()
-
     def make(folder):
         from lib.session.phoenix_table import make_guarded_page
 
         return make_guarded_page(path, images, folder, say)
 
-    return Phoenix(make, check)
+    return Phoenix(make, check_phoenix)
 
 
 def _introduce(candidates, say):

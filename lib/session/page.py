@@ -8,46 +8,22 @@ no second port (its gRPC receiver stays closed), no files written, nothing downl
 import logging
 import os
 import re
-import sys
 from contextlib import suppress
 from functools import partial
-from importlib.metadata import version
-from importlib.util import find_spec
 from threading import Thread
 from types import SimpleNamespace
 
 import numpy as np
 
-from lib.errors import ResourceError, user_files, warn
+from lib.errors import user_files, warn
 from lib.session.cloud import label_numbers
 from lib.session.phoenix import PREFIX
 from lib.system.caches import ensure_numba_cache
 
-PHOENIX_VERSION = "13.2.0"
 LEAST_SAMPLE = 300
 NEIGHBORS = 30
 LEAST_DISTANCE = 0.1
 LOCAL_LINK = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?/\S*")
-
-
-def check_phoenix():
-    """Raise an error if this Phoenix, or this Python, cannot show the page."""
-    if sys.flags.optimize:
-        raise ResourceError(
-            "Phoenix's page needs assertions, which PYTHONOPTIMIZE or "
-            "python -O turns off: unset PYTHONOPTIMIZE"
-        )
-    try:
-        found = version("arize-phoenix") if find_spec("phoenix") else "none"
-    except ImportError:  # no such package, or one that is kept from being imported
-        found = "none"
-    if found != PHOENIX_VERSION:
-        raise ResourceError(
-            f"Phoenix's page needs arize-phoenix {PHOENIX_VERSION}, found {found} "
-            "(later versions have no page of embeddings); all else works without it. "
-            "Install it with all that it needs, in the folder of this project: "
-            "pip install -r requirements.txt"
-        )
 
 
 def set_environment(folder):

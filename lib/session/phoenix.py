@@ -1,17 +1,21 @@
 """The page of Phoenix, on the same port, started when it is first asked for."""
 
 import asyncio
+import sys
 import tempfile
 import threading
 from contextlib import suppress
 from html import escape
+from importlib.metadata import version
+from importlib.util import find_spec
 
 from starlette.responses import HTMLResponse, RedirectResponse
 from starlette.routing import Mount, Route
 
-from lib.errors import UserError
+from lib.errors import ResourceError, UserError
 
 PREFIX = "/phoenix"
+PHOENIX_VERSION = "13.2.0"
 WAITING = """<!doctype html>
 <meta charset="utf-8"><meta http-equiv="refresh" content="2">
 <title>Phoenix</title>
@@ -120,3 +124,23 @@ async def in_own_thread(function, *arguments):
 
     threading.Thread(target=work, daemon=True).start()
     return await future
+
+
+def check_phoenix():
+    """Raise an error if this Phoenix, or this Python, cannot show the page."""
+    if sys.flags.optimize:
+        raise ResourceError(
+            "Phoenix's page needs assertions, which PYTHONOPTIMIZE or "
+            "python -O turns off: unset PYTHONOPTIMIZE"
+        )
+    try:
+        found = version("arize-phoenix") if find_spec("phoenix") else "none"
+    except ImportError:  # no such package, or one that is kept from being imported
+        found = "none"
+    if found != PHOENIX_VERSION:
+        raise ResourceError(
+            f"Phoenix's page needs arize-phoenix {PHOENIX_VERSION}, found {found} "
+            "(later versions have no page of embeddings); all else works without it. "
+            "Install it with all that it needs, in the folder of this project: "
+            "pip install -r requirements.txt"
+        )
