@@ -116,6 +116,27 @@ def everything(asked, n_rows):
 # --- tables ------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("rec_path", 3),
+        ("order", ["zxy"]),
+        ("shape", "abc"),
+        ("shape", [1, 2]),
+        ("voxel_size", float("nan")),
+        ("voxel_size", "10"),
+    ],
+)
+def test_a_damaged_record_is_named(run, key, value):
+    table = InteractiveTable.load(run)
+    facts = replace(table.record.tomogram("tomo1"), **{key: value})
+    record = replace(table.record, tomograms={"tomo1": facts})
+    replace(table, record=record).save(run)
+    with pytest.raises(ArtifactError, match=f"{key} of tomogram tomo1") as error:
+        Asked(run)
+    assert str(run) in str(error.value)
+
+
 def test_a_table_of_another_program_is_laid_out_here(tmp_path):
     rows = 30
     rng = np.random.default_rng(0)
@@ -220,6 +241,17 @@ def test_an_export_that_fails_leaves_nothing(tmp_path):
         body = {"what": "rows", "rows": {"list": [1]}, "format": "star5"}
         assert "not recorded" in asked.refused("/api/export", body)
     assert not list((run.parent / "exports").glob("*"))
+
+
+def test_paths_whose_bytes_are_no_text_are_shown(tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    path = write_tomogram(folder / "tomo1.mrc")
+    with Asked(write_run(tmp_path / "run", table_of(path))) as asked:
+        (told,) = everything(asked, 12)["tomograms"]
+        assert told["available"] and asked.get(SLICE).status_code == 200
+        path.unlink()
+        assert asked.get(SLICE).status_code == 404
 
 
 # --- columns beside the table ---------------------------------------------------------

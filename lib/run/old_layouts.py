@@ -64,7 +64,13 @@ def _read(content, path, noted, convert):
         if int(content.get("schema", 1)) > SCHEMA_VERSION:
             raise ArtifactError(f"{path} was written by a later version; update")
         return convert(content) if noted is None else read_record(noted)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (
+        AttributeError,
+        KeyError,
+        OverflowError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise ArtifactError(
             f"{path}: the record of its run cannot be read ({error})"
         ) from error

@@ -5,12 +5,23 @@ as json. What an earlier version or another program did not note is None.
 """
 
 import json
+import math
 from dataclasses import asdict, dataclass, field
+from numbers import Integral, Real
 
 from lib.run.fields import take
 from lib.run.options import ModelOptions, PatchSettings, RunOptions, TrainingOptions
 
 SCHEMA_VERSION = 2
+
+# Of what is known of a tomogram, in files that were read; its shape is a tuple.
+KINDS = {
+    "rec_path": str,
+    "order": str,
+    "voxel_size": Real,
+    "file_bytes": Integral,
+    "file_time": Integral,
+}
 
 
 @dataclass(frozen=True)
@@ -184,8 +195,25 @@ def take_all(cls, values):
 
 
 def take_tomograms(values):
-    """Return the tomograms of a mapping, by name."""
-    return {name: take(TomogramRecord, facts) for name, facts in values.items()}
+    """Return the tomograms of a mapping, by name.
+
+    Raises
+    ------
+    ValueError
+        If a fact is of another kind than a run writes.
+    """
+    found = {name: take(TomogramRecord, facts) for name, facts in values.items()}
+    for name, facts in found.items():
+        for key, kind in KINDS.items():
+            value = getattr(facts, key)
+            if not (value is None or isinstance(value, kind)):
+                raise ValueError(f"{key} of tomogram {name} is {value!r}")
+        shape, size = facts.shape or (1, 1, 1), facts.voxel_size or 0.0
+        if len(shape) != 3 or not all(isinstance(n, Integral) for n in shape):
+            raise ValueError(f"shape of tomogram {name} is {facts.shape!r}")
+        if not math.isfinite(size):
+            raise ValueError(f"voxel_size of tomogram {name} is {size}")
+    return found
 
 
 def as_tuple(values):

@@ -1,6 +1,9 @@
 """What the page is told of the session: its candidates, tomograms and classes."""
 
+import json
+
 import numpy as np
+from starlette.responses import Response
 
 from lib.errors import UserError
 from lib.session.slices import HIGH, LOW
@@ -9,6 +12,16 @@ from lib.session.slices import HIGH, LOW
 GOLDEN_ANGLE = 137.508
 ANGSTROM_PER_NM = 10
 ROWS_OF_MEAN = 64
+
+
+class Json(Response):
+    """An answer in json, in ASCII: paths may hold bytes that are no text."""
+
+    media_type = "application/json"
+
+    def render(self, content):
+        """Return the bytes to send."""
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
 
 
 def describe(candidates, shown):

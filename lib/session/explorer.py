@@ -12,13 +12,13 @@ import numpy as np
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from lib.errors import ResourceError, UserError
 from lib.pictures.colormap import plane_colors
-from lib.session.answers import cluster_means, describe, state_of
+from lib.session.answers import Json, cluster_means, describe, state_of
 from lib.session.export import FORMATS, export_classes, find_export
 from lib.session.requests import read_index, read_object, read_rows
 from lib.session.similar import similarity
@@ -84,7 +84,7 @@ class Explorer:
 
     def _session(self, request):
         state = self._current_state()
-        return JSONResponse(
+        return Json(
             {
                 **describe(self.candidates, self.tomograms.inspect()),
                 "notes": [*self.candidates.notes, *self.journal.notes],
@@ -95,7 +95,7 @@ class Explorer:
         )
 
     def _state(self, request):
-        return JSONResponse(self._current_state())
+        return Json(self._current_state())
 
     def _current_state(self):
         with self._changing:
@@ -181,7 +181,7 @@ class Explorer:
     def _change(self, change):
         with self._changing:
             self.journal.write(change)
-            return JSONResponse(state_of(self.journal))
+            return Json(state_of(self.journal))
 
     async def _export(self, request):
         return await run_in_threadpool(self._write_export, await read_object(request))
@@ -194,7 +194,7 @@ class Explorer:
         self.say(f"picked {count:,} candidates -> {path}")
         url = f"exports?filename={path.name}"
         answer = {"name": path.name, "count": count, "url": url, "kept": str(path)}
-        return JSONResponse(answer)
+        return Json(answer)
 
     def _download(self, request):
         name = request.query_params.get("filename", "")
@@ -210,7 +210,7 @@ def _as_uint16(positions):
 
 
 def _error(text, status):
-    return JSONResponse({"error": text}, status_code=status)
+    return Json({"error": text}, status_code=status)
 
 
 def _refuse(request, error):
