@@ -82,7 +82,8 @@ def _check_start(parser, options, typed):
         if "load_model" in typed:
             parser.error("--resume goes on from model_last.pth; leave --load_model out")
         options.load_model = None  # of --config: what the run started from
-    pretrained = "pretrained_model" in typed or options.pretrained_model != "none"
+    pretrained = options.pretrained_model not in (None, "none")
+    pretrained = "pretrained_model" in typed or pretrained
     if options.load_model is not None and pretrained:
         parser.error(
             "--load_model and --pretrained_model both name the weights to start from: "
@@ -148,7 +149,12 @@ def embed_options(mode, arguments=None):
     first = parser.add_argument_group("main options")
     _add_mode(first, (mode,))
     _add_list(first, "--test_img_txt", required=True)
-    first.add_argument("--load_model", type=_path, help="checkpoint to embed with")
+    first.add_argument(
+        "--load_model",
+        type=_checkpoint,
+        help="checkpoint to embed with, or builtin: the weights that come with the "
+        "project, without any training",
+    )
     _add_exp_id(first)
     first.add_argument(
         "--batch_size",
@@ -171,8 +177,8 @@ def embed_options(mode, arguments=None):
     options = parser.parse_args(arguments)
     if options.load_model is None:
         parser.error(
-            "--load_model is missing: name a checkpoint of simsiam_main.py, "
-            "for example exp/simsiam3d/test_sample/model_best.pth"
+            "--load_model is missing: name a checkpoint of simsiam_main.py, for "
+            "example exp/simsiam3d/test_sample/model_best.pth, or builtin"
         )
     return _finish(parser, options)
 
@@ -625,6 +631,11 @@ def _path(text):
         raise _unfit(text, "a path: write the home folder out") from error
     in_project = PROJECT / path
     return in_project if not path.exists() and in_project.exists() else path
+
+
+def _checkpoint(text):
+    """Take a path, or the word for the weights that come with the project."""
+    return text if text == "builtin" else _path(text)
 
 
 def _place(text):

@@ -161,7 +161,8 @@ def save_for_session(experiment, table, labels, map_xy, cloud, gray, options, la
     import numpy as np
 
     from lib.artifacts import Columns, InteractiveTable, remove_at_once
-    from lib.maps.averages import cluster_averages, typical_rows, unit_float16
+    from lib.maps.averages import cluster_averages, typical_rows
+    from lib.picking.likeness import unit_float16
     from lib.pictures.patch_pictures import gray_levels
 
     pictures = experiment.patch_pictures.name

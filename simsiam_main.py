@@ -2,6 +2,7 @@
 
 import signal
 import sys
+from dataclasses import replace
 
 from lib.errors import Interrupted, OptionError, run_script
 from lib.modes import MODES
@@ -119,6 +120,9 @@ def settings(options, experiment):
         cosine=training.cosine, steps=training.steps, warm=training.warm
     )
     wanted = {**recipe.patching[options.task], **known(run.patches)}
+    if run.model.pretrained_model is None:
+        start = "none" if options.load_model else recipe.start
+        run = replace(run, model=replace(run.model, pretrained_model=start))
     return run, recipe, PatchOptions(**wanted), checkpoint
 
 
@@ -256,6 +260,7 @@ def make_trainer(store, run, recipe, checkpoint, experiment, options, device, ra
 
 def new_model(run, recipe, options, store, ranks):
     """Return the network and, in words, the weights that its run starts from."""
+    from lib.training.builtin import BUILTIN, start_from_builtin
     from lib.training.checkpoints import load_checkpoint, restore_weights
     from lib.training.models import build_model
     from lib.training.pretrained import init_small, load_pretrained_trunk
@@ -273,6 +278,8 @@ def new_model(run, recipe, options, store, ranks):
         return model, str(options.load_model)
     if options.resume:
         return model, "its checkpoint"
+    if run.model.pretrained_model == BUILTIN:
+        return model, start_from_builtin(model, options.task)
     return model, load_pretrained_trunk(model, run.model.pretrained_model)
 
 

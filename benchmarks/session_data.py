@@ -5,7 +5,8 @@ import os
 import numpy as np
 
 from lib.artifacts import Columns, ExperimentDir, InteractiveTable
-from lib.maps.averages import cluster_averages, typical_rows, unit_float16
+from lib.maps.averages import cluster_averages, typical_rows
+from lib.picking.likeness import unit_float16
 from tests.mrc_files import write_mrc
 from tests.records import make_record
 

@@ -1,6 +1,7 @@
 import numpy as np
 
-from lib.maps.averages import cluster_averages, typical_rows, unit_float16
+from lib.maps.averages import cluster_averages, typical_rows
+from lib.picking.likeness import unit_float16
 
 
 def rods(angles, edge=25):

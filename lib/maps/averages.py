@@ -14,31 +14,6 @@ ROUNDS = 3
 MID_GRAY = 128
 
 
-def unit_float16(embeddings):
-    """Return embeddings scaled to length one, and how many are not finite.
-
-    Parameters
-    ----------
-    embeddings : ndarray of float32, shape (N, D)
-
-    Returns
-    -------
-    unit : ndarray of float16, shape (N, D)
-        Zero where an embedding is not finite.
-    n_bad : int
-    """
-    unit = np.zeros(embeddings.shape, np.float16)
-    n_bad = 0
-    for start in range(0, len(unit), BLOCK):
-        part = embeddings[start : start + BLOCK].astype(np.float64)
-        lengths = np.linalg.norm(part, axis=1, keepdims=True)
-        good = np.isfinite(lengths)
-        n_bad += int(np.count_nonzero(~good))
-        scaled = np.where(good, part, 0) / np.where(good & (lengths > 0), lengths, 1)
-        unit[start : start + BLOCK] = scaled
-    return unit, n_bad
-
-
 def typical_rows(unit, cluster, n_clusters, count=MEMBERS):
     """Return the rows nearest to the mean direction of each cluster.
 

@@ -111,11 +111,13 @@ class ModelOptions:
         otherwise="18 layers",
     )
     head_conv: int = option(128, "length of the embedding", limits=Whole(2, 4096))
-    pretrained_model: str = option(
-        "none",
-        "initial weights of the backbone: none for random weights, imagenet "
-        "(downloaded by torchvision; never measured here), or the path of a ResNet "
+    pretrained_model: str | None = option(
+        None,
+        "initial weights: builtin for those that come with the project, trained on "
+        "simulated tomograms; none for random weights; imagenet (the backbone's, "
+        "downloaded by torchvision; never measured here); or the path of a ResNet "
         "checkpoint",
+        otherwise="builtin, and none with --recipe simsiam",
     )
 
 

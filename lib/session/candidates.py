@@ -19,7 +19,8 @@ from lib.artifacts import (
     file_states,
 )
 from lib.errors import ArtifactError
-from lib.maps.averages import EXAMPLES, typical_rows, unit_float16
+from lib.maps.averages import EXAMPLES, typical_rows
+from lib.picking.likeness import unit_float16
 from lib.run.record import PickedFrom, RunRecord
 from lib.session.export import home_of
 from lib.session.patches import NO_PATCHES, MappedPatches, PicturePatches

@@ -17,11 +17,11 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from lib.errors import ResourceError, UserError
+from lib.picking.likeness import similarity
 from lib.pictures.colormap import plane_colors
 from lib.session.answers import Json, cluster_means, describe, state_of
 from lib.session.export import FORMATS, export_classes, find_export
 from lib.session.requests import read_index, read_object, read_rows
-from lib.session.similar import similarity
 from lib.session.slices import AXES
 
 STATIC = Path(__file__).with_name("static")

@@ -10,10 +10,10 @@ import numpy as np
 
 from lib.artifacts import InteractiveTable, atomic_write, file_states
 from lib.errors import ArtifactError, InputError
+from lib.picking.likeness import similarity
 from lib.run.record import PickedFrom
 from lib.session.requests import read_rows, read_share
 from lib.session.rows import unpack_rows
-from lib.session.similar import similarity
 
 # The ending of each format; those but parquet are written by `lib.export`.
 FORMATS = {

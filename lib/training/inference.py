@@ -12,9 +12,11 @@ from lib.run.fields import known
 from lib.run.options import RunOptions
 from lib.run.record import Normalization
 from lib.system.runtime import enough_memory
+from lib.training.builtin import BUILTIN, load_builtin
 from lib.training.checkpoints import load_checkpoint, restore_weights
 from lib.training.encoding import encode_store
 from lib.training.models import arch_of, build_model
+from lib.training.recipes import CONTRASTIVE
 from lib.training.resume import agreed_options
 from lib.training.run_notes import embedding_record
 from lib.training.transforms import center_crop
@@ -28,7 +30,7 @@ class TrainedRun:
     Parameters
     ----------
     path : path-like
-        Checkpoint of ours or of MiLoPYP.
+        Checkpoint of ours or of MiLoPYP, or ``"builtin"``.
     mode : str
         Key of `lib.modes.MODES`.
     given : dict
@@ -48,7 +50,12 @@ class TrainedRun:
 
     def __init__(self, path, *, mode, given, arch=None, voxel_size=None):
         self.path = path
-        checkpoint = load_checkpoint(path)
+        self.is_builtin = path == BUILTIN
+        if self.is_builtin:
+            checkpoint = load_builtin(mode)
+            given = {**CONTRASTIVE.patching[mode], **given}
+        else:
+            checkpoint = load_checkpoint(path)
         self.record = checkpoint.record
         trained = self.record.options
         trained_mode = trained.patches.mode or mode
@@ -76,10 +83,11 @@ class TrainedRun:
     def normalization_for(self, store):
         """Return mean and std of training; of these patches in a peer's checkpoint."""
         if self.record.normalization is None:
-            warn(
-                f"{self.path} remembers no normalization (not made here): taken from "
-                "the patches to embed, as MiLoPYP does"
-            )
+            if not self.is_builtin:
+                warn(
+                    f"{self.path} remembers no normalization (not made here): taken "
+                    "from the patches to embed, as MiLoPYP does"
+                )
             return Normalization(*store.normalization())
         return self.record.normalization
 
@@ -117,6 +125,10 @@ def embed(run, store, path, *, batch_size, device, precision, ranks, exp_id):
             f"{run.path} gives embeddings that are not finite; name another "
             "--load_model, such as model_best.pth"
         )
+    if run.is_builtin and len(pred) > 1:
+        # What all candidates have in common, in data that the network has not seen,
+        # says nothing about them and would make all of them alike.
+        proj, pred = (values - values.mean(axis=0) for values in (proj, pred))
     with user_files(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         # The patches of a large data set go through the disk, not through memory.

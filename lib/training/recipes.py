@@ -35,6 +35,8 @@ class Recipe:
         Share of the epochs with a linear warm-up.
     augmentations : dict
         By the name of the mode: `Augmentation` of view 1 and of view 2.
+    start : str
+        Weights that a run starts from unless told, as of ``--pretrained_model``.
     patching : dict
         By the name of the mode, options of the patches whose default differs from
         that of `PatchOptions`.
@@ -49,6 +51,7 @@ class Recipe:
     steps: tuple
     warm: float
     augmentations: dict
+    start: str
     patching: dict
     temperature: float | None = None
     simsiam_weight: float | None = None
@@ -76,6 +79,7 @@ CONTRASTIVE = Recipe(
     steps=(),
     warm=0.05,
     augmentations=dict.fromkeys((SIMSIAM2D3D.name, SIMSIAM3D.name), (ROTATED, ROTATED)),
+    start="builtin",
     patching={
         SIMSIAM2D3D.name: {"tilt_range": 40.0, "disjoint_tilts": True},
         SIMSIAM3D.name: {},
@@ -101,6 +105,7 @@ SIMSIAM = Recipe(
             Augmentation(crop=(0.9, 1.0), brightness=0.5, contrast=0.2),
         ),
     },
+    start="none",
     patching={SIMSIAM2D3D.name: {}, SIMSIAM3D.name: {}},
 )
 RECIPES = {recipe.name: recipe for recipe in (CONTRASTIVE, SIMSIAM)}

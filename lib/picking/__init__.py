@@ -1,0 +1,1 @@
+"""From a few picked candidates to a score of all."""
