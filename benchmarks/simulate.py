@@ -257,7 +257,7 @@ def place_gold(count, potential, depth, rng):
 def fill_with_proteins(templates, shape, depth, rng):
     """Place labeled proteins and crowders, as many as belong into the volume."""
     area = shape[1] * shape[2] * depth / (256 * 256 * 96)
-    renderers = {kind: partial(_rotated, templates[kind]) for kind in templates}
+    renderers = {kind: partial(rotated, templates[kind]) for kind in templates}
     order = []
     for kind, number in {**LABELED, **CROWDERS}.items():
         order += [kind] * round(number * area)
@@ -271,7 +271,7 @@ def fill_with_proteins(templates, shape, depth, rng):
     return potential, relabeled
 
 
-def _rotated(template, rng):
+def rotated(template, rng):
     """Turn a template at random about its center of mass, off the voxel grid."""
     center = np.array(ndimage.center_of_mass(template))
     corners = np.argwhere(template > 0.05 * template.max()) - center

@@ -26,7 +26,9 @@ class Particle:
     position: tuple[float, float, float]
 
 
-def place_particles(renderers, order, shape, depth, rng, gap=1, attempts=200):
+def place_particles(
+    renderers, order, shape, depth, rng, gap=1, attempts=200, obstacles=None
+):
     """Fill a slab with particles that do not touch.
 
     Parameters
@@ -46,6 +48,8 @@ def place_particles(renderers, order, shape, depth, rng, gap=1, attempts=200):
         Least distance between two particles [voxels].
     attempts : int
         Places that are tried before a particle is given up.
+    obstacles : ndarray of bool, shape (Z, Y, X), optional
+        Where no particle may lie.
 
     Returns
     -------
@@ -53,7 +57,7 @@ def place_particles(renderers, order, shape, depth, rng, gap=1, attempts=200):
     particles : list of Particle
     """
     volume = np.zeros(shape, np.float32)
-    taken = np.zeros(shape, bool)
+    taken = np.zeros(shape, bool) if obstacles is None else obstacles.copy()
     floor = np.array([(shape[0] - depth) // 2, 0, 0])
     room = np.array([depth, *shape[1:]])
     particles = []
