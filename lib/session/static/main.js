@@ -102,13 +102,15 @@ function wireHints() {
   done();
 }
 
-/** Another window may have changed the classes: ask when this one comes back. */
+/** Another window or session may have changed the classes: ask when this one comes back. */
 function followOthers() {
   document.addEventListener("visibilitychange", async () => {
     if (document.visibilityState !== "visible") return;
     await notices.guard(async () => {
       const state = await getJson("api/state");
-      if (state.version !== store.state.version) await store.accept(state);
+      const { version, read_only } = store.state;
+      if (state.version !== version || state.read_only !== read_only) await store.accept(state);
+      if (state.read_only && state.read_only !== read_only) notices.keep(state.read_only);
     });
   });
 }
