@@ -1,6 +1,7 @@
 """How often the geometry check is right, over noise levels and mistakes.
 
     python benchmarks/geometry_rates.py
+    python benchmarks/geometry_rates.py --depths 16,24,32 --only none,off,neg,rev
 
 Synthetic specimens (sample_data/make_synthetic.py) get noise, are spoiled by every
 mistake on purpose and checked as files, as a user's would be; what a remedy names is
@@ -32,7 +33,7 @@ from lib.inputs.tomogram import Tomogram
 from sample_data import simulation
 from sample_data.make_synthetic import make_tomogram, tilt_angles
 
-SHAPE = (64, 160, 160)  # (Z, Y, X)
+EDGE = 160  # of the tomogram along y and x [voxels]
 NOISES = (1, 3, 10, 30, 100)  # std, in that of the noiseless images
 ANGLES = tilt_angles(60, 3)
 AS_SURE = 0.9  # of the correlation of the right files, after a remedy
@@ -57,8 +58,18 @@ CASES = {
     "both inverted": (lambda t, i, a, rng: (-t, -i, a), "use --bright"),
     "angles negated": (lambda t, i, a, rng: (t, i, -a), "flip_tilt_angles"),
     "z reversed": (lambda t, i, a, rng: (t[::-1], i, a), "flip_tilt_angles"),
-    "angles 10 degrees off": (lambda t, i, a, rng: (t, i, a + 10), "add about -"),
+    **{
+        f"angles {off:+d} degrees off": (
+            lambda t, i, a, rng, off=off: (t, i, a + off),
+            f"add about {'-' if off > 0 else ''}",
+        )
+        for off in (3, -3, 6, -6, 12, -12)
+    },
     "images mirrored": (lambda t, i, a, rng: (t, i[:, ::-1], a), "mirrored"),
+    "images transposed": (
+        lambda t, i, a, rng: (t, i.transpose(0, 2, 1), a),
+        "mirrored along",
+    ),
     "images turned by 90": (
         lambda t, i, a, rng: (t, np.rot90(i, 1, (1, 2)), a),
         "turned by 90",
@@ -79,11 +90,11 @@ CASES = {
     "angles of 2-degree steps": (lambda t, i, a, rng: (t, i, a * 2 / 3), None),
     "image numbers as angles": (
         lambda t, i, a, rng: (t, i, 1.0 + np.arange(len(a))),
-        "no list",
+        "not a list",
     ),
     "doses as angles": (
         lambda t, i, a, rng: (t, i, 1.8 * (1 + np.arange(len(a)))),
-        "no list",
+        "not a list",
     ),
     "shifts as angles": (
         lambda t, i, a, rng: (t, i, rng.normal(0, 20, len(a)).clip(-80, 80)),
@@ -100,21 +111,28 @@ def main():
     )
     parser.add_argument("--repeats", type=int, default=4, help="specimens a case")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--depths", default="64", help="thickness [voxels]")
+    parser.add_argument("--only", default="", help="parts of the names of the cases")
     options = parser.parse_args()
-    matrix = simulation.projection_matrix(ANGLES, SHAPE[0], SHAPE[2], 1)
-    specimens = [
-        make_tomogram(
-            [options.seed, number], SHAPE, angles=ANGLES, noise=0, order="zxy"
-        ).tilts
-        for number in range(options.repeats)
-    ]
-    for same in (True, False):
-        outcomes = measure(specimens, matrix, same, options.seed)
-        print(f"\nTomogram from {'the very' if same else 'other'} images:\n")
-        print_table(outcomes)
+    words = options.only.split(",")
+    cases = {name: CASES[name] for name in CASES if any(w in name for w in words)}
+    for depth in map(int, options.depths.split(",")):
+        shape = (depth, EDGE, EDGE)
+        matrix = simulation.projection_matrix(ANGLES, depth, EDGE, 1)
+        specimens = [
+            make_tomogram(
+                [options.seed, number], shape, angles=ANGLES, noise=0, order="zxy"
+            ).tilts
+            for number in range(options.repeats)
+        ]
+        for same in (True, False):
+            outcomes = measure(specimens, matrix, cases, same, options.seed)
+            source = "the very" if same else "other"
+            print(f"\n{depth} voxels thick, tomogram from {source} images:\n")
+            print_table(outcomes, cases)
 
 
-def measure(specimens, matrix, same, seed):
+def measure(specimens, matrix, cases, same, seed):
     """Return the outcomes, a Counter by (case, noise).
 
     Parameters
@@ -123,6 +141,8 @@ def measure(specimens, matrix, same, seed):
         Noiseless tilt images.
     matrix : scipy.sparse.csr_array
         Projects them, see `sample_data.simulation.projection_matrix`.
+    cases : dict
+        Those of `CASES` that are wanted.
     same : bool
         Whether the tomogram is made of the images it is compared with.
     seed : int
@@ -135,7 +155,7 @@ def measure(specimens, matrix, same, seed):
             source = images if same else add_noise(clean, noise, rng)
             tomogram = simulation.back_project(source, matrix)
             foreign = add_noise(specimens[number - 1], noise, rng)
-            for case, (spoil, word) in CASES.items():
+            for case, (spoil, word) in cases.items():
                 shown = foreign if case.startswith("series of another") else images
                 spoiled = spoil(tomogram, shown, ANGLES, rng)
                 outcomes[case, noise][judge(*spoiled, word)] += 1
@@ -200,11 +220,11 @@ def mend(hypothesis, tomogram, images, angles):
     return tomogram, images, hypothesis.angles(angles)
 
 
-def print_table(outcomes):
+def print_table(outcomes, cases):
     """Print what came out of each case at each noise, as a Markdown table."""
     print("| mistake |", " | ".join(f"noise {noise}" for noise in NOISES), "|")
     print("|:--|" + ":--|" * len(NOISES))
-    for case in CASES:
+    for case in cases:
         cells = (
             ", ".join(
                 f"{count} {kind}" for kind, count in outcomes[case, noise].items()

@@ -65,6 +65,34 @@ def test_sample_agrees_and_only_as_it_is():
     assert abs(found.best) < 0.1
 
 
+@pytest.fixture(scope="module")
+def thin():
+    """A clean specimen so thin that angles 6 degrees off still correlate."""
+    made = make_tomogram(21, (16, 128, 128), noise=0.5)
+    return made.tomogram, made.tilts, made.angles
+
+
+@pytest.mark.parametrize("off", [-12, -8, 8, 12])
+def test_an_offset_is_found_where_wrong_angles_fit_well_too(tmp_path, thin, off):
+    tomogram, images, angles = thin
+    found = examine(write(tmp_path, tomogram, images, angles + off))
+    assert found.verdict == OTHER
+    assert re.match(r"add about -?\d+ degrees", found.remedy)
+    assert abs(found.other.offset + off) <= 1
+    mended = examine(
+        write(tmp_path, tomogram, images, angles + off + found.other.offset)
+    )
+    right = examine(write(tmp_path, *thin))
+    assert mended.verdict == right.verdict == AGREES
+    assert mended.asked > 0.95 * right.asked
+
+
+def test_of_a_thin_specimen_the_sign_is_found(tmp_path, thin):
+    tomogram, images, angles = thin
+    found = examine(write(tmp_path, tomogram, images, -angles))
+    assert (found.verdict, found.remedy) == (OTHER, "use --flip_tilt_angles")
+
+
 def test_sample_with_the_wrong_sign_names_the_option():
     with pytest.raises(GeometryError, match="leave out --flip_tilt_angles"):
         check_geometry([SAMPLE], flip_tilt_angles=True)

@@ -31,7 +31,8 @@ ANGLE_ORDERS = {
     "sorted": np.sort,
 }
 SAME_ANGLE = 1.0  # angle orders that differ less are the same [degrees]
-OFFSETS = (-16, -12, -8, -4, 4, 8, 12, 16)  # of all angles, tried last [degrees]
+OFFSET_STEP = 4  # of all angles, tried last [degrees]
+OFFSETS = tuple(OFFSET_STEP * n for n in (-4, -3, -2, -1, 1, 2, 3, 4))
 
 
 @dataclass(frozen=True)

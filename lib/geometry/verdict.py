@@ -1,7 +1,7 @@
 """The verdict on one tomogram and its tilt series.
 
 The tomogram is projected along a few tilts and correlated with the images, both
-band-passed, for every `GeometryHypothesis` that the shapes allow.
+band-passed, for every `GeometryHypothesis` that the shapes allow (`search.py`).
 
 One of about thirty hypotheses fits, so the others show which correlation arises by
 chance. Where none fits, neighboring tilt images show whether there is any signal: a
@@ -12,22 +12,25 @@ agree with one another.
 from dataclasses import dataclass, replace
 from functools import cache
 
-import numpy as np
-
 from lib.geometry.binned_pair import BinnedPair
 from lib.geometry.contrast import Contrast, measure_contrast
-from lib.geometry.hypotheses import OFFSETS, GeometryHypothesis, possible_hypotheses
-from lib.geometry.projection import Shift, correlate
+from lib.geometry.hypotheses import GeometryHypothesis, possible_hypotheses
+from lib.geometry.search import (
+    best_of,
+    find_shift,
+    images_are_at_odds,
+    score_hypotheses,
+    score_offsets,
+)
 from lib.inputs.axis_order import z_sign
 
 # A hypothesis fits when its correlation is this many times that of chance, ...
 SIGNIFICANT = 8.0
 # ... and this many times the best of the hypotheses that have nothing to do with it.
 DISTINCT = 2.0
-# Below this part of a better one's correlation, a hypothesis is worse beyond doubt;
-# an offset of the angles, which is looked for last, must be better by more.
-WORSE = 0.85
-WORSE_THAN_OFFSET = 0.7
+# Below this part of a better one's correlation, a hypothesis is worse beyond doubt, ...
+WORSE = 0.9
+DOUBT = 2.5  # ... if the difference is this many times chance
 # Images are shifted when, of the correlation where each fits best, less than this
 # part is left where they are; more when another hypothesis is to explain it.
 MISALIGNED_BELOW = 0.3
@@ -36,12 +39,6 @@ SHIFT_SIGNIFICANT = 12.0  # highest of all shifts, as a multiple of chance
 NEAR = 3.0  # moves that patches hardly feel [binned pixels]
 NEIGHBORS_SIGNIFICANT = 7.0  # the same of neighboring images; pure noise gives 4 to 4.5
 NOT_SHOWN = 1 / 3  # part of the neighbors' correlation that a tomogram must reach
-LOW_CORRELATION = 0.5  # correlation below which an offset of the angles is looked for
-FINER = (-2, -1, 1, 2)  # steps about the best of the offsets [degrees]
-# An image asks for other angles where it correlates with them so much better; ...
-AT_ODDS = 1.5
-FEW_IMAGES = 0.25  # ... this part of the images may, before the angles are not theirs
-LOST = 0.25  # of the median correlation: an offset must not leave an image below it
 
 AGREES, OTHER, MISALIGNED, NOTHING, UNCLEAR = (
     "agrees",
@@ -118,25 +115,17 @@ def examine(tomogram, flip_tilt_angles=False):
     possible = possible_hypotheses(
         pair.order, pair.angles, pair.file_shape, pair.image_shape
     )
-    scores = _score(pair, project, possible)
-    at_odds = False
-    if max(map(abs, scores.values())) < LOW_CORRELATION:
-        tilted = (GeometryHypothesis(pair.order, offset=offset) for offset in OFFSETS)
-        both = [(one, replace(one, flipped=True)) for one in tilted]
-        with_offset = _score(pair, project, [one for signs in both for one in signs])
-        near = _best(with_offset)
-        if abs(scores[_best(scores)]) < WORSE_THAN_OFFSET * abs(with_offset[near]):
-            finer = (replace(near, offset=near.offset + step) for step in FINER)
-            scores |= with_offset | _score(pair, project, finer)
-        at_odds = _images_are_at_odds(pair, project, with_offset | scores)
+    scores = score_hypotheses(pair, project, possible)
+    with_offset, is_better = score_offsets(pair, project, scores)
+    if is_better:
+        scores |= with_offset
+    at_odds = images_are_at_odds(pair, project, scores, with_offset)
     shifts = {
-        one: Shift.find(
-            project(one.without_image_transform), pair.transformed_images(one)
-        )
-        for one in {_best(scores), asked, replace(asked, flipped=True)}
+        one: find_shift(pair, project, one)
+        for one in {best_of(scores), asked, replace(asked, flipped=True)}
     }
     verdict, remedy = _judge(pair, scores, shifts, flip_tilt_angles, at_odds)
-    other = _best({one: scores[one] for one in scores if one != asked})
+    other = best_of({one: scores[one] for one in scores if one != asked})
     return Finding(
         name=tomogram.name,
         order=pair.order,
@@ -149,48 +138,10 @@ def examine(tomogram, flip_tilt_angles=False):
     )
 
 
-def _correlate(pair, project, hypothesis):
-    """Return the correlation (T,) of each image by a hypothesis."""
-    projection = project(hypothesis.without_image_transform)
-    return correlate(projection, pair.transformed_images(hypothesis))
-
-
-def _score(pair, project, hypotheses):
-    """Return the correlation by hypothesis, the median over the tilts."""
-    return {one: float(np.median(_correlate(pair, project, one))) for one in hypotheses}
-
-
-def _images_are_at_odds(pair, project, scores):
-    """Return whether single images fit other angles better than the best hypothesis.
-
-    A correction that fits only the median image is no remedy: the angles are then not
-    those of these images.
-    """
-    best = _best(scores)
-    sign = np.sign(scores[best])
-    other = [
-        one
-        for one in scores
-        if one != best and replace(one, offset=best.offset) == best
-    ]
-    if not other:
-        return False
-    own = sign * _correlate(pair, project, best)
-    if best.offset and own.min() < LOST * np.median(own):
-        return True
-    elsewhere = [sign * _correlate(pair, project, one) for one in other]
-    prefer = np.max(elsewhere, axis=0) > AT_ODDS * np.maximum(own, 0)
-    return bool(prefer.mean() > FEW_IMAGES)
-
-
-def _best(scores):
-    return max(scores, key=lambda one: abs(scores[one]))
-
-
 def _judge(pair, scores, shifts, flip_tilt_angles, at_odds):
     """Return verdict and remedy."""
     size = {one: abs(score) for one, score in scores.items()}
-    asked, best = GeometryHypothesis(pair.order), _best(scores)
+    asked, best = GeometryHypothesis(pair.order), best_of(scores)
     unrelated = max(
         size[one] for one in size if one.low_tilt_appearance != best.low_tilt_appearance
     )
@@ -202,9 +153,11 @@ def _judge(pair, scores, shifts, flip_tilt_angles, at_odds):
     at_best = shifts[moved].correlation if significant else 0.0
     if size[best] >= max(DISTINCT * unrelated, SIGNIFICANT * shifts[best].chance):
         enough = (MISALIGNED_BELOW if moved == asked else EXPLAINED) * at_best
-        if size[asked] >= max(WORSE * size[best], enough):
+        doubt = max((1 - WORSE) * size[best], DOUBT * shifts[best].chance)
+        is_worse = size[best] - size[asked] > doubt
+        if not is_worse and size[asked] >= enough:
             return (NOTHING if at_odds else AGREES), ""
-        if size[asked] < WORSE * size[best] and size[best] >= EXPLAINED * at_best:
+        if is_worse and size[best] >= EXPLAINED * at_best:
             if at_odds:
                 return NOTHING, ""
             return OTHER, best.remedy(pair.order, flip_tilt_angles)
