@@ -74,6 +74,7 @@ async function lasso() {
   byId("tool-lasso").click();
   const times = [];
   for (let k = 0; k < 5; k++) {
+    await new Promise((next) => setTimeout(next, 1000)); // the patches of the last one come
     const corner = (i) => [0.5 + 0.3 * Math.cos((i * Math.PI) / 60), 0.5 + (0.25 + 0.02 * k) * Math.sin((i * Math.PI) / 60)];
     point("pointerdown", ...corner(0), 1);
     for (let i = 1; i < 120; i++) point("pointermove", ...corner(i), 1);

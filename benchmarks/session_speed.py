@@ -30,9 +30,10 @@ SIZE = (1280, 863)  # of the window; 143 pixels of it are not the page's
 SCRIPT = (PROJECT / "benchmarks" / "session_page.js").read_text(encoding="utf-8")
 DRAWN = """return document.body.dataset.ready
     && document.getElementById("map-points").dataset.drawn"""
-CLOUD = """query ($id: ID!, $nSamples: Int!, $range: TimeRange!) { node(id: $id) {
-    ... on EmbeddingDimension { UMAPPoints(timeRange: $range, minDist: 0.1,
-    nNeighbors: 30, nSamples: $nSamples, minClusterSize: 10, clusterMinSamples: 1,
+CLOUD = """query ($id: ID!, $minDist: Float!, $nNeighbors: Int!, $nSamples: Int!,
+    $range: TimeRange!) { node(id: $id) { ... on EmbeddingDimension {
+    UMAPPoints(timeRange: $range, minDist: $minDist, nNeighbors: $nNeighbors,
+    nSamples: $nSamples, minClusterSize: 10, clusterMinSamples: 1,
     clusterSelectionEpsilon: 0) { data { id eventId coordinates { __typename
     ... on Point3D { x y z } } embeddingMetadata { linkToData rawData }
     eventMetadata { predictionId predictionLabel actualLabel predictionScore
@@ -133,6 +134,7 @@ def measure_phoenix(count, folder):
         ready = time.monotonic() - begun
         found = ask(session, FIRST)["model"]["embeddingDimensions"]["edges"][0]
         variables = {"id": found["node"]["id"], "nSamples": count}
+        variables |= {"minDist": 0.1, "nNeighbors": 30}
         cloud = ask(session, CLOUD, **variables, range={"start": None, "end": None})
         shown = len(cloud["node"]["UMAPPoints"]["data"])
         took = time.monotonic() - begun

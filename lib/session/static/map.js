@@ -79,6 +79,9 @@ export class MapPanel {
       screen[i] = selectedCount && !selected[i] ? shade(colors[i], 120) : colors[i];
     }
     this.screenColors = screen;
+    // a large selection is drawn once: on top, with nothing of it below
+    const many = selectedCount > MOST_RIMS;
+    this.behind = many ? screen.map((color, i) => (selected[i] ? 0 : color)) : screen;
     this.rims = selectedCount <= MOST_RIMS ? Uint32Array.from(selected, (one) => (one ? RIM : 0)) : screen;
     this.chosen = selectedCount ? this.store.selectedRows() : new Uint32Array(0);
   }
@@ -96,7 +99,7 @@ export class MapPanel {
     nearest?.fill(0);
     const paint = (rows, length, pixels, colors = this.screenColors, darkest = 140) =>
       paintPoints(this.pixels, nearest, width, height, at, projection, rows, length, colors, pixels, darkest);
-    paint(store.order, store.drawn, size);
+    paint(store.order, store.drawn, size, this.behind);
     const { chosen } = this;
     nearest?.fill(0); // the selection is seen through the others
     // a white rim tells the selection apart without color; a large one stands out by itself
