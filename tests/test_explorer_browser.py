@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lib.artifacts import InteractiveTable
+from lib.picking.likeness import unit_float16
 from tests.browser import need_browser
 from tests.mrc_files import write_mrc
 from tests.records import make_record
@@ -226,8 +227,7 @@ def test_similar_candidates_are_those_of_the_cluster(page, run, tmp_path):
     page.click_at("map", on_map(*run.table.map_xy[BEAD]))
     page.press("#similar-find")
     page.until(page.driver.find_element("id", "similar").is_displayed)
-    vectors = run.table.embeddings
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    unit = unit_float16(run.table.embeddings)[0].astype("f4")
     scores = unit @ unit[BEAD]
     threshold = float(page.driver.find_element("id", "similar-value").text)
     sure = np.abs(scores - threshold) > 0.02
