@@ -15,7 +15,8 @@ class PlotOptions:
     mode: str = option(
         "umap",
         "umap keeps neighborhoods and the overall arrangement; tsne separates small "
-        "groups and is slower above 20,000 candidates",
+        "groups and is slower above 20,000 candidates; the 3-D layout of the session "
+        "is by umap in either",
         limits=("umap", "tsne"),
     )
     n_cluster: int = option(
