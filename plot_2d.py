@@ -5,8 +5,8 @@ from opts import plot_options
 
 OTHER_FILES = 40  # beside a picture of each candidate
 BLOCK = 4096  # bytes of the disk that a file may leave unused
-# Both maps and the 3-D layout, which is by UMAP in both modes and takes a quarter of what
-# two maps by UMAP take, on one core of 2020 (one of 2023: 0.003 and 0.007 in all).
+# Both maps and the 3-D layout, which is by UMAP in both modes and takes a quarter of
+# what two maps by UMAP take; on one core of 2020 (one of 2023: 0.003 and 0.007).
 SECONDS_A_ROW = {"umap": 0.005, "tsne": 0.011}
 
 
