@@ -1,4 +1,4 @@
-# make demo   train on the sample tomogram, draw its map, paint it (needs no GPU)
+# make demo   map of the sample tomogram before and after training, painted (needs no GPU)
 # make test   all tests, with the coverage of lib/
 # make gpu    tests, speed and quality on a GPU, into gpu_report.md; installs nothing
 # The first run installs into .venv: make demo the core set, all others everything that
@@ -23,12 +23,13 @@ BENCH =
 GPU =
 
 DEMO = exp/simsiam2d3d/demo
+UNTRAINED = exp/simsiam2d3d/demo_builtin
 DEMO_EPOCHS = $(if $(shell nvidia-smi -L 2>/dev/null | grep '^GPU'),100,10)
 
 .PHONY: help demo core env browser test test-long gpu bench doctor lint clean
 
 help:
-	@echo "make demo        train on the sample, draw its map, paint it"
+	@echo "make demo        a map of the sample, before and after training; paint it"
 	@echo "make test        all tests, with the coverage of lib/"
 	@echo "make test-long   the long forms: many kills, many epochs (hours)"
 	@echo "make gpu         tests, speed and quality on a GPU into gpu_report.md, by the"
@@ -40,6 +41,13 @@ help:
 	@echo "make clean       remove $(VENV) and caches, never exp/"
 
 demo: core
+	$(RUN) simsiam_test_hm_2d3d.py simsiam2d3d --dataset simsiam2d3d \
+	  --exp_id demo_builtin --test_img_txt sample_train_explore_img.txt \
+	  --load_model builtin --bbox 24 --gauss 0.8 --dog 3,5
+	$(RUN) plot_2d.py --input $(UNTRAINED)/all_output_info.npz
+	@echo
+	@echo "The map before any training: $(UNTRAINED)/2d_visualization_out.png"
+	@echo
 	$(RUN) simsiam_main.py simsiam2d3d --dataset simsiam2d3d --exp_id demo \
 	  --train_img_txt sample_train_explore_img.txt --bbox 24 --gauss 0.8 --dog 3,5 \
 	  --batch_size 64 --num_epochs $(DEMO_EPOCHS) --overwrite
@@ -48,6 +56,7 @@ demo: core
 	$(RUN) plot_2d.py --input $(DEMO)/all_output_info.npz
 	$(RUN) visualize_3dhm.py --input $(DEMO)/all_output_info.npz --rec_dir sample_data/
 	@echo
+	@echo "The untrained map:  $(UNTRAINED)/2d_visualization_out.png"
 	@echo "The map:            $(DEMO)/2d_visualization_out.png"
 	@echo "Its clusters:       $(DEMO)/2d_visualization_labels.png"
 	@echo "The painted slices: $(DEMO)/ts254_blend.png"
