@@ -10,13 +10,11 @@ def main():
 
     from lib.export import formats
     from lib.export import picks as exported
-    from lib.export.selection import select_labels, select_scores
+    from lib.export.selection import select_labels, select_scores, select_top
 
-    picks, files = (
-        read_class(options) if options.named is not None else read_exports(options)
-    )
+    picks, files = read(options)
     picks = select_labels(picks, labels=options.labels, exclude=options.exclude_labels)
-    picks = select_scores(picks, options.min_score)
+    picks = select_top(select_scores(picks, options.min_score), options.top)
     if len(picks) == 0:
         raise exported.ArtifactError(f"{files[0]} holds no picks; export again")
     single = exported.drop_repeated(picks)
@@ -53,6 +51,30 @@ def main():
         )
     for path in written:
         print(path)
+
+
+def read(options):
+    """Return the candidates that the options ask for, and the files they are in."""
+    if options.named is not None:
+        return read_class(options)
+    if options.like or options.teach:
+        return read_scored(options)
+    return read_exports(options)
+
+
+def read_scored(options):
+    """Return all candidates of a table, scored by examples, and the table."""
+    from dataclasses import replace
+
+    from lib.export.picks import find_exports, read_picks
+    from lib.picking.examples import score_by_examples
+    from lib.session.replay import find_table
+
+    files = find_exports([find_table(options.input)])
+    yes, no = options.like or options.teach[:1], (options.teach or [])[1:]
+    yes, no = find_exports(yes), find_exports(no)
+    score = score_by_examples(files[0], yes, no, seed=options.seed)
+    return replace(read_picks(files), score=score), files
 
 
 def read_exports(options):

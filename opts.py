@@ -316,9 +316,32 @@ def coordinate_options(arguments=None):
         "--input is the table of that session, or the folder of its run",
     )
     add(
+        "--like",
+        nargs="+",
+        type=_path,
+        metavar="PICKS",
+        help="score all candidates of the table --input by their likeness to those in "
+        "these exports, of this run or of another one with the same weights; with "
+        "--top or --min_score",
+    )
+    add(
+        "--teach",
+        nargs=2,
+        type=_path,
+        metavar=("YES", "NO"),
+        help="the same from an export (or folder of them) of examples, and one of "
+        "counterexamples",
+    )
+    add(
+        "--top",
+        type=_number(Whole(1, MOST)),
+        metavar="N",
+        help="only the N candidates with the highest scores",
+    )
+    add(
         "--min_score",
         type=_number(Real(-1, 1)),
-        help="only candidates whose exported score is this or more",
+        help="only candidates whose score is this or more",
     )
     add(
         "--labels", type=_as_typed(_clusters), help="only these clusters, such as 3,7-9"
@@ -328,6 +351,7 @@ def coordinate_options(arguments=None):
         type=_as_typed(_clusters),
         help="all but these clusters, such as 0,12-15",
     )
+    _add_fields(parser, RunOptions, ("seed",))
     _add_fields(parser, ExportOptions)
     add(
         "--tomo_size",
@@ -336,7 +360,20 @@ def coordinate_options(arguments=None):
         "(default: what the run knows)",
     )
     parser.add_help_last()
-    return parser.parse_args(arguments)
+    return _check_choice(parser, parser.parse_args(arguments))
+
+
+def _check_choice(parser, options):
+    """Reject options that contradict each other about what is written."""
+    asked = [options.like is not None, options.teach is not None, bool(options.named)]
+    if sum(asked) > 1:
+        parser.error("--like, --teach and --class are three ways to choose: give one")
+    if any(asked[:2]) and options.top is None and options.min_score is None:
+        parser.error(
+            "--like and --teach score every candidate: say how many to write, with "
+            "--top N or --min_score S"
+        )
+    return options
 
 
 def _add_mode(group, modes):

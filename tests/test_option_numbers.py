@@ -20,7 +20,16 @@ SHORTEST = {
 # What takes any text: paths, names, addresses. All else must be a number, a list of
 # numbers or one of several words, and is held to that below.
 TEXTS = {"img_txt", "exp_id", "exp_dir", "cache_dir", "arch", "load_model", "input"}
-TEXTS |= {"pretrained_model", "path", "color", "dir_simsiam", "rec_dir", "image_txt"}
+TEXTS |= {
+    "like",
+    "teach",
+    "pretrained_model",
+    "path",
+    "color",
+    "dir_simsiam",
+    "rec_dir",
+    "image_txt",
+}
 TEXTS |= {"ext", "only", "output", "help", "config"}
 SIGNED = {"dog_std_multiplier", "gpus"}  # where -1 says something
 NO_NUMBERS = ["nan", "inf", "many", "", "9" * 5000, "1e999", "0x10", "3;5"]
@@ -64,6 +73,8 @@ WRONG = {
     "interactive_to_training_coords": {
         "voxel_size": ["0", "-1", "nan", "inf"],
         "bin": ["0", "-1", "nan"],
+        "top": ["0", "-1", "nan"],
+        "min_score": ["2", "-1.5", "nan"],
         "tomo_size": ["10,20", "10,20,0", "10,20,nan", "-1,2,3"],
         "labels": ["a", "3,", "1.5"],
         "exclude_labels": ["-", "nan"],

@@ -134,6 +134,8 @@ def test_commands_of_the_demo_parse():
     ).stdout.replace("\\\n", "")
     commands = re.findall(r"^\.venv/bin/python (\w+\.py .*)$", shown, re.MULTILINE)
     assert [command.split()[0] for command in commands] == [
+        "simsiam_test_hm_2d3d.py",
+        "plot_2d.py",
         "simsiam_main.py",
         "simsiam_test_hm_2d3d.py",
         "plot_2d.py",

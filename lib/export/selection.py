@@ -90,6 +90,23 @@ def as_ranges(labels):
     return ",".join(f"{a}-{b}" if b > a else str(a) for a, b in runs)
 
 
+def select_top(picks, count):
+    """Keep the `count` picks with the highest scores, the highest first; None all.
+
+    Raises
+    ------
+    ArtifactError
+        If the picks have no scores.
+    """
+    if count is None:
+        return picks
+    if picks.score is None:
+        raise ArtifactError(
+            "the picks have no scores, so --top cannot be used; give --like or --teach"
+        )
+    return picks.only(np.argsort(-picks.score, kind="stable")[:count])
+
+
 def select_scores(picks, least):
     """Keep the picks with a score of at least `least`; None keeps all.
 
@@ -105,7 +122,7 @@ def select_scores(picks, least):
     if picks.score is None:
         raise ArtifactError(
             "the picks have no scores, so --min_score cannot be used; the exports of "
-            "Find similar have them"
+            "Find similar have them, and --like and --teach give them"
         )
     # a score of 0.8 was stored as the nearest number of 32 bits
     kept = picks.score >= np.float32(least)

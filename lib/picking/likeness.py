@@ -5,6 +5,8 @@ which all differ, such as contrast, would decide every cosine. So embeddings are
 centered and partly whitened first (benchmarks/RESULTS.md compares).
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from lib.errors import InputError
@@ -14,28 +16,69 @@ SHRINKAGE = 0.8  # of the covariance toward a sphere: 1 would not whiten at all
 FEWEST = 10  # rows: of fewer, nothing is known about what they have in common
 
 
-def unit_float16(embeddings):
-    """Return embeddings centered, partly whitened and scaled to length one.
+@dataclass(frozen=True)
+class LikenessSpace:
+    """What embeddings have in common, taken out before they are compared.
 
-    Parameters
+    Attributes
     ----------
-    embeddings : ndarray of float32, shape (N, D)
-
-    Returns
-    -------
-    unit : ndarray of float16, shape (N, D)
-        Zero where an embedding is not finite.
+    mean : ndarray, shape (D,)
+        Of the embeddings scaled to length one.
+    whiten : ndarray, shape (D, D)
     n_bad : int
-        How many are not.
+        Embeddings that are not finite.
     """
-    mean, whiten, n_bad = _in_common(embeddings)
-    unit = np.zeros(embeddings.shape, np.float16)
-    for start in range(0, len(unit), BLOCK):
-        part, good = _directions(embeddings[start : start + BLOCK])
-        part[good] = (part[good] - mean) @ whiten
-        lengths = np.linalg.norm(part, axis=1, keepdims=True)
-        unit[start : start + BLOCK] = part / np.where(lengths > 1e-9, lengths, 1)
-    return unit, n_bad
+
+    mean: np.ndarray
+    whiten: np.ndarray
+    n_bad: int
+
+    @classmethod
+    def of(cls, embeddings):
+        """Return the space of embeddings (N, D)."""
+        n, dim = embeddings.shape
+        total, products, count = np.zeros(dim), np.zeros((dim, dim)), 0
+        for start in range(0, n, BLOCK):
+            part, good = _directions(embeddings[start : start + BLOCK])
+            total += part.sum(axis=0)
+            products += part.T @ part
+            count += int(good.sum())
+        if count < FEWEST:
+            return cls(np.zeros(dim), np.eye(dim), n - count)
+        mean = total / count
+        covariance = products / count - np.outer(mean, mean)
+        sphere = np.trace(covariance) / dim
+        if sphere < 1e-12:  # all alike
+            return cls(mean, np.eye(dim), n - count)
+        values, vectors = np.linalg.eigh(covariance)
+        values = (1 - SHRINKAGE) * values + SHRINKAGE * sphere
+        return cls(mean, vectors / np.sqrt(values), n - count)
+
+    def unit(self, embeddings):
+        """Return embeddings as directions of this space.
+
+        Parameters
+        ----------
+        embeddings : ndarray of float32, shape (M, D)
+
+        Returns
+        -------
+        ndarray of float16, shape (M, D)
+            Of length one; zero where an embedding is not finite.
+        """
+        unit = np.zeros(embeddings.shape, np.float16)
+        for start in range(0, len(unit), BLOCK):
+            part, good = _directions(embeddings[start : start + BLOCK])
+            part[good] = (part[good] - self.mean) @ self.whiten
+            lengths = np.linalg.norm(part, axis=1, keepdims=True)
+            unit[start : start + BLOCK] = part / np.where(lengths > 1e-9, lengths, 1)
+        return unit
+
+
+def unit_float16(embeddings):
+    """Return the directions (N, D) of embeddings in their own space, and `n_bad`."""
+    space = LikenessSpace.of(embeddings)
+    return space.unit(embeddings), space.n_bad
 
 
 def _directions(part):
@@ -45,27 +88,6 @@ def _directions(part):
     good = np.isfinite(lengths)
     scaled = np.where(good, part, 0) / np.where(good & (lengths > 0), lengths, 1)
     return scaled, good[:, 0]
-
-
-def _in_common(embeddings):
-    """Return the mean direction, what whitens about it, and how many rows are bad."""
-    n, dim = embeddings.shape
-    total, products, count = np.zeros(dim), np.zeros((dim, dim)), 0
-    for start in range(0, n, BLOCK):
-        part, good = _directions(embeddings[start : start + BLOCK])
-        total += part.sum(axis=0)
-        products += part.T @ part
-        count += int(good.sum())
-    if count < FEWEST:
-        return np.zeros(dim), np.eye(dim), n - count
-    mean = total / count
-    covariance = products / count - np.outer(mean, mean)
-    sphere = np.trace(covariance) / dim
-    if sphere < 1e-12:  # all alike
-        return mean, np.eye(dim), n - count
-    values, vectors = np.linalg.eigh(covariance)
-    values = (1 - SHRINKAGE) * values + SHRINKAGE * sphere
-    return mean, vectors / np.sqrt(values), n - count
 
 
 def similarity(unit, rows):
@@ -94,7 +116,23 @@ def similarity(unit, rows):
             f"similar candidates are searched for one or several of the rows 0 to "
             f"{len(unit) - 1}"
         )
-    mean = unit[rows].astype(np.float32).mean(axis=0)
+    return cosines(unit, unit[rows])
+
+
+def cosines(unit, examples):
+    """Return the cosine between every row and the mean direction of examples.
+
+    Parameters
+    ----------
+    unit : ndarray of float16, shape (N, D)
+    examples : ndarray of float16, shape (K, D)
+
+    Returns
+    -------
+    ndarray of float32, shape (N,)
+        -1 to 1; 0 for an embedding that is not known.
+    """
+    mean = examples.astype(np.float32).mean(axis=0)
     mean /= max(float(np.linalg.norm(mean)), 1e-12)
     score = np.empty(len(unit), np.float32)
     for start in range(0, len(unit), BLOCK):

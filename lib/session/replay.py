@@ -23,7 +23,7 @@ def find_table(paths):
     """
     if len(paths) > 1:
         raise OptionError(
-            "--class belongs to one table: give one --input, such as "
+            "the candidates of one table are asked for: give one --input, such as "
             "exp/.../interactive_info_parquet.gzip"
         )
     (path,) = paths
