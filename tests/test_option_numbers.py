@@ -20,18 +20,9 @@ SHORTEST = {
 # What takes any text: paths, names, addresses. All else must be a number, a list of
 # numbers or one of several words, and is held to that below.
 TEXTS = {"img_txt", "exp_id", "exp_dir", "cache_dir", "arch", "load_model", "input"}
-TEXTS |= {
-    "like",
-    "teach",
-    "pretrained_model",
-    "path",
-    "color",
-    "dir_simsiam",
-    "rec_dir",
-    "image_txt",
-}
-TEXTS |= {"ext", "only", "output", "help", "config"}
-SIGNED = {"dog_std_multiplier", "gpus"}  # where -1 says something
+TEXTS |= {"pretrained_model", "path", "color", "dir_simsiam", "rec_dir", "image_txt"}
+TEXTS |= {"ext", "only", "output", "help", "config", "like", "teach", "named"}
+SIGNED = {"dog_std_multiplier", "gpus", "min_score"}  # where -1 says something
 NO_NUMBERS = ["nan", "inf", "many", "", "9" * 5000, "1e999", "0x10", "3;5"]
 
 WRONG = {
