@@ -12,7 +12,8 @@ import pyarrow.parquet
 import pytest
 
 from lib.artifacts import ArtifactError, Columns, ExperimentDir, InteractiveTable
-from lib.maps.averages import EXAMPLES, typical_rows, unit_float16
+from lib.maps.averages import EXAMPLES, typical_rows
+from lib.picking.likeness import unit_float16
 from lib.run.record import RunRecord
 from lib.session.patches import read_picture
 from tests.mrc_files import write_mrc

@@ -89,7 +89,7 @@ def test_resumed_run_equals_one_that_was_never_cut(train, folder):
         ("--head_conv 32", "--head_conv 32 given, 16 in training"),
         ("--arch simsiam2d_34", "--arch simsiam2d_34 given, simsiam2d_18"),
         ("--seed 3", "--seed 3 given, 42 in training"),
-        ("--pretrained_model imagenet", "imagenet given, none in training"),
+        ("--pretrained_model imagenet", "imagenet given, builtin in training"),
     ],
 )
 def test_option_typed_otherwise_is_rejected_and_nothing_rewritten(

@@ -17,7 +17,7 @@ from lib.errors import (
     ResourceError,
     run_script,
 )
-from lib.export import formats, labels, picks
+from lib.export import formats, picks, selection
 from lib.inputs.plain_text import read_lines
 from lib.system import runtime
 from lib.training.checkpoints import read_torch_file
@@ -52,7 +52,7 @@ def test_name_that_would_break_the_table(tmp_path):
 
 def test_labels_of_picks_without_any():
     with pytest.raises(ArtifactError, match="the picks have no labels"):
-        labels.select_labels(picks_of("a"), labels="1", exclude=None)
+        selection.select_labels(picks_of("a"), labels="1", exclude=None)
 
 
 @pytest.mark.parametrize(
