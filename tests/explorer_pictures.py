@@ -1,7 +1,8 @@
-"""Take the pictures of the explorer for docs/: python -m tests.explorer_pictures TABLE
+"""Take the pictures of the explorer: python -m tests.explorer_pictures TABLE 2 membrane
 
-The largest cluster is selected, named and searched for; docs/interactive.md tells what
-it shows in the demo. Classes are named in the session of the table: give a copy of it.
+The second largest cluster is selected, named and searched for; docs/interactive.md
+tells what it shows in the demo. Classes are named in the session of the table: give a
+copy of it.
 """
 
 import sys
@@ -32,13 +33,13 @@ def take(page, name, folder):
     print(path, f"{path.stat().st_size / 1000:.0f} kB")
 
 
-def walk(page, folder, name):
+def walk(page, folder, place, name):
     """Do what docs/interactive.md describes."""
     page.run(
         "const sort = document.getElementById('clusters-sort'); sort.value = 'count';"
         "sort.dispatchEvent(new Event('change'))"
     )
-    page.press(".item.cluster:first-child .choose")
+    page.press(f".item.cluster:nth-child({place}) .choose")
     page.until(lambda: len(page.all(".tile")) > 2)
     page.all(".tile")[0].send_keys("\ue007")
     take(page, "explorer_cluster", folder)
@@ -55,7 +56,7 @@ def walk(page, folder, name):
     take(page, "explorer_export", folder)
 
 
-def main(table, name="membrane", folder=PROJECT / "docs"):
+def main(table, place=1, name="membrane", folder=PROJECT / "docs"):
     """Start a session on a table, and take the pictures."""
     with (
         tempfile.TemporaryDirectory() as downloads,
@@ -63,7 +64,7 @@ def main(table, name="membrane", folder=PROJECT / "docs"):
     ):
         page = ExplorerPage(session.wait_ready(), Path(downloads), SIZE)
         try:
-            walk(page, folder, name)
+            walk(page, folder, place, name)
         finally:
             page.driver.quit()
 
