@@ -82,6 +82,12 @@ def _check_start(parser, options, typed):
         if "load_model" in typed:
             parser.error("--resume goes on from model_last.pth; leave --load_model out")
         options.load_model = None  # of --config: what the run started from
+    if str(options.load_model) == "builtin" and not options.load_model.exists():
+        parser.error(
+            "--load_model builtin embeds without training, in simsiam_test_hm_2d3d.py "
+            "and simsiam_test_hm_3d.py; training starts from these weights with "
+            "--pretrained_model builtin, the default"
+        )
     pretrained = options.pretrained_model not in (None, "none")
     pretrained = "pretrained_model" in typed or pretrained
     if options.load_model is not None and pretrained:

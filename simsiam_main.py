@@ -226,6 +226,8 @@ def make_trainer(store, run, recipe, checkpoint, experiment, options, device, ra
         if batch_size < training.batch_size:
             print(f"only {len(store)} candidates: --batch_size shrinks to {batch_size}")
     model, start = new_model(run, recipe, options, store, ranks)
+    if ranks.is_main:
+        print(f"the network starts from {start}")
     record = training_record(
         store, run, recipe, exp_id=options.exp_id, precision=precision, start=start
     )

@@ -107,6 +107,7 @@ def test_training_starts_from_the_box_unless_the_recipe_is_milopyps(
     command = train_command(data_set, tmp_path, *more, epochs=1)
     position = command.index("--pretrained_model")
     del command[position : position + 2]
-    call(*command, cwd=tmp_path)
+    done = call(*command, cwd=tmp_path)
+    assert f"the network starts from {start}" in done.stdout
     record = load_checkpoint(folder_of(tmp_path) / "model_last.pth").record
     assert record.lineage.start == start

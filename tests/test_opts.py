@@ -261,6 +261,19 @@ def test_no_option_that_nothing_reads(script, parser_of):
             "--pretrained_model imagenet",
             "--load_model and --pretrained_model",
         ),
+        (
+            "simsiam_main.py simsiam3d --train_img_txt l --load_model builtin",
+            "--load_model builtin embeds without training",
+        ),
+        (
+            "interactive_to_training_coords.py --input . --output o --like a",
+            "--top N or --min_score S",
+        ),
+        (
+            "interactive_to_training_coords.py --input . --output o --like a "
+            "--class b --top 3",
+            "three ways to choose",
+        ),
         ("interactive_to_training_coords.py --input .", "--output"),
     ],
 )
