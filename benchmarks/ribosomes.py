@@ -59,16 +59,14 @@ def rotated_templates(density, rotations):
         yield volume / np.linalg.norm(volume), mask
 
 
-def match(tomogram, density, *, seed, dark=True):
-    """Return the greatest normalized correlation of each voxel with the density.
+def match(tomogram, density, *, seed):
+    """Return the greatest normalized correlation of each voxel with dark density.
 
     Parameters
     ----------
     tomogram : ndarray, shape (Z, Y, X)
     density : ndarray, shape (D, D, D)
     seed : int
-    dark : bool
-        Whether density is dark.
 
     Returns
     -------
@@ -88,7 +86,7 @@ def match(tomogram, density, *, seed, dark=True):
             squared = _correlate(squares, mask.astype(np.float32), shape, best.shape)
             spread = np.sqrt(np.maximum(squared - total**2 / mask.sum(), 1e-3))
         found = _correlate(transformed, template.astype(np.float32), shape, best.shape)
-        np.maximum(best, (-found if dark else found) / spread, out=best)
+        np.maximum(best, -found / spread, out=best)
     return best
 
 

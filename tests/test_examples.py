@@ -69,7 +69,7 @@ def test_examples_that_are_not_finite_are_like_nothing():
 def table(tmp_path):
     """A table with two kinds, on the disk."""
     embeddings, _ = two_kinds(4)
-    record = make_record({"tomo1": {"voxel_size": 10.0}}, compress=False)
+    record = make_record({"tomo1": {"voxel_size": 10.0}}, compress=False, box=24)
     record = replace(record, lineage=Lineage(checkpoint="builtin"))
     count = len(embeddings)
     coord = np.stack([np.arange(count)] * 3, axis=1)
@@ -129,6 +129,7 @@ def test_picks_of_other_weights_or_boxes_are_refused_by_name(table, tmp_path):
     other = replace(table, embeddings=table.embeddings + 1)
     for changes, words in (
         ({"lineage": Lineage(checkpoint="model.pth", epoch=3)}, "weights model.pth"),
+        ({"options": make_record(box=36).options}, "--bbox 36 there, 24 here"),
         (
             {"tomograms": make_record({"t": {"voxel_size": 13.0}}).tomograms},
             "voxel size 13.0 there, 10.0 here",
@@ -139,6 +140,22 @@ def test_picks_of_other_weights_or_boxes_are_refused_by_name(table, tmp_path):
         assert words in written(tmp_path, "--like", picks, "--top", "5", code=2)
     picks = export(other, np.arange(4), tmp_path / "picks.parquet")
     written(tmp_path, "--like", picks, "--top", "5")
+
+
+def test_picks_of_unknown_weights_count_only_if_they_are_rows_of_the_table(
+    table, tmp_path
+):
+    unknown = replace(table.record, lineage=Lineage(), picked_from=None)
+    path = tmp_path / "picks.parquet"
+    replace(table.only(np.arange(4)), record=unknown).save(path)
+    written(tmp_path, "--like", path, "--top", "5")
+    for foreign, words in (
+        (table.embeddings + 1, "weights not noted there, builtin here"),
+        (table.embeddings[:, :8], "length of the embedding 8 there, 16 here"),
+    ):
+        picked = replace(table, record=unknown, embeddings=foreign)
+        picked.only(np.arange(4)).save(path)
+        assert words in written(tmp_path, "--like", path, "--top", "5", code=2)
 
 
 def test_scores_need_a_number_of_candidates_to_write(table, tmp_path):

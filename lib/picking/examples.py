@@ -7,7 +7,7 @@ import numpy as np
 from lib.artifacts import InteractiveTable
 from lib.errors import ArtifactError, InputError
 from lib.picking.likeness import LikenessSpace
-from lib.picking.teaching import teach
+from lib.picking.teaching import among, teach
 
 SAME_VOXEL = 0.02  # relative difference of two voxel sizes that are called equal
 
@@ -57,19 +57,20 @@ def _read(files, table, path, space):
 
 
 def _check_same_run(picked, table, file, path):
-    """Reject picks whose embeddings cannot be compared with those of a table."""
+    """Reject picks whose embeddings cannot be compared with those of a table.
+
+    Picks of programs that do not note where they are from must be rows of the table.
+    """
     origin = picked.record.picked_from
     if origin is not None and origin.fingerprint == table.fingerprint:
         return
+    if among(picked.embeddings, table.embeddings).all():
+        return
+    there, here = _facts(picked), _facts(table)
     wrong = [
-        f"{name} {theirs} there, {ours} here"
-        for name, theirs, ours in zip(
-            ("weights", "--bbox", "voxel size"),
-            _facts(picked),
-            _facts(table),
-            strict=True,
-        )
-        if theirs != ours and not _nearly(theirs, ours)
+        f"{name} {there[name] or 'not noted'} there, {here[name] or 'not noted'} here"
+        for name in here
+        if not _equal(there[name], here[name])
     ]
     if wrong:
         raise ArtifactError(
@@ -80,19 +81,23 @@ def _check_same_run(picked, table, file, path):
 
 
 def _facts(table):
-    """Return weights, box and voxel size of a table; what is not known says so."""
+    """Return what decides whether embeddings can be compared; None is not noted."""
     record = table.record
-    lineage = record.lineage
-    weights = "not noted"
-    if lineage.checkpoint is not None:
-        weights = lineage.checkpoint
-        if lineage.epoch is not None:
-            weights += f" of epoch {lineage.epoch}"
+    weights, epoch = record.lineage.checkpoint, record.lineage.epoch
+    if weights is not None and epoch is not None:
+        weights = f"{weights} of epoch {epoch}"
     known = [t.voxel_size for t in (record.tomograms or {}).values() if t.voxel_size]
-    return weights, record.options.patches.box, float(np.median(known)) if known else 0
+    return {
+        "weights": weights,
+        "length of the embedding": table.embeddings.shape[1],
+        "--bbox": record.options.patches.box,
+        "voxel size": float(np.median(known)) if known else None,
+    }
 
 
-def _nearly(one, other):
-    if not isinstance(one, float) or not isinstance(other, float):
+def _equal(one, other):
+    if one is None or other is None:
         return False
-    return abs(one - other) <= SAME_VOXEL * max(one, other)
+    if isinstance(one, float):
+        return abs(one - other) <= SAME_VOXEL * max(one, other)
+    return one == other

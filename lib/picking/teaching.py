@@ -38,7 +38,7 @@ def teach(unit, yes, no, *, seed):
     """
     if not len(yes):
         raise InputError("there is no example of the kind that is searched for")
-    if len(no) and (both := _equal_rows(yes, no)):
+    if both := int(among(yes, no).sum()):
         raise InputError(
             f"{both} candidates are examples and counterexamples at once; take them "
             "out of one of the two"
@@ -48,15 +48,14 @@ def teach(unit, yes, no, *, seed):
         return likeness
     rng = np.random.default_rng(seed)
     others = unit[rng.permutation(len(unit))[:BACKGROUND]]
-    others = others[~_among(others, np.concatenate([yes, no]))]
+    others = others[~among(others, np.concatenate([yes, no]))]
     rows = np.concatenate([yes, no, others]).astype(np.float32)
     is_kind = np.arange(len(rows)) < len(yes)
     weight = np.ones(len(rows))
     weight[len(yes) + len(no) :] = len(yes) / max(len(others), 1)
     model = LogisticRegression(max_iter=300).fit(rows, is_kind, weight)
-    direction = model.coef_[0].astype(np.float16)[None]
     share = (len(yes) + len(no)) / (len(yes) + len(no) + EVEN)
-    taught = cosines(unit, direction)
+    taught = cosines(unit, model.coef_)
     mixed = (1 - share) * _scaled(likeness) + share * _scaled(taught)
     return np.clip(mixed / max(np.abs(mixed).max(), 1e-12), -1, 1).astype(np.float32)
 
@@ -66,10 +65,8 @@ def _scaled(score):
     return (score - score.mean()) / max(float(score.std()), 1e-12)
 
 
-def _among(rows, others):
+def among(rows, others):
+    """Return which rows (N, D) are equal to one of others (M, D), as bool (N,)."""
     known = {row.tobytes() for row in np.ascontiguousarray(others)}
-    return np.array([row.tobytes() in known for row in np.ascontiguousarray(rows)])
-
-
-def _equal_rows(yes, no):
-    return int(_among(yes, no).sum())
+    found = [row.tobytes() in known for row in np.ascontiguousarray(rows)]
+    return np.array(found, bool)

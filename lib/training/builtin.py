@@ -16,7 +16,7 @@ from lib.errors import ArtifactError
 from lib.modes import MODES
 from lib.run.options import RunOptions
 from lib.run.record import Lineage, RunRecord
-from lib.training.checkpoints import Checkpoint
+from lib.training.checkpoints import Checkpoint, restore_weights
 
 BUILTIN = "builtin"  # names them on the command line
 FOLDER = Path(__file__).with_name("weights")
@@ -113,15 +113,13 @@ def start_from_builtin(model, mode):
         What the network starts from, for the log.
     """
     weights = load_builtin(mode).state_dict
-    own = model.state_dict()
-    if any(own[n].shape != v.shape for n, v in weights.items() if n in own) or any(
-        name not in weights for name in own if not name.endswith("num_batches_tracked")
-    ):
+    try:
+        restore_weights(model, weights, BUILTIN)
+    except ArtifactError:  # nothing was loaded
         return (
             "random weights (the built-in ones are of 18 layers and an embedding of "
             "128 numbers)"
         )
-    model.load_state_dict({**own, **weights})
     return "the built-in weights"
 
 
