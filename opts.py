@@ -31,7 +31,7 @@ from lib.run.options import (
 
 PROJECT = Path(__file__).resolve().parent
 FIRST = ("bbox", "dog")  # of the candidates, what depends on the particle
-SWITCHES = ("compress", "bright", "flip_tilt_angles", "keep_gold")
+SWITCHES = ("compress", "bright", "flip_tilt_angles", "keep_gold", "halves")
 SWITCHES += ("cosine", "warm", "save_all")
 WARM = 0.05  # share of the epochs, of --warm
 RUN = "exp/simsiam2d3d/test_sample"  # of the documented commands

@@ -16,7 +16,6 @@ def main():
     options = train_options()
     from lib.artifacts import ExperimentDir
     from lib.artifacts.experiment import check_folder, experiment_lock
-    from lib.inputs.image_list import find_image_list, read_image_list
     from lib.patches.cache import cache_folder
     from lib.patches.preparation import prepare_candidates, prepare_store
     from lib.system.preflight import check_environment
@@ -31,14 +30,7 @@ def main():
     if not (options.resume or options.dry_run or options.check_geometry):
         check_folder(experiment, overwrite=options.overwrite)
     run, recipe, patching, checkpoint = settings(options, experiment)
-    tomograms = read_image_list(
-        find_image_list(options.img_txt, PROJECT),
-        project=PROJECT,
-        needs_tilts=patching.needs_tilts,
-        order=patching.order,
-        order_is_given=run.patches.order is not None,
-        voxel_size=run.voxel_size,
-    )
+    tomograms = read_tomograms(options, run, patching)
     if options.check_geometry:
         check_only(tomograms, patching, options)
         return
@@ -124,6 +116,30 @@ def settings(options, experiment):
         start = "none" if options.load_model else recipe.start
         run = replace(run, model=replace(run.model, pretrained_model=start))
     return run, recipe, PatchOptions(**wanted), checkpoint
+
+
+def read_tomograms(options, run, patching):
+    """Read the image list; reject one that lacks what the options ask for."""
+    from lib.inputs.companions import HALVES, require_halves
+    from lib.inputs.image_list import find_image_list, read_image_list
+
+    if patching.halves and patching.needs_tilts:
+        raise OptionError(
+            f"--halves is for simsiam3d; {patching.mode} can pair even with odd tilt "
+            "images: leave it out"
+        )
+    tomograms = read_image_list(
+        find_image_list(options.img_txt, PROJECT),
+        project=PROJECT,
+        needs_tilts=patching.needs_tilts,
+        order=patching.order,
+        order_is_given=run.patches.order is not None,
+        voxel_size=run.voxel_size,
+        optional=HALVES if patching.halves else (),
+    )
+    if patching.halves:
+        require_halves(tomograms)
+    return tomograms
 
 
 def check_only(tomograms, patching, options):

@@ -17,7 +17,7 @@ INFERENCE = {
 SETS = ("shapes", "low", "high")
 
 
-def make_set(kind, folder, *, tomograms, size, seed, templates=None):
+def make_set(kind, folder, *, tomograms, size, seed, templates=None, halves=False):
     """Write a labeled set unless it is there.
 
     Parameters
@@ -31,6 +31,8 @@ def make_set(kind, folder, *, tomograms, size, seed, templates=None):
     seed : int
     templates : pathlib.Path, optional
         Folder of the protein densities.
+    halves : bool
+        Write half tomograms of the proteins as well.
 
     Returns
     -------
@@ -44,6 +46,7 @@ def make_set(kind, folder, *, tomograms, size, seed, templates=None):
     if kind != "shapes":
         script = ["benchmarks/simulate.py", "--noise", kind]
         script += ["--templates", templates] if templates else []
+        script += ["--halves"] if halves else []
     numbers = ["--tomograms", tomograms, "--seed", seed, "--size", *size]
     run(*script, "--out", folder, *numbers)
     return image_list

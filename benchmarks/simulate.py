@@ -7,7 +7,8 @@ a slab of ice of 3/4 of the depth: weak-phase projection with CTF, envelope of t
 radiation damage, Poisson counts that thin with thickness, jitter of the alignment,
 weighted back-projection. Writes tomograms, tilt series, angles, ``particles.csv``
 (crowders have the class ``crowder``) and ``image_list.txt``. With ``--gold`` the same
-particles lie among beads, whose centers (x, y, z) go to ``<name>.beads.txt``.
+particles lie among beads, whose centers (x, y, z) go to ``<name>.beads.txt``. With
+``--halves`` even and odd tilts are reconstructed on their own as well.
 """
 
 import argparse
@@ -76,6 +77,7 @@ def main():
         defocus=options.defocus * 1e4,
         gold=options.gold,
         hot=options.hot,
+        halves=options.halves,
     )
     names = [f"sim_{number:02d}" for number in range(options.tomograms)]
     start = time.monotonic()
@@ -85,7 +87,7 @@ def main():
             particles[name] = placed
             elapsed = time.monotonic() - start
             print(f"{name}: {len(placed)} particles, {elapsed:.0f} s", flush=True)
-    simulation.write_truth(options.out, particles)
+    simulation.write_truth(options.out, particles, halves=options.halves)
     print(f"{options.out / 'image_list.txt'} lists {len(names)} tomograms")
 
 
@@ -104,6 +106,7 @@ def _options():
     add("--defocus", type=float, default=3.0, help="[um]")
     add("--gold", type=int, default=0, help="beads of 10 nm in each tomogram")
     add("--hot", type=float, default=0.0, help="share of the pixels that are hot")
+    add("--halves", action="store_true", help="write rec_even and rec_odd too")
     add("--workers", type=int, default=os.cpu_count(), help="tomograms at once")
     return parser.parse_args()
 
@@ -152,6 +155,7 @@ def write_simulated(
     defocus,
     gold=0,
     hot=0.0,
+    halves=False,
 ):
     """Simulate one tomogram, write its files, return its particles.
 
@@ -175,6 +179,8 @@ def write_simulated(
         Beads; the particles lie where they do without.
     hot : float
         Share of the pixels that are hot.
+    halves : bool
+        Write the reconstructions of even and of odd tilts as well.
 
     Returns
     -------
@@ -212,6 +218,14 @@ def write_simulated(
         "xzy",
         VOXEL_SIZE,
     )
+    for first, suffix in enumerate(simulation.HALVES if halves else ()):
+        part = simulation.projection_matrix(
+            angles[first::2], shape[0], shape[2], simulation.Z_SIGN["xzy"]
+        )
+        half = simulation.back_project(flat[first::2], part)
+        simulation.write_volume(
+            folder / f"{name}{suffix}", half.transpose(1, 0, 2), VOXEL_SIZE
+        )
     if gold:
         np.savetxt(folder / f"{name}.beads.txt", centers, "%.2f")
     return particles

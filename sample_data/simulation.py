@@ -15,6 +15,7 @@ from scipy import ndimage, sparse
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
 Z_SIGN = {"xzy": -1, "zxy": 1}  # as in a file of IMOD's tilt, and after trimvol -rx
+HALVES = ("_EVN.rec", "_ODD.rec")  # endings, as AreTomo names them
 EMPTY = 0.02  # of a particle's greatest density: below, there is nothing
 
 
@@ -175,10 +176,15 @@ def write_tomogram(folder, name, tomogram, tilts, angles, order, voxel_size):
     if order == "xzy":
         tomogram = tomogram.transpose(1, 0, 2)
     for suffix, data in ((".rec", tomogram), (".ali", tilts)):
-        with mrcfile.new(folder / (name + suffix), overwrite=True) as file:
-            file.set_data(_as_int16(data))
-            file.voxel_size = voxel_size
+        write_volume(folder / (name + suffix), data, voxel_size)
     (folder / f"{name}.tlt").write_text("".join(f"{a:8.2f}\n" for a in angles))
+
+
+def write_volume(path, data, voxel_size):
+    """Write an array as MRC of 16 bits; its own axes are those of the file."""
+    with mrcfile.new(path, overwrite=True) as file:
+        file.set_data(_as_int16(data))
+        file.voxel_size = voxel_size
 
 
 def _as_int16(data):
@@ -187,7 +193,7 @@ def _as_int16(data):
     return np.ascontiguousarray(np.clip(np.rint(scaled), -32768, 32767), np.int16)
 
 
-def write_truth(folder, particles):
+def write_truth(folder, particles, *, halves=False):
     """Write ``particles.csv`` (tomogram, x, y, z, class) and ``image_list.txt``.
 
     Parameters
@@ -195,6 +201,8 @@ def write_truth(folder, particles):
     folder : pathlib.Path
     particles : dict of str to list of Particle
         By tomogram.
+    halves : bool
+        Name the half tomograms in the list.
     """
     with (folder / "particles.csv").open("w", newline="") as file:
         table = csv.writer(file)
@@ -204,7 +212,10 @@ def write_truth(folder, particles):
                 position = (f"{value:.2f}" for value in particle.position)
                 table.writerow([name, *position, particle.kind])
     with (folder / "image_list.txt").open("w") as file:
-        file.write("image_name\trec_path\ttilt_path\tangle_path\n")
+        columns = ["image_name", "rec_path", "tilt_path", "angle_path"]
+        endings = ["", ".rec", ".ali", ".tlt"]
+        if halves:
+            columns, endings = [*columns, "rec_even", "rec_odd"], [*endings, *HALVES]
+        print(*columns, sep="\t", file=file)
         for name in particles:
-            file.write("\t".join([name, f"{name}.rec", f"{name}.ali", f"{name}.tlt"]))
-            file.write("\n")
+            print(*(name + ending for ending in endings), sep="\t", file=file)

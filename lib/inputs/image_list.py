@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lib.errors import InputError
 from lib.inputs.axis_order import DEFAULT_ORDER, ORDERS
+from lib.inputs.companions import COLUMNS, NONE
 from lib.inputs.list_warnings import warn_of_list
 from lib.inputs.plain_text import (
     expand_path,
@@ -62,6 +63,7 @@ def read_image_list(
     order=DEFAULT_ORDER,
     order_is_given=False,
     voxel_size=None,
+    optional=(),
 ):
     """Read an image list: every header and every angle file it names, once.
 
@@ -79,6 +81,9 @@ def read_image_list(
     voxel_size : float, optional
         Of all tomograms, as the user gives it; their headers are then not held
         against each other [Angstrom].
+    optional : sequence of str
+        Of `lib.inputs.companions.COLUMNS`, those that are read where the list has
+        them; other columns are ignored.
 
     Returns
     -------
@@ -93,7 +98,7 @@ def read_image_list(
     """
     if order not in (*ORDERS, "auto"):
         raise InputError(f"--order {order} is none of {', '.join(ORDERS)}, auto")
-    reader = _EntryReader(path, project, needs_tilts)
+    reader = _EntryReader(path, project, needs_tilts, optional)
     tomograms = [
         Tomogram.from_files(
             order=order,
@@ -150,7 +155,7 @@ def find_listed_files(path, *, project):
 class _EntryReader:
     """Reads the lines of a list and collects all faults."""
 
-    def __init__(self, path, project, needs_tilts):
+    def __init__(self, path, project, needs_tilts, optional=()):
         self.path = Path(path)
         self.folders = (Path(project), self.path.absolute().parent)
         self.faults = []
@@ -169,6 +174,7 @@ class _EntryReader:
                 f"{path} lacks the column(s) {', '.join(missing)}: its header (line "
                 f"{number}) is {header[:200]!r}, expected {expected}"
             )
+        needed += tuple(name for name in optional if name in names)
         repeated = [name for name in needed if names.count(name) > 1]
         if repeated:
             raise InputError(f"{path} has the column(s) {', '.join(repeated)} twice")
@@ -190,7 +196,14 @@ class _EntryReader:
                 self.note(
                     f"image_name {name} is in line {earlier} too; names must differ"
                 )
-            yield name, {key: self._find(key, cell) for key, cell in cells.items()}
+            yield (
+                name,
+                {
+                    key: self._find(key, cell)
+                    for key, cell in cells.items()
+                    if not (key in COLUMNS and cell == NONE)
+                },
+            )
         if len(self.lines) == 1:
             self.faults.append("no rows below the header; expected one per tomogram")
 

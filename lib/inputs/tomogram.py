@@ -5,13 +5,14 @@ file are named: ``--order`` of the options, `lib.inputs.axis_order.ORDERS`.
 """
 
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from lib.errors import InputError
 from lib.inputs.axis_order import DEFAULT_ORDER, ORDERS, resolve_order, z_sign
+from lib.inputs.companions import NO_COMPANIONS, Companions
 from lib.inputs.mrc import MrcInfo, find_voxel_size, inspect_mrc
 from lib.inputs.mrc_voxels import (
     Extremes,
@@ -59,6 +60,8 @@ class Tomogram:
     angle_path : Path or None
     angles : tuple of float or None
         One for each image, as the file has them [degrees].
+    companions : lib.inputs.companions.Companions
+        Further volumes of the same shape and axes: halves, mask, one to look at.
     """
 
     name: str
@@ -68,6 +71,7 @@ class Tomogram:
     tilt_info: MrcInfo | None = None
     angle_path: Path | None = None
     angles: tuple[float, ...] | None = None
+    companions: Companions = NO_COMPANIONS
 
     @classmethod
     def from_files(
@@ -81,6 +85,7 @@ class Tomogram:
         angle_path=None,
         voxel_size=None,
         noting=nullcontext,
+        **companions,
     ):
         """Read the headers and the angles of a single tomogram.
 
@@ -100,6 +105,8 @@ class Tomogram:
             Called with ``rec_path``, ``tilt_path`` or ``angle_path``; returns the
             context in which that file is read. One that keeps an InputError lets
             the other files be read, so that all their faults are found.
+        **companions : path-like, optional
+            See `lib.inputs.companions.Companions.from_files`.
 
         Returns
         -------
@@ -125,6 +132,7 @@ class Tomogram:
         with noting("rec_path"):
             tilt_shape = tilt_info.shape if tilt_info else None
             order = resolve_order(info, order, tilt_shape, is_given=order_is_given)
+        further = Companions.from_files(info, noting=noting, **companions)
         return cls(
             name=name or info.path.name.split(".")[0],
             info=info,
@@ -133,6 +141,7 @@ class Tomogram:
             tilt_info=tilt_info,
             angle_path=Path(angle_path) if tilt_info else None,
             angles=tuple(angles.tolist()) if tilt_info else None,
+            companions=further,
         )
 
     @property
@@ -144,6 +153,10 @@ class Tomogram:
     def tilt_path(self):
         """Path of the tilt series, or None."""
         return self.tilt_info.path if self.tilt_info else None
+
+    def of_file(self, info):
+        """Return the tomogram with the voxels of another file of its shape and axes."""
+        return replace(self, info=info, companions=NO_COMPANIONS)
 
     @property
     def shape(self):

@@ -66,6 +66,8 @@ class EntryMetadata:
     total, squares : tuple of int or None
     file_bytes, file_time : int or None
         Of the tomogram of the image list at hand.
+    rec_even, rec_odd : str or None
+        Of the image list at hand, see `lib.inputs.companions`.
     """
 
     name: str
@@ -84,6 +86,8 @@ class EntryMetadata:
     squares: tuple | None = None
     file_bytes: int | None = None
     file_time: int | None = None
+    rec_even: str | None = None
+    rec_odd: str | None = None
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,8 @@ def patches_folder(cache_dir, tomogram, *, options, device, offsets):
         At which patches are cut.
     """
     files = (tomogram.tilt_path, tomogram.angle_path) if options.needs_tilts else ()
+    if options.halves and any(offset.tilts != "all" for offset in offsets):
+        files += tuple(half.path for half in tomogram.companions.halves or ())
     key = digest_of(
         _search_key(tomogram, options, device),
         file_states(files),

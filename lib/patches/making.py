@@ -61,7 +61,10 @@ def make_patches(tomogram, folder, *, options, offsets, device, threads):
     """
     with claim(folder) as mine:
         if mine and not is_whole(folder):
-            data = load_tomogram(tomogram, options, threads=threads)
+            parted = any(offset.tilts != "all" for offset in offsets)
+            data = load_tomogram(
+                tomogram, options, halves=options.halves and parted, threads=threads
+            )
             searched = candidates_folder(folder.parent, tomogram, options, device)
             # Whoever else searches it: the claim only keeps it from being removed.
             Watch(folder.parent).free([searched])  # removes the claim of a killed job

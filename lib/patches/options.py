@@ -51,7 +51,8 @@ class PatchOptions(PatchSettings):
     @property
     def pairing(self):
         """How the two views of a pair are cut, see `lib.patches.views`."""
-        return ODD_EVEN_TILTS if self.disjoint_tilts else SAME_TILTS
+        disjoint = self.disjoint_tilts or self.halves
+        return ODD_EVEN_TILTS if disjoint else SAME_TILTS
 
     @property
     def offsets(self):

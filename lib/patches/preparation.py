@@ -205,7 +205,7 @@ def _of_list(metadata, tomogram):
     An entry is shared by lists that name the tomogram by another path, give its voxel
     size or not, or have its tilt series or not.
     """
-    noted = note_file(tomogram.rec_path)
+    noted = note_file(tomogram.rec_path) | tomogram.companions.paths()
     return replace(metadata, voxel_size=tomogram.voxel_size, **noted)
 
 

@@ -117,6 +117,8 @@ class TomogramData:
         Slices of the tomogram file [voxels]; by default those of the volume.
     masked : lib.candidates.masked.Masked, optional
         What of the volume is no specimen.
+    halves : dict of str to ndarray of uint8, shape (Z, Y, X), or None
+        The tomogram of ``"even"`` and of ``"odd"`` data, where pairs are cut of them.
     """
 
     volume: np.ndarray
@@ -125,9 +127,12 @@ class TomogramData:
     z_sign: int = 1
     depth: int | None = None
     masked: Masked | None = None
+    halves: dict | None = None
 
     def through(self, tilts):
-        """Return the data with a part of its tilts; see `lib.patches.views`."""
+        """Return a part of the data; see `lib.patches.views.PatchOffset`."""
+        if self.halves is not None and tilts != "all":
+            return replace(self, volume=self.halves[tilts])
         if self.tilts is None or tilts == "all":
             return self
         part = np.argsort(self.angles, kind="stable")[TILTS[tilts]]
@@ -142,7 +147,7 @@ class TomogramData:
         return project_to_tilts(positions, self.angles, shape, self.z_sign)
 
 
-def load_tomogram(tomogram, options, *, tilts=True, threads=None):
+def load_tomogram(tomogram, options, *, tilts=True, halves=False, threads=None):
     """Read and preprocess what shows the candidates of one tomogram.
 
     Parameters
@@ -151,6 +156,8 @@ def load_tomogram(tomogram, options, *, tilts=True, threads=None):
     options : lib.patches.options.PatchOptions
     tilts : bool
         Whether the tilt images are needed, in the mode that uses them.
+    halves : bool
+        Whether the half tomograms are needed.
     threads : int, optional
         By default those of `lib.system.machine.usable_threads`.
 
@@ -164,7 +171,13 @@ def load_tomogram(tomogram, options, *, tilts=True, threads=None):
     del raw
     depth, z_sign = tomogram.shape[0], tomogram.z_sign
     if not (tilts and options.needs_tilts):
-        return TomogramData(volume, None, None, z_sign, depth, masked)
+        return TomogramData(
+            volume,
+            z_sign=z_sign,
+            depth=depth,
+            masked=masked,
+            halves=_load_halves(tomogram, options, masked, threads) if halves else None,
+        )
     series = tomogram.read_tilts(
         max_tilt=options.tilt_range, flip=options.flip_tilt_angles
     )
@@ -178,6 +191,20 @@ def load_tomogram(tomogram, options, *, tilts=True, threads=None):
     hidden = _find_in_images(series.images, data, options.keep_gold)
     images = preprocess_tilt_images(series.images, options.gauss, masked=hidden)
     return replace(data, tilts=images)
+
+
+def _load_halves(tomogram, options, masked, threads):
+    """Return the half tomograms, preprocessed as the whole one is.
+
+    What is masked is that of the whole: half of the data shows beads less well.
+    """
+    loaded = {}
+    for part, info in zip(("even", "odd"), tomogram.companions.halves, strict=True):
+        raw = tomogram.of_file(info).read_voxels(compress=options.compress)
+        loaded[part] = preprocess_tomogram(
+            raw, options.gauss, masked=masked, threads=threads
+        )
+    return loaded
 
 
 def _find_in_images(images, data, keep_gold):

@@ -14,14 +14,14 @@ NEIGHBORS = ((0, 0, 1), (0, 0, -1), (-1, 0, -1), (0, 1, -1))
 
 @dataclass(frozen=True)
 class PatchOffset:
-    """Where a patch of a candidate is cut, and through which tilts it is seen.
+    """Where a patch of a candidate is cut, and of which part of the data.
 
     Attributes
     ----------
     step : tuple of int
         (x, y, z) from the candidate [voxels].
     tilts : {"all", "even", "odd"}
-        Counted by angle.
+        Of the images, counted by angle; or the half tomogram of even or odd ones.
     """
 
     step: tuple
@@ -53,8 +53,8 @@ SAME_TILTS = PositivePairs(
     first=0,
     second=range(1, 5),
 )
-# No noise is common to the two tilt views of a pair, so that a network cannot tell
-# candidates apart by it.
+# No noise is common to the two views of a pair, in tilt images or in half tomograms, so
+# that a network cannot tell candidates apart by it.
 ODD_EVEN_TILTS = PositivePairs(
     (
         PatchOffset(HERE),

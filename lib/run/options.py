@@ -93,6 +93,12 @@ class PatchSettings:
         "keep gold beads as candidates; by default they are detected, counted and "
         "left out",
     )
+    halves: bool | None = option(
+        None,
+        "3d: cut the two views of a positive pair from rec_even and rec_odd of the "
+        "image list, so that they share no noise",
+        otherwise="no",
+    )
     disjoint_tilts: bool = False
 
     def __post_init__(self):

@@ -17,6 +17,8 @@ SCHEMA_VERSION = 2
 # Of what is known of a tomogram, in files that were read; its shape is a tuple.
 KINDS = {
     "rec_path": str,
+    "rec_even": str,
+    "rec_odd": str,
     "order": str,
     "voxel_size": Real,
     "file_bytes": Integral,
@@ -40,6 +42,8 @@ class TomogramRecord:
     file_bytes : int
     file_time : int
         Of its last change [ns].
+    rec_even, rec_odd : str
+        Further volumes, see `lib.inputs.companions`.
     """
 
     rec_path: str | None = None
@@ -48,6 +52,8 @@ class TomogramRecord:
     voxel_size: float | None = None
     file_bytes: int | None = None
     file_time: int | None = None
+    rec_even: str | None = None
+    rec_odd: str | None = None
 
     def __post_init__(self):
         if self.shape is not None:

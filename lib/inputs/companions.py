@@ -1,0 +1,124 @@
+"""Further volumes of a tomogram: halves of its data, a mask, a copy to look at.
+
+They come from optional columns of the image list. Each has the shape and the axes of
+the tomogram, so that a position means the same in all of them.
+"""
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+from lib.errors import InputError, format_names
+from lib.inputs.mrc import MrcInfo, inspect_mrc
+
+HALVES = ("rec_even", "rec_odd")
+COLUMNS = {
+    "rec_even": "a half made of the even tilts or frames",
+    "rec_odd": "a half made of the odd tilts or frames",
+}
+NONE = "-"  # in a cell of an optional column
+
+
+@dataclass(frozen=True)
+class Companions:
+    """Headers of the further volumes; None where there is none.
+
+    Attributes
+    ----------
+    rec_even, rec_odd : MrcInfo or None
+        Reconstructions of two halves of the data, which share no noise: of even and
+        odd tilt images, or of even and odd frames. Both or neither.
+    """
+
+    rec_even: MrcInfo | None = None
+    rec_odd: MrcInfo | None = None
+
+    @classmethod
+    def from_files(cls, info, *, noting=nullcontext, **paths):
+        """Read the headers and compare them with that of the tomogram.
+
+        Parameters
+        ----------
+        info : lib.inputs.mrc.MrcInfo
+            Of the tomogram.
+        noting : callable, optional
+            See `lib.inputs.tomogram.Tomogram.from_files`.
+        **paths : path-like, optional
+            By the names of the attributes.
+
+        Returns
+        -------
+        Companions
+
+        Raises
+        ------
+        InputError
+            When a file cannot be read or has another shape, or a half is alone.
+        """
+        found = {}
+        for column, path in paths.items():
+            with noting(column):
+                found[column] = _inspect(column, path, info)
+        given = [column for column in HALVES if column in paths]
+        if len(given) == 1:
+            with noting(given[0]):
+                other = next(column for column in HALVES if column not in paths)
+                raise InputError(
+                    f"{given[0]} {paths[given[0]]} is given without {other}: the two "
+                    "views of a pair come from different halves; give both, or "
+                    f"neither ({NONE} in both columns)"
+                )
+        return cls(**found)
+
+    @property
+    def halves(self):
+        """Headers of the even and the odd half, or None."""
+        if self.rec_even is None or self.rec_odd is None:
+            return None
+        return self.rec_even, self.rec_odd
+
+    def paths(self):
+        """Return the paths of those that there are, as text, by column."""
+        infos = {column: getattr(self, column) for column in COLUMNS}
+        return {column: str(info.path) for column, info in infos.items() if info}
+
+
+NO_COMPANIONS = Companions()
+
+
+def require_halves(tomograms):
+    """Check that every tomogram of a list has its halves.
+
+    Parameters
+    ----------
+    tomograms : list of lib.inputs.tomogram.Tomogram
+
+    Raises
+    ------
+    InputError
+        Naming those without.
+    """
+    lacking = [one.name for one in tomograms if one.companions.halves is None]
+    if lacking:
+        raise InputError(
+            f"the image list names no halves ({' and '.join(HALVES)}) for "
+            f"{format_names(lacking)}, {len(lacking)} of {len(tomograms)} tomograms; "
+            "all or none are trained by halves: add them, or leave the columns out or "
+            "give --no-halves"
+        )
+
+
+def _inspect(column, path, info):
+    """Return the header of a further volume of the shape of the tomogram."""
+    found = inspect_mrc(path)
+    if found.shape != info.shape:
+        raise InputError(
+            f"{path} has {_listed(found.shape)} voxels (sections, rows, columns of the "
+            f"file), but {info.path} has {_listed(info.shape)}; {column} names "
+            f"{COLUMNS[column]}, of the same shape and axes: bin or rotate it as the "
+            "tomogram was"
+        )
+    return found
+
+
+def _listed(shape):
+    return " x ".join(map(str, shape))
