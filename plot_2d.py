@@ -17,6 +17,7 @@ def main():
     from lib.artifacts import EmbeddingTable, ExperimentDir
     from lib.maps.clustering import over_cluster
     from lib.maps.layout import is_collapsed, unit_rows
+    from lib.maps.neighbors import kept_neighbors
     from lib.pictures.colormap import plane_colors
     from lib.pictures.patch_pictures import gray_levels, writing_patch_pictures
     from lib.system.preflight import check_environment
@@ -45,7 +46,12 @@ def main():
         workers=options.num_workers,
     ):
         layout = choose_projection(options, len(vectors))
-        map_xy, labeled, cloud = project_all(vectors, labels, layout)
+        neighbors = kept_neighbors(
+            experiment.neighbors, vectors, layout.n_neighbors, fingerprint=fingerprint
+        )
+        if neighbors.recall < 1:
+            print(f"{neighbors.recall:.2%} of the nearest neighbors were found")
+        map_xy, labeled, cloud = project_all(vectors, labels, layout, neighbors)
         caption = write_caption(table, options, layout, alarm)
         draw(experiment, options, vectors, labels, gray, map_xy, labeled, caption)
         save_colors(experiment.colors, plane_colors(map_xy), fingerprint)
@@ -83,11 +89,10 @@ def choose_projection(options, n):
     )
 
 
-def project_all(vectors, labels, layout):
+def project_all(vectors, labels, layout, neighbors):
     """Return the plain map, the map supervised by labels, and the 3-D layout."""
-    from lib.maps.layout import nearest_neighbors, project_2d, project_3d
+    from lib.maps.layout import project_2d, project_3d
 
-    neighbors = nearest_neighbors(vectors, layout.n_neighbors)
     map_xy = project_2d(vectors, layout, neighbors=neighbors)
     labeled = project_2d(
         vectors, layout, neighbors=neighbors, labels=labels, start=map_xy

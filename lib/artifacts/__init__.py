@@ -18,6 +18,7 @@ from lib.artifacts.fingerprints import (
 )
 from lib.artifacts.interactive_table import InteractiveTable, TableFacts
 from lib.artifacts.locks import locked
+from lib.artifacts.neighbor_table import Neighbors
 from lib.artifacts.parquet_files import (
     parse_coordinates,
     read_integers,
@@ -36,6 +37,7 @@ __all__ = [
     "EmbeddingTable",
     "ExperimentDir",
     "InteractiveTable",
+    "Neighbors",
     "TableFacts",
     "VIEWS",
     "Watch",

@@ -55,6 +55,11 @@ class ExperimentDir:
         return self.root / "all_output_info.npz"
 
     @property
+    def neighbors(self):
+        """The nearest candidates of each, written and read by plot_2d.py."""
+        return self.root / "neighbors.npz"
+
+    @property
     def map_picture(self):
         """Written by plot_2d.py: the map with thumbnails."""
         return self.root / "2d_visualization_out.png"
@@ -191,6 +196,7 @@ def _written_after_training(experiment):
         experiment.options,
         experiment.config,
         experiment.embeddings,
+        experiment.neighbors,
         experiment.colors,
         experiment.color_record,
         experiment.map_picture,

@@ -5,14 +5,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from sklearn.decomposition import PCA
-from sklearn.neighbors import NearestNeighbors
 
 from lib.maps.clustering import reproducible_threads
+from lib.maps.neighbors import nearest_neighbors
 from lib.system.caches import ensure_numba_cache
 
 N_LEAST_FOR_LAYOUT = 6
-# Beyond this many rows UMAP's approximate search overtakes the exact one.
-N_EXACT_NEIGHBORS = 50_000
+# Up to this many rows UMAP's own optimizer, on one core; beyond, that of
+# `lib.maps.optimizer`, on all.
+N_OWN_OPTIMIZER = 50_000
+N_ROUNDS = 200  # of the latter
 # Weight of the labels in supervised UMAP: groups separate, neighborhoods remain.
 LABEL_PULL = 0.3
 N_ROUNDS_FROM_START = 200
@@ -84,8 +86,8 @@ def project_2d(vectors, options, *, neighbors=None, labels=None, start=None):
     vectors : ndarray of float32, shape (N, D)
         See `unit_rows`.
     options : ProjectionOptions
-    neighbors : tuple of ndarray, optional
-        Of `nearest_neighbors`, to search only once for several maps.
+    neighbors : lib.artifacts.Neighbors, optional
+        To search only once for several maps.
     labels : ndarray of int, shape (N,), optional
         Pull rows of one label together (the supervised map).
     start : ndarray, shape (N, 2), optional
@@ -169,30 +171,14 @@ def project_cloud(vectors, options, n_components):
     return (positions - positions.mean(axis=0)).astype(np.float64)
 
 
-def nearest_neighbors(vectors, n_neighbors):
-    """Return the exact nearest rows of every row, itself first.
-
-    Parameters
-    ----------
-    vectors : ndarray of float32, shape (N, D)
-    n_neighbors : int
-        Itself included; at most N.
-
-    Returns
-    -------
-    indices, distances : ndarray, shape (N, n_neighbors)
-        None instead if N is so large that UMAP's approximate search is faster.
-    """
-    if len(vectors) > N_EXACT_NEIGHBORS:
-        return None
-    search = NearestNeighbors(n_neighbors=n_neighbors, algorithm="brute").fit(vectors)
-    with reproducible_threads(len(vectors)):
-        distances, indices = search.kneighbors(vectors)
-    return indices, distances.astype(np.float32)
-
-
 def _umap(vectors, options, start, neighbors=None, labels=None, n_epochs=None):
     """Return UMAP positions (N, C) from a start (N, C) on the unit square or cube."""
+    start = 10 * start
+    if neighbors is None and len(vectors) > N_OWN_OPTIMIZER:
+        neighbors = nearest_neighbors(vectors, options.n_neighbors)
+    found = (None, None)
+    if neighbors is not None:
+        found = (neighbors.indices, neighbors.distances)
     with warnings.catch_warnings():
         # umap warns that tensorflow is missing, and of settings chosen here on purpose
         warnings.simplefilter("ignore")
@@ -205,12 +191,21 @@ def _umap(vectors, options, start, neighbors=None, labels=None, n_epochs=None):
             min_dist=options.min_dist,
             random_state=options.seed,
             n_jobs=1,  # several threads would give another map each time
-            init=(10 * start).astype(np.float32),
+            init=start.astype(np.float32),
             target_weight=LABEL_PULL,
             n_epochs=n_epochs,
-            precomputed_knn=(None, None) if neighbors is None else neighbors,
+            precomputed_knn=found,
+            transform_mode="embedding" if len(vectors) <= N_OWN_OPTIMIZER else "graph",
         )
-        return model.fit_transform(vectors, y=labels)
+        if model.transform_mode == "embedding":
+            return model.fit_transform(vectors, y=labels)
+        graph = model.fit(vectors, y=labels).graph_
+        a, b = umap.umap_.find_ab_params(model.spread, model.min_dist)
+        from lib.maps.optimizer import optimize_positions
+
+    return optimize_positions(
+        graph, start, n_epochs=n_epochs or N_ROUNDS, a=a, b=b, seed=options.seed
+    )
 
 
 def _tsne(vectors, options, labels, start):
@@ -232,9 +227,12 @@ def _tsne(vectors, options, labels, start):
 
 def _principal_axes(vectors, n_components=2):
     """Return the first principal components (N, n_components), zeros if fewer exist."""
-    centered = vectors.astype(np.float64) - vectors.mean(axis=0)
     n_found = min(n_components, *vectors.shape)
-    found = PCA(n_found, svd_solver="full").fit_transform(centered)
+    if len(vectors) > N_OWN_OPTIMIZER:  # without copies of all vectors
+        found = PCA(n_found, svd_solver="covariance_eigh").fit_transform(vectors)
+    else:
+        centered = vectors.astype(np.float64) - vectors.mean(axis=0)
+        found = PCA(n_found, svd_solver="full").fit_transform(centered)
     return np.pad(found, ((0, 0), (0, n_components - n_found)))
 
 
