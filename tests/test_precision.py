@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from lib.system import runtime
+from lib.system.machine import processor_vendor
 from lib.system.runtime import autocast, choose_precision
 
 CPU = torch.device("cpu")
@@ -12,8 +14,9 @@ CPU = torch.device("cpu")
 def processor(monkeypatch):
     """Return a function that gives the processor its features."""
 
-    def has(*features, limit=None):
+    def has(*features, limit=None, vendor="GenuineIntel"):
         found = dict.fromkeys(features, True)
+        monkeypatch.setattr(runtime, "processor_vendor", lambda: vendor)
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found, raising=False)
         if limit is None:
             monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
@@ -23,13 +26,25 @@ def processor(monkeypatch):
     return has
 
 
-def test_auto_takes_bf16_with_amx_alone(processor):
+def test_auto_takes_bf16_where_it_was_measured_to_be_faster(processor):
     processor("avx512_f", "amx_tile", "amx_bf16")
+    assert choose_precision("auto", CPU) == "bf16"
+    processor("avx512_f", "avx512_bf16", vendor="AuthenticAMD")
     assert choose_precision("auto", CPU) == "bf16"
     processor("avx512_f", "avx512_bf16")
     assert choose_precision("auto", CPU) == "fp32"
+    processor("avx512_f", vendor="AuthenticAMD")
+    assert choose_precision("auto", CPU) == "fp32"
     processor()
     assert choose_precision("auto", CPU) == "fp32"
+
+
+def test_the_maker_of_the_processor_is_read_once_or_unknown(tmp_path):
+    assert processor_vendor(tmp_path) == ""
+    (tmp_path / "proc").mkdir()
+    text = "processor : 0\nvendor_id\t: AuthenticAMD\nmodel name\t: EPYC\n"
+    (tmp_path / "proc" / "cpuinfo").write_text(2 * text)
+    assert processor_vendor(tmp_path) == "AuthenticAMD"
 
 
 @pytest.mark.parametrize(
@@ -44,6 +59,19 @@ def test_auto_takes_bf16_with_amx_alone(processor):
 )
 def test_what_onednn_may_not_use_is_not_there(processor, limit, expected):
     processor("amx_bf16", limit=limit)
+    assert choose_precision("auto", CPU) == expected
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [
+        ("AVX512_CORE", "fp32"),
+        ("AVX512_CORE_BF16", "bf16"),
+        ("avx512_core_amx_fp16", "bf16"),
+    ],
+)
+def test_what_onednn_may_not_use_is_not_there_on_amd_either(processor, limit, expected):
+    processor("avx512_bf16", limit=limit, vendor="AuthenticAMD")
     assert choose_precision("auto", CPU) == expected
 
 

@@ -183,7 +183,7 @@ class TrainingOptions:
     save_all: bool = option(False, "keep model_N.pth at each of these epochs")
     precision: str = option(
         "auto",
-        "auto: train in bf16 where the GPU, or the processor (AMX), multiplies in it, "
+        "auto: train in bf16 where the GPU, or the processor, multiplies in it, "
         "embed in fp32",
         limits=("auto", "fp32", "bf16"),
     )

@@ -70,6 +70,19 @@ def has_process_pools():
     return True
 
 
+def processor_vendor(root=ROOT):
+    """Return who made the processor, such as ``AuthenticAMD``; empty if unknown.
+
+    Parameters
+    ----------
+    root : Path
+        Folder of ``proc``.
+    """
+    lines = _read(root / "proc" / "cpuinfo").splitlines()
+    named = (line.partition(":")[2] for line in lines if line.startswith("vendor_id"))
+    return next(named, "").strip()
+
+
 def available_memory(root=ROOT):
     """Return the memory that this process and its children can still use [bytes].
 
