@@ -4,7 +4,7 @@
     python benchmarks/map_speed.py 1000000
 
 Prints for each step its time, and the memory of the process at its peak; of each map,
-how many of the 40 nearest neighbors in the embedding are among the 40 nearest on the map.
+how many of the 40 nearest neighbors in the embedding are among the 40 nearest there.
 The embedding is made up: 200 kinds of unequal size, each spread in 12 directions of its
 own, and noise.
 """

@@ -4,10 +4,10 @@ import pytest
 from lib.maps.layout import (
     ProjectionOptions,
     is_collapsed,
-    nearest_neighbors,
     project_2d,
     unit_rows,
 )
+from lib.maps.neighbors import nearest_neighbors
 from tests.plot_tables import make_table
 
 
@@ -53,13 +53,6 @@ def test_labels_part_what_the_embedding_does_not(mode):
     supervised = project_2d(one_cloud, layout(mode), labels=labels, start=plain)
     # further apart than they are wide, where the plain map mixes them
     assert separation(plain) < 1 < separation(supervised)
-
-
-def test_neighbors_are_the_nearest_and_start_with_the_row_itself(vectors):
-    indices, distances = nearest_neighbors(vectors, 5)
-    np.testing.assert_array_equal(indices[:, 0], np.arange(90))
-    everything = np.linalg.norm(vectors[:, None] - vectors, axis=-1)
-    np.testing.assert_allclose(distances, np.sort(everything)[:, :5], atol=1e-3)
 
 
 def test_neighbors_found_before_give_the_same_groups(vectors):

@@ -16,6 +16,8 @@ from lib.errors import OptionError
 N_CENTROIDS = 256
 MAX_ROUNDS = 60  # later rounds of k-means change little
 N_SCALING_NEIGHBORS = 7
+# Beyond this many rows the centroids are found on a sample of them.
+MOST_FITTED, N_FITTED = 300_000, 200_000
 ROWS_FOR_TWO_THREADS = 5000
 
 
@@ -47,7 +49,7 @@ def over_cluster(vectors, *, n_cluster, seed):
             f"--n_cluster {n_cluster} is larger than the number of candidates, {n}; "
             f"give at most {n}, for example --n_cluster {max(1, n // 4)}"
         )
-    n_distinct = len(np.unique(vectors, axis=0))
+    n_distinct = _count_distinct(vectors, max(N_CENTROIDS, n_cluster))
     n_centroids = min(N_CENTROIDS, max(n_cluster, n // 4), n_distinct)
     n_centroids = max(n_centroids, min(n_cluster, n_distinct))
     centroids, nearest = _k_means(vectors, n_centroids, seed, n_init=1)
@@ -75,12 +77,27 @@ def reproducible_threads(n):
     return threadpool_limits(threads, user_api="openmp")
 
 
+def _count_distinct(vectors, enough):
+    """Return how many rows are distinct, or as much as `enough` if at least so many."""
+    found = 0
+    for count in (4 * enough, len(vectors)):
+        found = len(np.unique(vectors[:count], axis=0))
+        if found >= enough or count >= len(vectors):
+            break
+    return found
+
+
 def _k_means(vectors, n_cluster, seed, n_init):
+    fitted = vectors
+    if len(vectors) > MOST_FITTED:
+        rows = np.random.default_rng(seed).choice(len(vectors), N_FITTED, replace=False)
+        fitted = vectors[np.sort(rows)]
     with reproducible_threads(len(vectors)):
         fit = KMeans(
             n_cluster, n_init=n_init, max_iter=MAX_ROUNDS, random_state=seed
-        ).fit(vectors)
-    return fit.cluster_centers_, fit.labels_
+        ).fit(fitted)
+        labels = fit.labels_ if fitted is vectors else fit.predict(vectors)
+    return fit.cluster_centers_, labels
 
 
 def _spectral_groups(points, n_group, seed):
