@@ -51,6 +51,7 @@ def test_plot_writes_all_that_is_documented_and_nothing_else(plotted):
         "2d_visualization_labels.png",
         "all_colors.npy",
         "interactive_info_parquet.gzip",
+        "neighbors.npz",
         "imgs",
     }
     assert not list(folder.glob(".*"))
@@ -232,7 +233,7 @@ def test_same_seed_same_bytes(tmp_path):
         }
         for name in ("a", "b")
     )
-    assert len(first) == 25 + 1 + 5 + 10  # patches, maps and columns
+    assert len(first) == 25 + 1 + 5 + 1 + 10  # patches, maps, neighbors, columns
     assert first == second
 
 
