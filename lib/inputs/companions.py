@@ -14,6 +14,7 @@ HALVES = ("rec_even", "rec_odd")
 COLUMNS = {
     "rec_even": "a half made of the even tilts or frames",
     "rec_odd": "a half made of the odd tilts or frames",
+    "mask_path": "a mask",
 }
 NONE = "-"  # in a cell of an optional column
 
@@ -27,10 +28,13 @@ class Companions:
     rec_even, rec_odd : MrcInfo or None
         Reconstructions of two halves of the data, which share no noise: of even and
         odd tilt images, or of even and odd frames. Both or neither.
+    mask_path : MrcInfo or None
+        Labels: whole numbers, 0 outside; see `lib.inputs.mask`.
     """
 
     rec_even: MrcInfo | None = None
     rec_odd: MrcInfo | None = None
+    mask_path: MrcInfo | None = None
 
     @classmethod
     def from_files(cls, info, *, noting=nullcontext, **paths):
@@ -85,25 +89,34 @@ class Companions:
 NO_COMPANIONS = Companions()
 
 
-def require_halves(tomograms):
-    """Check that every tomogram of a list has its halves.
+def require_companions(tomograms, columns, *, option, reason):
+    """Check that every tomogram of a list has some of the further volumes.
 
     Parameters
     ----------
     tomograms : list of lib.inputs.tomogram.Tomogram
+    columns : sequence of str
+        Of `COLUMNS`.
+    option : str
+        That needs them, for the message.
+    reason : str
+        What they are for, for the message.
 
     Raises
     ------
     InputError
         Naming those without.
     """
-    lacking = [one.name for one in tomograms if one.companions.halves is None]
+    lacking = [
+        one.name
+        for one in tomograms
+        if any(getattr(one.companions, column) is None for column in columns)
+    ]
     if lacking:
         raise InputError(
-            f"the image list names no halves ({' and '.join(HALVES)}) for "
+            f"the image list names no {' and '.join(columns)} for "
             f"{format_names(lacking)}, {len(lacking)} of {len(tomograms)} tomograms; "
-            "all or none are trained by halves: add them, or leave the columns out or "
-            "give --no-halves"
+            f"{option} {reason}: add them, or leave the option out"
         )
 
 

@@ -25,7 +25,8 @@ class PatchOptions(PatchSettings):
         for name, setting in options_of(PatchSettings).items():
             limits = setting.metadata["about"].limits
             value = getattr(self, setting.name)
-            if isinstance(limits, Whole | Real) and not limits.holds(value):
+            numeric = isinstance(limits, Whole | Real) and value is not None
+            if numeric and not limits.holds(value):
                 raise OptionError(f"--{name} {value}: expected {limits}")
 
     @property
@@ -47,6 +48,11 @@ class PatchOptions(PatchSettings):
     def needs_tilts(self):
         """Whether patches are cut from tilt series too."""
         return MODES[self.mode].needs_tilts
+
+    @property
+    def needs_mask(self):
+        """Whether candidates are chosen by a mask."""
+        return self.mask_side != "both" or self.mask_distance is not None
 
     @property
     def pairing(self):

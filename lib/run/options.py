@@ -99,6 +99,18 @@ class PatchSettings:
         "image list, so that they share no noise",
         otherwise="no",
     )
+    mask_side: str = option(
+        "both",
+        "with mask_path in the image list: candidates on this side of the border of "
+        "the mask",
+        limits=("both", "inside", "outside"),
+    )
+    mask_distance: float | None = option(
+        None,
+        "with mask_path: candidates within this many voxels of the border of the mask",
+        limits=Real(0, 10_000),
+        otherwise="any distance",
+    )
     disjoint_tilts: bool = False
 
     def __post_init__(self):
