@@ -184,6 +184,7 @@ def save_for_session(experiment, table, labels, map_xy, cloud, gray, options, la
         record=table.record,
         map_xy=map_xy,
         cloud=cloud,
+        measures=table.measures,
     )
     names, tomogram = np.unique(table.name, return_inverse=True)
     numbers, cluster = np.unique(labels, return_inverse=True)
@@ -207,6 +208,7 @@ def save_for_session(experiment, table, labels, map_xy, cloud, gray, options, la
         means=cluster_averages(gray, members),
         patches=patches,
         layout={"map": layout.mode, "cloud": "umap"},
+        measures=table.measures,
     ).save(experiment.columns, layout_id=shown.layout_id)
 
 

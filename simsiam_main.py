@@ -120,7 +120,7 @@ def settings(options, experiment):
 
 def read_tomograms(options, run, patching):
     """Read the image list; reject one that lacks what the options ask for."""
-    from lib.inputs.companions import HALVES, require_halves
+    from lib.inputs.companions import HALVES, MASK, check_companions
     from lib.inputs.image_list import find_image_list, read_image_list
 
     if patching.halves and patching.needs_tilts:
@@ -135,10 +135,9 @@ def read_tomograms(options, run, patching):
         order=patching.order,
         order_is_given=run.patches.order is not None,
         voxel_size=run.voxel_size,
-        optional=HALVES if patching.halves else (),
+        optional=(*MASK, *(HALVES if patching.halves else ())),
     )
-    if patching.halves:
-        require_halves(tomograms)
+    check_companions(tomograms, halves=patching.halves, by_mask=patching.needs_mask)
     return tomograms
 
 

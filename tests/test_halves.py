@@ -3,7 +3,7 @@ import pytest
 
 from lib.artifacts import EmbeddingTable
 from lib.errors import InputError
-from lib.inputs.companions import HALVES, require_halves
+from lib.inputs.companions import HALVES, check_companions
 from lib.inputs.image_list import read_image_list
 from lib.patches.preparation import prepare_store
 from lib.patches.views import cut_views
@@ -137,8 +137,8 @@ def test_half_without_the_other_is_refused(tmp_path, by_column):
 def test_halves_of_some_tomograms_only_are_refused_by_name(tmp_path):
     write_halves(tmp_path, ("tomo1", "tomo2"))
     files = {"tomo1": ["tomo1_EVN.rec", "tomo1_ODD.rec"], "tomo2": ["-", "-"]}
-    with pytest.raises(InputError, match="tomo2, 1 of 2 tomograms"):
-        require_halves(read(list_of(tmp_path, files)))
+    with pytest.raises(InputError, match="for tomo2, 1 of 2 tomograms"):
+        check_companions(read(list_of(tmp_path, files)), halves=True)
 
 
 def test_columns_that_are_not_asked_for_are_ignored(tmp_path):
@@ -156,7 +156,7 @@ def test_run_by_halves_keeps_them_and_embeds_without(tmp_path):
     assert record.tomogram("tomo1").rec_odd == str(tmp_path / "tomo1_ODD.rec")
     plain = list_of(tmp_path, {"tomo1": []}, [])
     said = finish(start_command(train(plain, exp, "--resume", epochs=2)), code=2)
-    assert "names no halves" in said
+    assert "names no rec_even and rec_odd" in said
     assert "tomo1" in said
     finish(start_command(embed_command(plain, exp)))
     table = EmbeddingTable.load(folder_of(exp) / "all_output_info.npz")

@@ -11,6 +11,7 @@ import numpy as np
 
 from lib.artifacts.files import atomic_write
 from lib.artifacts.fingerprints import fingerprint_rows
+from lib.artifacts.measures import read_measures
 from lib.errors import ArtifactError
 from lib.run.old_layouts import record_of_table
 from lib.run.record import SCHEMA_VERSION, RunRecord
@@ -51,6 +52,8 @@ class EmbeddingTable:
         Normalized patch of the tomogram.
     subvols_2d : ndarray of float32, shape (N, 1, H, W), or None
         Normalized patch of the tilt series; 2d3d only.
+    measures : dict of str to ndarray of float32, shape (N,)
+        See `lib.artifacts.measures`; a column each. Empty in earlier tables.
     record : lib.run.record.RunRecord
         Of the run; stored as ``provenance``. Nothing is known in files of other
         programs.
@@ -62,6 +65,7 @@ class EmbeddingTable:
     proj: np.ndarray
     subvol: np.ndarray
     subvols_2d: np.ndarray | None = None
+    measures: dict = field(default_factory=dict)
     record: RunRecord = field(default_factory=RunRecord)
 
     def __post_init__(self):
@@ -71,7 +75,7 @@ class EmbeddingTable:
                 raise ArtifactError(
                     f"{key} must have {_AXES[key]} axes, got shape {value.shape}"
                 )
-        rows = {key: len(value) for key, value in columns.items()}
+        rows = {key: len(value) for key, value in (columns | self.measures).items()}
         if len(set(rows.values())) != 1:
             raise ArtifactError(f"columns differ in length: {rows}")
         if self.coords.shape[1:] != (3,):
@@ -99,6 +103,7 @@ class EmbeddingTable:
                 schema=SCHEMA_VERSION,
                 provenance=json.dumps(self.record.plain()),
                 **self._columns(),
+                **self.measures,
             )
 
     @classmethod
@@ -138,7 +143,9 @@ class EmbeddingTable:
             raise ArtifactError(f"{path} was written by a later version; update")
         record = record_of_table(noted, path)
         try:
-            return cls(**_as_columns(stored), record=record)
+            return cls(
+                **_as_columns(stored), measures=read_measures(stored), record=record
+            )
         except ArtifactError as error:
             raise ArtifactError(f"{path}: {error}; embed again") from error
 

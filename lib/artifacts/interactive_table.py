@@ -9,6 +9,7 @@ import numpy as np
 from lib.artifacts.embedding_table import require_finite
 from lib.artifacts.files import atomic_write
 from lib.artifacts.fingerprints import digest_of, fingerprint_rows
+from lib.artifacts.measures import MEASURES, pick_measures, read_measures
 from lib.artifacts.parquet_files import (
     opened_parquet,
     parse_coordinates,
@@ -51,6 +52,8 @@ class InteractiveTable:
         Positions in the 3-D layout, 0 to 1; ``cloud_x``, ``cloud_y`` and ``cloud_z``.
     score : ndarray of float32, shape (N,), or None
         In exports: likeness to the candidates that were searched for, -1 to 1.
+    measures : dict of str to ndarray of float32, shape (N,)
+        See `lib.artifacts.measures`; a column each. Empty in earlier tables.
     """
 
     name: np.ndarray
@@ -63,6 +66,7 @@ class InteractiveTable:
     map_xy: np.ndarray | None = None
     cloud: np.ndarray | None = None
     score: np.ndarray | None = None
+    measures: dict = field(default_factory=dict)
 
     def __len__(self):
         return len(self.name)
@@ -89,7 +93,7 @@ class InteractiveTable:
         columns = ("name", "coord", "embeddings", "label", "image", *OPTIONAL)
         values = {column: getattr(self, column) for column in columns}
         kept = {k: None if v is None else v[rows] for k, v in values.items()}
-        return replace(self, **kept)
+        return replace(self, **kept, measures=pick_measures(self.measures, rows))
 
     def save(self, path, *, new=False):
         """Write the table as gzip parquet, atomically.
@@ -126,6 +130,8 @@ class InteractiveTable:
                     columns[part] = pa.array(np.ascontiguousarray(values, np.float32))
         if self.score is not None:
             columns["score"] = pa.array(self.score.astype(np.float32))
+        for key, values in self.measures.items():
+            columns[key] = pa.array(values.astype(np.float32))
         metadata = {
             "schema": str(SCHEMA_VERSION),
             "provenance": json.dumps(self.record.plain()),
@@ -172,8 +178,15 @@ class InteractiveTable:
             record=read_parquet_record(path, table),
             row=row,
             score=read_score(table),
+            measures=measures_of(table),
             **{key: _read_layout(table, parts) for key, parts in LAYOUTS.items()},
         )
+
+
+def measures_of(table):
+    """Return the measures (N,) in a pyarrow table, by name."""
+    there = [name for name in MEASURES if name in table.column_names]
+    return read_measures({name: table[name].to_numpy() for name in there})
 
 
 @dataclass(frozen=True)

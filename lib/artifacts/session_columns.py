@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.artifacts.fingerprints import fingerprint_path
+from lib.artifacts.measures import MEASURES
 from lib.artifacts.shared_folders import atomic_folder
 from lib.errors import ArtifactError
 
@@ -58,6 +59,8 @@ class Columns:
         By view, see `VIEWS`.
     layout : dict
         ``map`` and ``cloud``: how they were computed.
+    measures : dict of str to ndarray of float32, shape (N,)
+        See `lib.artifacts.measures`.
     """
 
     names: list
@@ -72,6 +75,7 @@ class Columns:
     means: np.ndarray
     patches: dict = field(default_factory=dict)
     layout: dict = field(default_factory=dict)
+    measures: dict = field(default_factory=dict)
 
     def __len__(self):
         return len(self.tomogram)
@@ -93,12 +97,15 @@ class Columns:
             "numbers": self.numbers,
             "views": list(self.patches),
             "methods": self.layout,
+            "measures": list(self.measures),
         }
         with atomic_folder(folder) as partial:
             for key, (_, kind) in ARRAYS.items():
                 np.save(partial / f"{key}.npy", getattr(self, key).astype(kind))
             for view, patches in self.patches.items():
                 np.save(partial / f"patches_{view}.npy", patches)
+            for name, values in self.measures.items():
+                np.save(partial / f"measure_{name}.npy", values.astype(np.float32))
             text = json.dumps(index)
             (partial / fingerprint_path(folder).name).write_text(text, "utf-8")
 
@@ -128,14 +135,21 @@ class Columns:
                 for view in index["views"]
                 if view in VIEWS
             }
+            measures = {
+                name: _map(folder / f"measure_{name}.npy", 1, np.float32)
+                for name in index.get("measures", ())
+                if name in MEASURES
+            }
             rows = {len(arrays[key]) for key in ARRAYS if key not in OF_CLUSTERS}
-            if rows | {len(part) for part in patches.values()} != {index["rows"]}:
+            rows |= {len(part) for part in (*patches.values(), *measures.values())}
+            if rows != {index["rows"]}:
                 raise ValueError("columns differ in length")
             return cls(
                 names=index["names"],
                 numbers=index["numbers"],
                 layout=index["methods"],
                 patches=patches,
+                measures=measures,
                 **arrays,
             )
         except (FileNotFoundError, NotADirectoryError):

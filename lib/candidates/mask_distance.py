@@ -1,4 +1,4 @@
-"""Distances of positions to the border of a mask, and the choice of candidates by it."""
+"""Distances of positions to the border of a mask, and who lies on which side of it."""
 
 import numpy as np
 from scipy.spatial import cKDTree

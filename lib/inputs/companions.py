@@ -11,6 +11,7 @@ from lib.errors import InputError, format_names
 from lib.inputs.mrc import MrcInfo, inspect_mrc
 
 HALVES = ("rec_even", "rec_odd")
+MASK = ("mask_path",)
 COLUMNS = {
     "rec_even": "a half made of the even tilts or frames",
     "rec_odd": "a half made of the odd tilts or frames",
@@ -89,24 +90,29 @@ class Companions:
 NO_COMPANIONS = Companions()
 
 
-def require_companions(tomograms, columns, *, option, reason):
-    """Check that every tomogram of a list has some of the further volumes.
+def check_companions(tomograms, *, halves=False, by_mask=False):
+    """Check that every tomogram of a list has the volumes that the options need.
 
     Parameters
     ----------
     tomograms : list of lib.inputs.tomogram.Tomogram
-    columns : sequence of str
-        Of `COLUMNS`.
-    option : str
-        That needs them, for the message.
-    reason : str
-        What they are for, for the message.
+    halves : bool
+        Whether pairs are cut from halves.
+    by_mask : bool
+        Whether candidates are chosen by a mask.
 
     Raises
     ------
     InputError
-        Naming those without.
+        Naming the tomograms without.
     """
+    if halves:
+        _require(tomograms, HALVES, "--halves")
+    if by_mask:
+        _require(tomograms, MASK, "--mask_side and --mask_distance")
+
+
+def _require(tomograms, columns, option):
     lacking = [
         one.name
         for one in tomograms
@@ -114,9 +120,9 @@ def require_companions(tomograms, columns, *, option, reason):
     ]
     if lacking:
         raise InputError(
-            f"the image list names no {' and '.join(columns)} for "
+            f"{option}: the image list names no {' and '.join(columns)} for "
             f"{format_names(lacking)}, {len(lacking)} of {len(tomograms)} tomograms; "
-            f"{option} {reason}: add them, or leave the option out"
+            "add the column(s), with a file for each tomogram, or leave the option out"
         )
 
 

@@ -11,16 +11,19 @@ import mmap
 import os
 import time
 import weakref
+import zipfile
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from lib.artifacts import claim
+from lib.artifacts.measures import read_measures
 from lib.errors import ArtifactError, user_files, warn
 
 METADATA, COORDS, PATCHES = "entry.json", "coords.npy", "patches.u8"
+MEASURES = "measures.npz"
 NOTE_USE_AFTER = 3600  # seconds: entries need not be touched more often
 
 # Python's mmap, and so np.memmap, holds an open file as long as the array lives. A list
@@ -32,6 +35,7 @@ _LIBC.mmap.argtypes = [
     ctypes.c_int64,  # off_t of every 64-bit system
 ]
 _LIBC.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+_DAMAGE = (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
 _FAILED = ctypes.c_void_p(-1).value
 
 
@@ -66,7 +70,7 @@ class EntryMetadata:
     total, squares : tuple of int or None
     file_bytes, file_time : int or None
         Of the tomogram of the image list at hand.
-    rec_even, rec_odd : str or None
+    rec_even, rec_odd, mask_path : str or None
         Of the image list at hand, see `lib.inputs.companions`.
     """
 
@@ -88,6 +92,7 @@ class EntryMetadata:
     file_time: int | None = None
     rec_even: str | None = None
     rec_odd: str | None = None
+    mask_path: str | None = None
 
 
 @dataclass(frozen=True)
@@ -101,11 +106,15 @@ class Entry:
     metadata : EntryMetadata
     patches : ndarray of uint8, shape (N, P, V, S, S), or None
         Memory-mapped; see `lib.patches.views.cut_views`.
+    measures : dict of str to ndarray of float32, shape (N,)
+        See `lib.artifacts.measures`: of candidates the response of the search, of
+        patches all.
     """
 
     coords: np.ndarray
     metadata: EntryMetadata
     patches: np.ndarray | None = None
+    measures: dict = field(default_factory=dict)
 
     @classmethod
     def find(cls, folder):
@@ -134,7 +143,7 @@ class Entry:
                 if not (folder / METADATA).exists():
                     return None
                 reason = f"{Path(error.filename).name} is missing"
-            except (ValueError, KeyError, TypeError, EOFError) as error:
+            except _DAMAGE as error:
                 reason = str(error)
         raise ArtifactError(f"{folder} is damaged: {reason}")
 
@@ -145,19 +154,25 @@ class Entry:
             coords = np.lib.format.read_array(stream, allow_pickle=False)
         if coords.shape[1:] != (3,):
             raise ValueError(f"{COORDS} has the shape {coords.shape}")
+        with np.load(folder / MEASURES, allow_pickle=False) as stored:
+            measures = read_measures(stored)
+        if any(len(values) != len(coords) for values in measures.values()):
+            raise ValueError(f"{MEASURES} has other rows than {COORDS}")
         if metadata.patch_shape is None:
-            return cls(coords, metadata)
+            return cls(coords, metadata, measures=measures)
         shape = (len(coords), *metadata.patch_shape)
         if not len(coords):
-            return cls(coords, metadata, np.zeros(shape, np.uint8))
+            return cls(coords, metadata, np.zeros(shape, np.uint8), measures)
         expected, found = math.prod(shape), (folder / PATCHES).stat().st_size
         if found != expected:
             raise ValueError(f"{PATCHES} has {found:,} of {expected:,} bytes")
-        return cls(coords, metadata, map_bytes(folder / PATCHES, shape))
+        patches = map_bytes(folder / PATCHES, shape)
+        return cls(coords, metadata, patches, measures)
 
     def write(self, folder):
         """Write all but the patches into a folder."""
         np.save(folder / COORDS, self.coords)
+        np.savez(folder / MEASURES, **self.measures)
         (folder / METADATA).write_text(json.dumps(asdict(self.metadata)))
 
 

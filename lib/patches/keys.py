@@ -18,6 +18,7 @@ SEARCH = (
     "keep_gold",
 )
 CUTS = ("mode", "box", "tilt_range", "flip_tilt_angles", "disjoint_tilts")
+CUTS += ("mask_side", "mask_distance")
 FINDING = (
     "candidates/*.py",
     "geometry/projection.py",
@@ -30,7 +31,13 @@ FINDING = (
     "patches/making.py",
     "patches/tomogram_data.py",
 )
-CUTTING = (*FINDING, "patches/options.py", "patches/views.py")
+CUTTING = (
+    *FINDING,
+    "inputs/mask.py",
+    "patches/measures.py",
+    "patches/options.py",
+    "patches/views.py",
+)
 
 
 def candidates_folder(cache_dir, tomogram, options, device):
@@ -60,6 +67,8 @@ def patches_folder(cache_dir, tomogram, *, options, device, offsets):
     files = (tomogram.tilt_path, tomogram.angle_path) if options.needs_tilts else ()
     if options.halves and any(offset.tilts != "all" for offset in offsets):
         files += tuple(half.path for half in tomogram.companions.halves or ())
+    if tomogram.companions.mask_path is not None:
+        files += (tomogram.companions.mask_path.path,)
     key = digest_of(
         _search_key(tomogram, options, device),
         file_states(files),

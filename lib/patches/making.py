@@ -4,15 +4,17 @@ A patch entry needs the candidates of its tomogram: they are read where they are
 searched where not, so that the tomogram is read once.
 """
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 
 from lib.artifacts import Watch, claim, first_folder
 from lib.artifacts.fingerprints import code_digest
+from lib.artifacts.measures import pick_measures
 from lib.candidates.dog import find_candidates
 from lib.patches.entries import PATCHES, Entry, EntryMetadata, find_entries, is_whole
 from lib.patches.keys import CUTTING, FINDING, candidates_folder
+from lib.patches.measures import chosen_by_mask, distance_to_mask, measure
 from lib.patches.tomogram_data import load_tomogram
 from lib.patches.views import cut_views, fits_all
 from lib.system.runtime import enough_memory
@@ -72,9 +74,32 @@ def make_patches(tomogram, folder, *, options, offsets, device, threads):
                 found = find_entries([searched], quiet=True).get(searched) or _search(
                     tomogram, data, searched, options, device, threads
                 )
+            found = choose_by_mask(found, tomogram, options)
             with first_folder(folder, is_whole=is_whole) as unfinished:
                 _cut(data, found, options, offsets, unfinished)
     return mine
+
+
+def choose_by_mask(entry, tomogram, options):
+    """Return candidates with their distance to a mask, those that are asked for.
+
+    Parameters
+    ----------
+    entry : lib.patches.entries.Entry
+    tomogram : lib.inputs.tomogram.Tomogram
+    options : lib.patches.options.PatchOptions
+
+    Returns
+    -------
+    lib.patches.entries.Entry
+        The same where the tomogram has no mask.
+    """
+    distance = distance_to_mask(tomogram, entry.coords, compress=options.compress)
+    if distance is None:
+        return entry
+    kept = chosen_by_mask(distance, options)
+    measures = pick_measures({**entry.measures, "mask_distance": distance}, kept)
+    return replace(entry, coords=entry.coords[kept], measures=measures)
 
 
 def _search(tomogram, data, folder, options, device, threads):
@@ -107,7 +132,7 @@ def _search(tomogram, data, folder, options, device, threads):
         fill=data.masked.fill if data.masked else 0.0,
         code=code_digest(FINDING),
     )
-    entry = Entry(found.coords, metadata)
+    entry = Entry(found.coords, metadata, measures={"response": found.scores})
     with first_folder(folder, is_whole=is_whole) as unfinished:
         entry.write(unfinished)
     return entry
@@ -152,4 +177,8 @@ def _cut(data, found, options, offsets, folder):
         "total": total.tolist(),
         "squares": squares.tolist(),
     }
-    Entry(coords, EntryMetadata(**metadata)).write(folder)
+    measured = found.measures | measure(
+        data, found.coords, diameter=options.dog_diameter, compress=options.compress
+    )
+    measures = pick_measures(measured, whole)
+    Entry(coords, EntryMetadata(**metadata), measures=measures).write(folder)

@@ -23,7 +23,7 @@ from lib.errors import (
 from lib.inputs.noted_files import note_file
 from lib.patches.entries import find_entries
 from lib.patches.keys import candidates_folder, patches_folder
-from lib.patches.making import make_candidates, make_patches
+from lib.patches.making import choose_by_mask, make_candidates, make_patches
 from lib.patches.resources import (
     announce,
     cores,
@@ -58,7 +58,7 @@ def prepare_candidates(
     cache = Path(cache)
     folders = [candidates_folder(cache, t, options, device) for t in tomograms]
     make = partial(make_candidates, options=options, device=device)
-    return _prepare(
+    entries = _prepare(
         tomograms,
         folders,
         make,
@@ -69,6 +69,14 @@ def prepare_candidates(
         device=device,
         ranks=ranks,
     )
+    if options.needs_mask:
+        by_name = {tomogram.name: tomogram for tomogram in tomograms}
+        entries = [
+            choose_by_mask(entry, by_name[entry.metadata.name], options)
+            for entry in entries
+        ]
+        _report_empty(entries, options)
+    return [entry for entry in entries if len(entry.coords)]
 
 
 def prepare_store(
@@ -195,7 +203,7 @@ def _prepare(
         replace(found[number], metadata=_of_list(found[number].metadata, tomogram))
         for number, tomogram in enumerate(tomograms)
     ]
-    _report_empty(entries)
+    _report_empty(entries, options)
     return [entry for entry in entries if len(entry.coords)]
 
 
@@ -230,9 +238,15 @@ def _make_all(missing, make, *, cache, workers):
     remove_partial_files(cache)  # of jobs that were killed meanwhile
 
 
-def _report_empty(entries):
+def _report_empty(entries, options):
     """Reject a list without candidates; name the tomograms that have none."""
     empty = [entry.metadata.name for entry in entries if not len(entry.coords)]
+    if len(empty) == len(entries) and options.needs_mask:
+        raise InputError(
+            "no candidates where the masks want them: look at mask_path and rec_path "
+            "together, give another --mask_side or a larger --mask_distance, or lower "
+            "--dog_std_multiplier"
+        )
     if len(empty) == len(entries):
         raise InputError(
             "no candidates in any tomogram: check --order, and the contrast (protein "

@@ -6,6 +6,8 @@ number of tomograms.
 
 import numpy as np
 
+from lib.artifacts.measures import join_measures
+
 
 class PatchStore:
     """The patches of all tomograms of a list, as one table of candidates.
@@ -33,6 +35,10 @@ class PatchStore:
     def nbytes(self):
         """Bytes of all patches."""
         return sum(entry.patches.nbytes for entry in self.entries)
+
+    def measures(self):
+        """Return what is measured of each candidate; see `lib.artifacts.measures`."""
+        return join_measures([entry.measures for entry in self.entries])
 
     def normalization(self):
         """Return mean and std of each view's pixels, scaled to 0..1.

@@ -19,6 +19,7 @@ KINDS = {
     "rec_path": str,
     "rec_even": str,
     "rec_odd": str,
+    "mask_path": str,
     "order": str,
     "voxel_size": Real,
     "file_bytes": Integral,
@@ -42,7 +43,7 @@ class TomogramRecord:
     file_bytes : int
     file_time : int
         Of its last change [ns].
-    rec_even, rec_odd : str
+    rec_even, rec_odd, mask_path : str
         Further volumes, see `lib.inputs.companions`.
     """
 
@@ -54,6 +55,7 @@ class TomogramRecord:
     file_time: int | None = None
     rec_even: str | None = None
     rec_odd: str | None = None
+    mask_path: str | None = None
 
     def __post_init__(self):
         if self.shape is not None:

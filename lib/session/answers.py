@@ -5,6 +5,7 @@ import json
 import numpy as np
 from starlette.responses import Response
 
+from lib.artifacts.measures import MEASURES
 from lib.errors import UserError
 from lib.session.slices import HIGH, LOW
 
@@ -46,6 +47,9 @@ def describe(candidates, shown):
         "layout": {**columns.layout, "note": _note_of(candidates)},
         "tomograms": _tomograms(candidates, shown),
         "clusters": _clusters(columns),
+        "measures": [
+            {"name": name, "title": MEASURES[name]} for name in columns.measures
+        ],
         "patches": {
             "edge": patches.edge,
             "views": list(patches.views),

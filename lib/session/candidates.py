@@ -152,6 +152,7 @@ def _read_table(path, run, state):
             examples=typical_rows(unit, cluster, len(numbers), EXAMPLES),
             means=None,
             layout=layout,
+            measures=table.measures,
         ),
         patches=patches,
         fingerprint=fingerprint,

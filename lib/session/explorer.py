@@ -58,6 +58,7 @@ class Explorer:
             Route("/api/session", self._session),
             Route("/api/state", self._state),
             Route("/api/points", self._send_points),
+            Route("/api/measure", self._measure),
             Route("/api/classes", self._classes),
             Route("/api/slice", self._slice),
             Route("/api/means", self._send_means),
@@ -125,6 +126,13 @@ class Explorer:
             )
         content, headers = self._points
         return Response(content, media_type=BYTES, headers=headers)
+
+    def _measure(self, request):
+        name = request.query_params.get("name")
+        measures = self.candidates.columns.measures
+        if name not in measures:
+            raise HTTPException(404, f"there is no measure {name!r} in this table")
+        return Response(measures[name].astype("<f4").tobytes(), media_type=BYTES)
 
     def _classes(self, request):
         with self._changing:

@@ -22,6 +22,7 @@ from lib.training.run_notes import embedding_record
 from lib.training.transforms import center_crop
 
 ROWS_AT_ONCE = 1024
+CHOICES = ("mask_side", "mask_distance")  # may differ from those of training
 
 
 class TrainedRun:
@@ -58,6 +59,9 @@ class TrainedRun:
             checkpoint = load_checkpoint(path)
         self.record = checkpoint.record
         trained = self.record.options
+        # Which candidates there are changes no patch.
+        chosen = {key: given[key] for key in CHOICES if key in given}
+        given = {key: given[key] for key in given if key not in CHOICES}
         trained_mode = trained.patches.mode or mode
         if trained_mode != mode:
             raise ArtifactError(
@@ -74,7 +78,8 @@ class TrainedRun:
         if arch is not None:
             given = {**given, "arch": arch}
         agreed = RunOptions.of(agreed_options(given, self.record, path))
-        self.patching = PatchOptions(**{"mode": mode, **known(agreed.patches)})
+        wanted = {"mode": mode, **known(agreed.patches), **chosen}
+        self.patching = PatchOptions(**wanted)
         self.arch = agreed.model.arch
         dim = len(weights["fc.bias"]) if "fc.bias" in weights else 128
         self.model = build_model(self.arch, mode=mode, dim=dim)
@@ -142,6 +147,7 @@ def embed(run, store, path, *, batch_size, device, precision, ranks, exp_id):
             proj=proj,
             subvol=views[-1],
             subvols_2d=views[0] if len(views) == 2 else None,
+            measures=store.measures(),
             record=embedding_record(run, store, exp_id),
         )
         table.save(path)
