@@ -58,7 +58,8 @@ def distance_to_mask(tomogram, coords, *, compress=False):
 
 def chosen_by_mask(distance, options):
     """Return which candidates the options ask for, (N,), from distances to a mask."""
-    return on_side(distance, side=options.mask_side, within=options.mask_distance)
+    side = options.mask_side or "both"
+    return on_side(distance, side=side, within=options.mask_distance)
 
 
 def _in_file(coords, compress):

@@ -8,6 +8,8 @@ from lib.patches.views import ODD_EVEN_TILTS, SAME_TILTS
 from lib.run.fields import Real, Whole, options_of
 from lib.run.options import PatchSettings
 
+ONE_SIDE = ("inside", "outside")  # of a mask
+
 
 @dataclass(frozen=True)
 class PatchOptions(PatchSettings):
@@ -52,7 +54,7 @@ class PatchOptions(PatchSettings):
     @property
     def needs_mask(self):
         """Whether candidates are chosen by a mask."""
-        return self.mask_side != "both" or self.mask_distance is not None
+        return self.mask_side in ONE_SIDE or self.mask_distance is not None
 
     @property
     def pairing(self):

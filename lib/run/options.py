@@ -99,11 +99,12 @@ class PatchSettings:
         "image list, so that they share no noise",
         otherwise="no",
     )
-    mask_side: str = option(
-        "both",
+    mask_side: str | None = option(
+        None,
         "with mask_path in the image list: candidates on this side of the border of "
         "the mask",
         limits=("both", "inside", "outside"),
+        otherwise="both",
     )
     mask_distance: float | None = option(
         None,

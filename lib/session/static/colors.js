@@ -48,7 +48,7 @@ export const SCORES = Uint32Array.from({ length: 256 }, (_, i) => {
  * @returns {Uint32Array}
  */
 export function candidateColors(store) {
-  const { points, session, rows, colorBy } = store;
+  const { points, session, rows, colorBy, measures } = store;
   const colors = new Uint32Array(rows);
   if (colorBy === "place") {
     const { red, green, blue } = points;
@@ -57,9 +57,9 @@ export function candidateColors(store) {
     }
     return colors;
   }
-  const scores = store.shownScores;
-  if (colorBy === "score" && scores) {
-    const [least, most] = store.scoreRange;
+  const scores = measures[colorBy]?.values ?? (colorBy === "score" && store.shownScores);
+  if (scores) {
+    const [least, most] = measures[colorBy]?.range ?? store.scoreRange;
     const step = 255 / Math.max(1e-6, most - least);
     for (let i = 0; i < rows; i++) {
       const shade = Math.min(255, Math.max(0, (scores[i] - least) * step)) | 0;

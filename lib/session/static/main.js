@@ -9,6 +9,7 @@ import { Gallery } from "./gallery.js";
 import { fillHelp, listenToKeys } from "./keyboard.js";
 import { closeMenus, movable, tabs } from "./layout.js";
 import { MapPanel } from "./map.js";
+import { fetchMeasure, wireMeasures } from "./measures.js";
 import { Notices } from "./notices.js";
 import { Patches } from "./patches.js";
 import { SimilarBar } from "./similar.js";
@@ -51,15 +52,17 @@ function wireToolbar(similar) {
     color.querySelector("[value=score]").disabled = !store.shownScores;
     color.value = store.colorBy;
   };
-  color.addEventListener("change", () => {
+  color.addEventListener("change", () => notices.guard(async () => {
     const begin = performance.now();
+    await fetchMeasure(store, color.value);
     store.colorBy = color.value;
     store.recolor();
     color.dataset.milliseconds = (performance.now() - begin).toFixed(1);
     color.blur();
-  });
+  }));
   store.listen(["colorBy", "scores"], show);
   show();
+  wireMeasures(store, notices, color);
   for (const name of ["undo", "redo"]) {
     byId(name).addEventListener("click", () => notices.guard(() => store[name]()));
   }

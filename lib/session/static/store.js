@@ -27,6 +27,10 @@ export class Store extends EventTarget {
     this.selectedCount = 0;
     this.hiddenClusters = new Set();
     this.hiddenTomograms = new Set();
+    /** What was measured of each candidate, by name: what was fetched of it. */
+    this.measures = {};
+    /** Which values of a measure are shown: {name, low, high}. */
+    this.filter = null;
     this.shown = new Uint8Array(this.rows).fill(1);
     this.order = shuffled(this.rows);
     this.drawn = this.rows;
@@ -123,6 +127,11 @@ export class Store extends EventTarget {
     const tomograms = keep(this.session.tomograms.length, this.hiddenTomograms);
     const shown = new Uint8Array(this.rows);
     for (let i = 0; i < this.rows; i++) shown[i] = clusters[cluster[i]] & tomograms[tomogram[i]];
+    if (this.filter) {
+      const { name, low, high } = this.filter;
+      const { values } = this.measures[name];
+      for (let i = 0; i < this.rows; i++) shown[i] &= Number(values[i] >= low && values[i] <= high);
+    }
     this.shown = shown;
     this.tell("shown");
   }
