@@ -51,7 +51,7 @@ def test_measure_colors_the_map_and_hides_what_is_out_of_range(page):
     page.press("#color-by option", "mask distance")
     page.until(lambda: picture() != before)
     page.press("#filter-by option", "mask distance")
-    page.until(lambda: page.driver.find_element("id", "filter-low").is_enabled())
+    page.until(lambda: page.driver.find_element("id", "filter-low").is_displayed())
     fill("filter-low", "-5")
     fill("filter-high", "4")
     wanted = int(((DISTANCE >= -5) & (DISTANCE <= 4)).sum())

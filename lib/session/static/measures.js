@@ -60,7 +60,7 @@ export function wireMeasures(store, notices, color) {
     await fetchMeasure(store, by.value);
     for (const input of [low, high]) {
       input.value = "";
-      input.disabled = !by.value;
+      input.hidden = !by.value;
     }
     by.title = by.selectedOptions[0].title;
     apply();
