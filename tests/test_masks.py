@@ -6,6 +6,8 @@ from lib.artifacts import Columns, EmbeddingTable, InteractiveTable
 from lib.artifacts.measures import MEASURES
 from lib.candidates.mask_distance import on_side, signed_distance
 from lib.errors import InputError
+from lib.export.formats import write_coordinates
+from lib.export.picks import Picks
 from lib.inputs.companions import MASK, check_companions
 from lib.inputs.image_list import read_image_list
 from lib.inputs.mask import read_mask
@@ -194,6 +196,19 @@ def test_tables_keep_measures_and_open_without(tmp_path):
         assert_equal(loaded.measures, kept)
         some = {name: values[[3, 1]] for name, values in kept.items()}
         assert_equal(loaded.only([3, 1]).measures, some)
+
+
+def test_csv_has_the_measures_as_columns_and_txt_as_documented(tmp_path):
+    measures = {"mask_distance": np.array([-2, 1.5], "f4")}
+    picks = Picks(np.array(["a", "b"]), np.arange(6).reshape(2, 3), measures=measures)
+    write_coordinates(tmp_path / "a.csv", picks, kind="csv")
+    assert (tmp_path / "a.csv").read_text().splitlines() == [
+        "image_name,x_coord,y_coord,z_coord,mask_distance",
+        "a,0,1,2,-2",
+        "b,3,4,5,1.5",
+    ]
+    write_coordinates(tmp_path / "a.txt", picks, kind="txt")
+    assert "mask_distance" not in (tmp_path / "a.txt").read_text()
 
 
 def assert_equal(found, expected):

@@ -9,7 +9,7 @@ import numpy as np
 from lib.artifacts.embedding_table import require_finite
 from lib.artifacts.files import atomic_write
 from lib.artifacts.fingerprints import digest_of, fingerprint_rows
-from lib.artifacts.measures import MEASURES, pick_measures, read_measures
+from lib.artifacts.measures import measures_of, pick_measures
 from lib.artifacts.parquet_files import (
     opened_parquet,
     parse_coordinates,
@@ -181,12 +181,6 @@ class InteractiveTable:
             measures=measures_of(table),
             **{key: _read_layout(table, parts) for key, parts in LAYOUTS.items()},
         )
-
-
-def measures_of(table):
-    """Return the measures (N,) in a pyarrow table, by name."""
-    there = [name for name in MEASURES if name in table.column_names]
-    return read_measures({name: table[name].to_numpy() for name in there})
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,12 @@ def read_measures(columns):
     return found
 
 
+def measures_of(table):
+    """Return the measures (N,) in a pyarrow table, by name."""
+    there = [name for name in MEASURES if name in table.column_names]
+    return read_measures({name: table[name].to_numpy() for name in there})
+
+
 def pick_measures(measures, rows):
     """Return the measures of some rows."""
     return {name: values[rows] for name, values in measures.items()}

@@ -154,17 +154,25 @@ def parse_size(text):
 
 
 def table_text(picks, separator):
-    """Return the table that the refinement module reads, or the same as CSV."""
+    """Return the table that the refinement module reads, or the same as CSV.
+
+    CSV has the measures of the picks as further columns.
+    """
     if separator == "\t" and any(set(name) & set("\t\r\n") for name in picks.name):
         raise OptionError(
             "a tomogram's name holds a tab or line break, which --format txt cannot "
             "hold; use --format csv"
         )
-    lines = [separator.join(HEADER)]
-    for name, position in zip(picks.name.tolist(), picks.coord.tolist(), strict=True):
+    measures = picks.measures if separator == "," else {}
+    lines = [separator.join([*HEADER, *measures])]
+    values = np.stack([*measures.values()], axis=1).tolist() if measures else None
+    for row, (name, position) in enumerate(
+        zip(picks.name.tolist(), picks.coord.tolist(), strict=True)
+    ):
         if separator == "," and set(name) & set(',"\n'):
             name = '"' + name.replace('"', '""') + '"'
-        lines.append(separator.join([name, *map(number, position)]))
+        further = (f"{value:.6g}" for value in (values[row] if values else ()))
+        lines.append(separator.join([name, *map(number, position), *further]))
     return "\n".join(lines) + "\n"
 
 

@@ -13,6 +13,7 @@ from lib.artifacts import (
     read_score,
     require_columns,
 )
+from lib.artifacts.measures import join_measures, measures_of, pick_measures
 from lib.errors import ArtifactError
 from lib.modes import MODES
 
@@ -34,6 +35,8 @@ class Picks:
         Over-cluster of each; None if one of the files has none.
     score : ndarray of float32, shape (N,), or None
         Of each, as it was exported; None if one of the files has none.
+    measures : dict of str to ndarray of float32, shape (N,)
+        See `lib.artifacts.measures`; those that all of the files have.
     tomograms : dict of str to lib.run.record.TomogramRecord
         What the run recorded of them, by name.
     flipped : frozenset of str
@@ -46,6 +49,7 @@ class Picks:
     coord: np.ndarray
     label: np.ndarray | None = None
     score: np.ndarray | None = None
+    measures: dict = field(default_factory=dict)
     tomograms: dict = field(default_factory=dict)
     flipped: frozenset = frozenset()
     compressed: bool | None = None
@@ -58,7 +62,7 @@ class Picks:
         columns = ("name", "coord", "label", "score")
         values = {column: getattr(self, column) for column in columns}
         kept = {k: None if v is None else v[rows] for k, v in values.items()}
-        return replace(self, **kept)
+        return replace(self, **kept, measures=pick_measures(self.measures, rows))
 
 
 def find_exports(paths):
@@ -140,6 +144,7 @@ def read_picks(paths):
             column: None if any(v is None for v in values) else np.concatenate(values)
             for column, values in columns.items()
         },
+        measures=join_measures([part.measures for part in parts]),
         tomograms=tomograms,
         flipped=frozenset().union(*(part.flipped for part in parts)),
         compressed=next((value for value in said if value is not None), None),
@@ -179,6 +184,7 @@ def _read_one(path):
         coord=parse_coordinates(path, table["coord"].to_pylist()),
         label=read_integers(path, table, "label") if labeled else None,
         score=read_score(table),
+        measures=measures_of(table),
         tomograms={
             name: replace(known, rec_path=_real_path(known.rec_path))
             for name, known in tomograms.items()
