@@ -120,7 +120,7 @@ def settings(options, experiment):
 
 def read_tomograms(options, run, patching):
     """Read the image list; reject one that lacks what the options ask for."""
-    from lib.inputs.companions import HALVES, MASK, check_companions
+    from lib.inputs.companions import HALVES, MASK, VIEW, check_companions
     from lib.inputs.image_list import find_image_list, read_image_list
 
     if patching.halves and patching.needs_tilts:
@@ -135,9 +135,14 @@ def read_tomograms(options, run, patching):
         order=patching.order,
         order_is_given=run.patches.order is not None,
         voxel_size=run.voxel_size,
-        optional=(*MASK, *(HALVES if patching.halves else ())),
+        optional=(*MASK, *VIEW, *(HALVES if patching.halves else ())),
     )
-    check_companions(tomograms, halves=patching.halves, by_mask=patching.needs_mask)
+    check_companions(
+        tomograms,
+        halves=patching.halves,
+        by_mask=patching.needs_mask,
+        in_view=patching.in_view,
+    )
     return tomograms
 
 
@@ -196,7 +201,7 @@ def show_candidates(entries, tomograms, patching, experiment, ranks):
         tomogram = by_name[entry.metadata.name]
         draw_candidates(
             experiment.candidate_picture(tomogram.name),
-            tomogram,
+            tomogram.shown,
             entry.coords,
             box=patching.box,
             diameter=patching.dog_diameter,

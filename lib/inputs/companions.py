@@ -12,10 +12,12 @@ from lib.inputs.mrc import MrcInfo, inspect_mrc
 
 HALVES = ("rec_even", "rec_odd")
 MASK = ("mask_path",)
+VIEW = ("view_path",)
 COLUMNS = {
     "rec_even": "a half made of the even tilts or frames",
     "rec_odd": "a half made of the odd tilts or frames",
     "mask_path": "a mask",
+    "view_path": "a copy to look at",
 }
 NONE = "-"  # in a cell of an optional column
 
@@ -31,11 +33,14 @@ class Companions:
         odd tilt images, or of even and odd frames. Both or neither.
     mask_path : MrcInfo or None
         Labels: whole numbers, 0 outside; see `lib.inputs.mask`.
+    view_path : MrcInfo or None
+        The same tomogram made to be looked at: denoised, missing wedge filled in.
     """
 
     rec_even: MrcInfo | None = None
     rec_odd: MrcInfo | None = None
     mask_path: MrcInfo | None = None
+    view_path: MrcInfo | None = None
 
     @classmethod
     def from_files(cls, info, *, noting=nullcontext, **paths):
@@ -90,7 +95,7 @@ class Companions:
 NO_COMPANIONS = Companions()
 
 
-def check_companions(tomograms, *, halves=False, by_mask=False):
+def check_companions(tomograms, *, halves=False, by_mask=False, in_view=False):
     """Check that every tomogram of a list has the volumes that the options need.
 
     Parameters
@@ -100,6 +105,8 @@ def check_companions(tomograms, *, halves=False, by_mask=False):
         Whether pairs are cut from halves.
     by_mask : bool
         Whether candidates are chosen by a mask.
+    in_view : bool
+        Whether candidates are searched in the copies to look at.
 
     Raises
     ------
@@ -110,6 +117,8 @@ def check_companions(tomograms, *, halves=False, by_mask=False):
         _require(tomograms, HALVES, "--halves")
     if by_mask:
         _require(tomograms, MASK, "--mask_side and --mask_distance")
+    if in_view:
+        _require(tomograms, VIEW, "--search_in view")
 
 
 def _require(tomograms, columns, option):

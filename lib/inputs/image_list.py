@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lib.errors import InputError
 from lib.inputs.axis_order import DEFAULT_ORDER, ORDERS
-from lib.inputs.companions import COLUMNS, NONE
+from lib.inputs.companions import COLUMNS, NONE, VIEW
 from lib.inputs.list_warnings import warn_of_list
 from lib.inputs.plain_text import (
     expand_path,
@@ -131,6 +131,8 @@ def listed_tomograms(image_txt, project):
 def find_listed_files(path, *, project):
     """Return the tomogram files that an image list names; none of them is opened.
 
+    Where it names a copy to look at (``view_path``), that.
+
     Parameters
     ----------
     path, project
@@ -146,8 +148,11 @@ def find_listed_files(path, *, project):
     InputError
         With all faults of the list, except those of the files.
     """
-    reader = _EntryReader(path, project, needs_tilts=False)
-    found = {name: files["rec_path"] for name, files in reader.entries()}
+    reader = _EntryReader(path, project, needs_tilts=False, optional=VIEW)
+    found = {
+        name: files.get("view_path", files["rec_path"])
+        for name, files in reader.entries()
+    }
     reader.raise_faults()
     return found
 

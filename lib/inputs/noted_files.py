@@ -63,6 +63,9 @@ def is_noted_file(noted, path):
 
 def _difference(noted, path):
     now, parts = note_file(path), []
+    view = noted.view_path
+    if view is not None and Path(view).resolve() == Path(path).resolve():
+        return ""  # the copy that the run was told to look at
     then = noted.rec_path
     if then is not None and Path(then).resolve() != Path(path).resolve():
         parts.append(f"{path} instead of {then}")

@@ -159,6 +159,12 @@ class Tomogram:
         return replace(self, info=info, companions=NO_COMPANIONS)
 
     @property
+    def shown(self):
+        """The tomogram to look at: that of ``view_path``, else itself."""
+        view = self.companions.view_path
+        return self if view is None else self.of_file(view)
+
+    @property
     def shape(self):
         """(Z, Y, X) [voxels]."""
         return tuple(self.info.shape[axis] for axis in ORDERS[self.order])

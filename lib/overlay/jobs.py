@@ -13,6 +13,7 @@ from lib.errors import (
     OptionError,
     ResourceError,
     user_files,
+    warn_once,
 )
 from lib.inputs.axis_order import DEFAULT_ORDER
 from lib.inputs.tomogram import Tomogram
@@ -137,7 +138,7 @@ def find_overlay_jobs(
     found, faults = {}, []
     for name in only or names:
         recorded = table.record.tomogram(name)
-        paths = candidate_paths(name, recorded.rec_path, rec_dir, listed, ext)
+        paths = candidate_paths(name, recorded, rec_dir, listed, ext)
         with user_files():
             path = next((path for path in paths if path.is_file()), None)
         if Path(name).name != name:
@@ -147,6 +148,8 @@ def find_overlay_jobs(
             faults.append(f"{name} ({tried})")
         else:
             found[name] = path
+            if line := other_view(recorded, path, rec_dir, listed):
+                warn_once(f"{name}: {line}")
     if faults:
         raise InputError(
             f"tomograms not found: {'; '.join(faults)}; name their folder with "
@@ -173,12 +176,16 @@ def _require_known(wanted, names):
         )
 
 
-def candidate_paths(name, rec_path, rec_dir, listed, ext):
-    """Return the possible paths of the tomogram, the most likely first."""
+def candidate_paths(name, recorded, rec_dir, listed, ext):
+    """Return the possible paths of the tomogram, the most likely first.
+
+    What the run was told to look at comes before what it was trained on.
+    """
+    rec_path = recorded.rec_path
     if listed is not None:
         return [Path(listed[name])] if name in listed else []
     if rec_dir is None:
-        return [Path(rec_path)] if rec_path else []
+        return [Path(path) for path in (recorded.view_path, rec_path) if path]
     endings = (f".{ext.lstrip('.')}",) if ext else EXTENSIONS
     paths = [Path(rec_dir) / f"{name}{ending}" for ending in endings]
     if (
@@ -186,6 +193,14 @@ def candidate_paths(name, rec_path, rec_dir, listed, ext):
     ):  # the file name of the run is known, the endings are a guess
         paths.insert(0, Path(rec_dir) / Path(rec_path).name)
     return paths
+
+
+def other_view(recorded, path, rec_dir, listed):
+    """Return a line where the run's copy to look at is not there, else None."""
+    view = recorded.view_path
+    if view is None or Path(view) == path or (rec_dir, listed) != (None, None):
+        return None
+    return f"view_path {view} is not there any more; {path} is shown instead"
 
 
 def _size(path):

@@ -70,7 +70,7 @@ class EntryMetadata:
     total, squares : tuple of int or None
     file_bytes, file_time : int or None
         Of the tomogram of the image list at hand.
-    rec_even, rec_odd, mask_path : str or None
+    rec_even, rec_odd, mask_path, view_path : str or None
         Of the image list at hand, see `lib.inputs.companions`.
     """
 
@@ -93,6 +93,7 @@ class EntryMetadata:
     rec_even: str | None = None
     rec_odd: str | None = None
     mask_path: str | None = None
+    view_path: str | None = None
 
 
 @dataclass(frozen=True)

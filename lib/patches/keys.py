@@ -69,6 +69,8 @@ def patches_folder(cache_dir, tomogram, *, options, device, offsets):
         files += tuple(half.path for half in tomogram.companions.halves or ())
     if tomogram.companions.mask_path is not None:
         files += (tomogram.companions.mask_path.path,)
+    if options.in_view:
+        files += (tomogram.rec_path,)
     key = digest_of(
         _search_key(tomogram, options, device),
         file_states(files),
@@ -82,9 +84,10 @@ def patches_folder(cache_dir, tomogram, *, options, device, offsets):
 def _search_key(tomogram, options, device):
     depth, height, width = tomogram.shape
     searched = (-(-depth // 2) if options.compress else depth, height, width)
+    file = tomogram.shown.rec_path if options.in_view else tomogram.rec_path
     return digest_of(
         tomogram.name,
-        file_states((tomogram.rec_path,)),
+        file_states((file,)),
         tomogram.order,
         margins(searched, boundary=options.dog_boundary, box=options.box),
         {name: getattr(options, name) for name in SEARCH},

@@ -41,8 +41,7 @@ def make_candidates(tomogram, folder, *, options, device, threads):
     """
     with claim(folder) as mine:
         if mine and not is_whole(folder):
-            data = load_tomogram(tomogram, options, threads=threads, tilts=False)
-            _search(tomogram, data, folder, options, device, threads)
+            _search(tomogram, None, folder, options, device, threads)
     return mine
 
 
@@ -103,7 +102,13 @@ def choose_by_mask(entry, tomogram, options):
 
 
 def _search(tomogram, data, folder, options, device, threads):
-    """Find the candidates of a tomogram; write and return their entry."""
+    """Find the candidates of a tomogram; write and return their entry.
+
+    `data` is that of the tomogram, where it was read and candidates are searched in it.
+    """
+    if data is None or options.in_view:
+        searched = tomogram.shown if options.in_view else tomogram
+        data = load_tomogram(searched, options, threads=threads, tilts=False)
     advice = (
         f"to search {tomogram.name}; free it of other programs, lower --num_workers, "
         "or run on the CPU: --gpus -1"

@@ -57,6 +57,11 @@ class PatchOptions(PatchSettings):
         return self.mask_side in ONE_SIDE or self.mask_distance is not None
 
     @property
+    def in_view(self):
+        """Whether candidates are searched in the copy to look at."""
+        return self.search_in == "view"
+
+    @property
     def pairing(self):
         """How the two views of a pair are cut, see `lib.patches.views`."""
         disjoint = self.disjoint_tilts or self.halves

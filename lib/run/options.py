@@ -112,6 +112,13 @@ class PatchSettings:
         limits=Real(0, 10_000),
         otherwise="any distance",
     )
+    search_in: str | None = option(
+        None,
+        "search candidates in rec_path, or in view_path of the image list (denoised, "
+        "wedge filled in); patches are cut from rec_path either way",
+        limits=("rec", "view"),
+        otherwise="rec",
+    )
     disjoint_tilts: bool = False
 
     def __post_init__(self):

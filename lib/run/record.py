@@ -20,6 +20,7 @@ KINDS = {
     "rec_even": str,
     "rec_odd": str,
     "mask_path": str,
+    "view_path": str,
     "order": str,
     "voxel_size": Real,
     "file_bytes": Integral,
@@ -43,7 +44,7 @@ class TomogramRecord:
     file_bytes : int
     file_time : int
         Of its last change [ns].
-    rec_even, rec_odd, mask_path : str
+    rec_even, rec_odd, mask_path, view_path : str
         Further volumes, see `lib.inputs.companions`.
     """
 
@@ -56,6 +57,7 @@ class TomogramRecord:
     rec_even: str | None = None
     rec_odd: str | None = None
     mask_path: str | None = None
+    view_path: str | None = None
 
     def __post_init__(self):
         if self.shape is not None:

@@ -14,7 +14,7 @@ from lib.errors import InputError, UserError
 from lib.inputs.axis_order import DEFAULT_ORDER
 from lib.inputs.noted_files import name_other_files
 from lib.inputs.tomogram import Tomogram
-from lib.overlay.jobs import candidate_paths
+from lib.overlay.jobs import candidate_paths, other_view
 
 AXES = "zyx"
 AT_ONCE = 8  # files whose headers are read at the same time
@@ -82,9 +82,7 @@ class Tomograms:
         record = self.candidates.record
         recorded = record.tomogram(name)
         try:
-            paths = candidate_paths(
-                name, recorded.rec_path, self.rec_dir, self.listed, None
-            )
+            paths = candidate_paths(name, recorded, self.rec_dir, self.listed, None)
             path = next((path for path in paths if path.is_file()), None)
             if path is None:
                 tried = ", ".join(map(str, paths))
@@ -110,6 +108,7 @@ class Tomograms:
                     f"= {_listed(tomogram.shape)} as --order {tomogram.order}"
                 )
             said = [name_other_files({name: recorded}, {name: path})]
+            said.append(other_view(recorded, path, self.rec_dir, self.listed))
         except (UserError, OSError) as error:
             return Shown(why=str(error))
         if tomogram.info.gzipped:

@@ -3,7 +3,7 @@
 from lib.artifacts import ExperimentDir
 from lib.errors import warn
 from lib.geometry.check import check_tomograms
-from lib.inputs.companions import HALVES, MASK, check_companions
+from lib.inputs.companions import HALVES, MASK, VIEW, check_companions
 from lib.inputs.image_list import find_image_list, read_image_list
 from lib.patches.cache import cache_folder
 from lib.patches.preparation import prepare_store
@@ -85,9 +85,11 @@ def embed_image_list(
         order=run.patching.order,
         order_is_given=run.order_was_told,
         voxel_size=run.voxel_size,
-        optional=(*MASK, *(HALVES if run.patching.halves else ())),
+        optional=(*MASK, *VIEW, *(HALVES if run.patching.halves else ())),
     )
-    check_companions(tomograms, by_mask=run.patching.needs_mask)
+    check_companions(
+        tomograms, by_mask=run.patching.needs_mask, in_view=run.patching.in_view
+    )
     ranks = init_distributed()
     experiment = ExperimentDir.of(exp_dir, mode, exp_id)
     check_environment(

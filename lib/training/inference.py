@@ -22,7 +22,11 @@ from lib.training.run_notes import embedding_record
 from lib.training.transforms import center_crop
 
 ROWS_AT_ONCE = 1024
-CHOICES = ("mask_side", "mask_distance")  # may differ from those of training
+CHOICES = ("mask_side", "mask_distance", "search_in")  # may differ from training
+    "mask_side",
+    "mask_distance",
+    "search_in",
+)  # may differ from those of training
 
 
 class TrainedRun:
