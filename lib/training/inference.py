@@ -23,10 +23,6 @@ from lib.training.transforms import center_crop
 
 ROWS_AT_ONCE = 1024
 CHOICES = ("mask_side", "mask_distance", "search_in")  # may differ from training
-    "mask_side",
-    "mask_distance",
-    "search_in",
-)  # may differ from those of training
 
 
 class TrainedRun:
