@@ -8,8 +8,11 @@ from benchmarks.simulate import (
     fill_with_proteins,
     load_templates,
     place_gold,
+    write_simulated,
 )
 from lib.errors import InputError
+from lib.inputs.tomogram import Tomogram
+from sample_data import simulation
 from tests.scripts import call
 
 ANGLES = np.arange(-60.0, 61.0, 20.0)
@@ -90,3 +93,29 @@ def test_script_rejects_without_templates_and_writes_nothing(tmp_path):
     done = call("benchmarks/simulate.py", *options, cwd=tmp_path, code=2)
     assert "make_synthetic.py" in done.stderr
     assert not (tmp_path / "sim").exists()
+
+
+def test_halves_add_up_to_the_tomogram_and_share_no_noise(tmp_path):
+    ice = dict.fromkeys([*LABELED, *CROWDERS], np.zeros((4, 4, 4), np.float32))
+    for template in ice.values():
+        template[1:3, 1:3, 1:3] = 1e-3  # as good as nothing: all that is left is noise
+    write_simulated(
+        tmp_path,
+        ice,
+        0,
+        seed=1,
+        shape=(24, 48, 48),
+        angles=np.arange(-60.0, 61.0, 3.0),
+        dose=100,
+        defocus=3e4,
+        halves=True,
+    )
+    files = (".rec", *simulation.HALVES)
+    whole, even, odd = (
+        Tomogram.from_files(tmp_path / f"sim_00{ending}").read_voxels()
+        for ending in files
+    )
+    assert abs(np.corrcoef(even.ravel(), odd.ravel())[0, 1]) < 0.1
+    # each half is scaled to its own spread before it is written
+    added = (even + odd).ravel()
+    assert np.corrcoef(added, whole.ravel())[0, 1] > 0.98

@@ -68,7 +68,8 @@ def announce(tomograms, options, cache, *, offsets, total, quiet=False):
             box=options.box,
         )
         tilts = tomogram.tilt_info.shape if offsets and options.needs_tilts else (0,)
-        floats = copies * np.prod(tomogram.shape) + np.prod(tilts)
+        halves = 2 / 4 if offsets and options.halves else 0  # of 8 bits
+        floats = (copies + halves) * np.prod(tomogram.shape) + np.prod(tilts)
         memory = max(memory, 4 * int(floats))
     disk = expected * len(offsets) * math.prod(options.patch_shape[1:])
     if not quiet:
