@@ -1,0 +1,304 @@
+"""Tomograms, aligned tilt series and tilt angles below folders, by their names.
+
+A list that writes itself has the tomograms of each tilt series once: halves,
+denoised copies, masks and other samplings are left out, with the reason. A raw series
+never becomes ``tilt_path``. Headers are opened only of the tomograms that are chosen,
+and of the series that may belong to them.
+"""
+
+import os
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from lib.errors import InputError
+from lib.inputs.folder_walk import is_series_name, walk_folders
+from lib.inputs.mrc import MrcInfo, inspect_mrc
+from lib.inputs.naming import (
+    LABELS,
+    PROCESSED,
+    RELION_LIST,
+    UNTRIMMED,
+    VOLUMES,
+    base_folder,
+)
+from lib.inputs.plain_text import expand_path
+from lib.inputs.relion_list import read_relion_list
+from lib.inputs.series_files import SeriesFiles
+
+LONGEST_NAME = 150  # characters, so that suffixes fit into a file name
+STACK_SECTIONS, STACK_WIDTH = 200, 2000  # fewer and wider: images, not a volume
+
+
+@dataclass(frozen=True)
+class FoundTomogram:
+    """A tomogram, and what belongs to it.
+
+    Attributes
+    ----------
+    series_name : str
+        By its file name; that of its tilt series.
+    path : Path
+    program : str
+        That names its files so, as far as one can tell.
+    info : MrcInfo or None
+    tilt_path, angle_path : Path or None
+        Both or neither.
+    missing : str
+        Why there is no tilt series.
+    name : str
+        In the list; different for all tomograms.
+    """
+
+    series_name: str
+    path: Path
+    program: str = ""
+    info: MrcInfo | None = None
+    tilt_path: Path | None = None
+    angle_path: Path | None = None
+    missing: str = ""
+    name: str = ""
+
+    @property
+    def has_series(self):
+        """Whether it can be used with its tilt series."""
+        return self.tilt_path is not None
+
+
+@dataclass
+class FoundFiles:
+    """What was found below some folders.
+
+    Attributes
+    ----------
+    roots : list of Path
+    tomograms : list of FoundTomogram
+    left_out : list of (str, str)
+        Files, and why each is not in the list.
+    renamed : list of str
+        Names that several tomograms had.
+    n_files : int
+    """
+
+    roots: list
+    tomograms: list = field(default_factory=list)
+    left_out: list = field(default_factory=list)
+    renamed: list = field(default_factory=list)
+    n_files: int = 0
+
+
+def find_files(folders):
+    """Find the tomograms below folders, and their aligned tilt series and angles.
+
+    Parameters
+    ----------
+    folders : sequence of path-like
+
+    Returns
+    -------
+    FoundFiles
+        Tomograms in the order of their names.
+
+    Raises
+    ------
+    InputError
+        When a folder cannot be read, or no tomogram is found.
+    """
+    walk = walk_folders(folders)
+    found = FoundFiles(walk.roots, n_files=walk.n_files, left_out=list(walk.notes))
+    listed, claimed = _of_relion(walk, found)
+    volumes = [
+        (path, name)
+        for path, name in walk.named
+        if name.ending in VOLUMES and os.path.realpath(path) not in claimed
+    ]
+    series = SeriesFiles(walk.named, walk.recorded)
+    chosen = listed + _choose(volumes, series, found)
+    chosen = _once(chosen, found)
+    opened = [one for tomogram in chosen if (one := _open(tomogram, found))]
+    twins = _by_name(opened)
+    found.renamed = sorted(name for name, same in twins.items() if len(same) > 1)
+    found.tomograms = [
+        replace(one, **series.of(one, [twin.path for twin in twins[one.series_name]]))
+        for one in _with_own_names(twins)
+    ]
+    if not found.tomograms:
+        raise InputError(_nothing(found))
+    return found
+
+
+def _of_relion(walk, found):
+    """Return the tomograms of RELION's lists, and the files that are theirs."""
+    chosen, claimed = [], set()
+    for star in walk.stars:
+        if star.name.lower() != RELION_LIST:
+            continue
+        try:
+            rows = read_relion_list(star)
+        except InputError as error:
+            found.left_out.append((str(star), str(error)))
+            continue
+        for row in rows:
+            chosen.append(FoundTomogram(row.name, row.path, "RELION 5"))
+            claimed.update(map(os.path.realpath, (row.path, *row.others)))
+            found.left_out += [
+                (str(path), "half or denoised copy by RELION's list")
+                for path in row.others
+            ]
+    return chosen, claimed
+
+
+def _choose(volumes, series, found):
+    """Return one tomogram for each name in a folder; note why others are left out."""
+    sure = [(path, name) for path, name in volumes if name.is_reconstruction]
+    certain = {name.name for _, name in sure if not (name.half or name.words & LABELS)}
+    groups, copies = {}, {}
+    for path, name in volumes:
+        if name.half:
+            reason = f"half tomogram ({name.half} images)"
+        elif name.words & LABELS:
+            reason = "mask, thickness or picture"
+        elif not name.is_reconstruction and is_series_name(name):
+            continue  # `series` has it
+        elif not name.is_reconstruction and name.name in certain and not (
+            name.words & PROCESSED
+        ):
+            reason = f"tilt series by its name; {name.name} has a tomogram"
+        elif not name.is_reconstruction and (why := series.looks_like_series(path)):
+            reason = why
+        else:
+            where = copies if name.words & PROCESSED else groups
+            key = (base_folder(path.parent), name.name)
+            where.setdefault(key, []).append((path, name))
+            continue
+        found.left_out.append((str(path), reason))
+    whole = {name for _, name in groups}
+    for (folder, name), files in copies.items():
+        if name in whole:
+            found.left_out += [
+                (str(path), f"processed copy of {name}, which is in the list")
+                for path, _ in files
+            ]
+        else:
+            groups[folder, name] = files
+    samplings = Counter(n.sampling.lower() for files in groups.values() for _, n in files)
+    return [
+        _best(name, files, samplings, found) for (_, name), files in groups.items()
+    ]
+
+
+def _best(name, files, samplings, found):
+    """Return the tomogram of several of the same name in a folder."""
+
+    def rank(file):
+        path, words = file[0], file[1].words
+        sampling = file[1].sampling.lower()
+        return (
+            bool(words & PROCESSED),
+            -samplings[sampling],
+            _reverse(sampling),
+            bool(words & UNTRIMMED),
+            not file[1].is_reconstruction,
+            str(path),
+        )
+
+    best, *others = sorted(files, key=rank)
+    for path, meaning in others:
+        what = "not trimmed" if meaning.words & UNTRIMMED else "another reconstruction"
+        if meaning.sampling != best[1].sampling:
+            what = "another sampling"
+        found.left_out.append((str(path), f"{what} of {name}: {best[0].name} is taken"))
+    return FoundTomogram(name, best[0], best[1].program)
+
+
+def _reverse(sampling):
+    """Sort samplings of equal number by size, the coarsest first."""
+    digits = "".join(c for c in sampling if c.isdigit() or c == ".")
+    return -float(digits or 0)
+
+
+def _once(tomograms, found):
+    """Leave out links to a tomogram that is there already."""
+    kept = {}
+    for tomogram in sorted(tomograms, key=lambda one: one.path.is_symlink()):
+        first = kept.setdefault(os.path.realpath(tomogram.path), tomogram)
+        if first is not tomogram:
+            found.left_out.append((str(tomogram.path), f"the same file as {first.path}"))
+    return list(kept.values())
+
+
+def _open(tomogram, found):
+    """Return a tomogram with its header, or None; the reason is noted."""
+    path = str(tomogram.path)
+    try:
+        info = inspect_mrc(tomogram.path)
+    except InputError as error:
+        found.left_out.append((path, str(error).removeprefix(f"{path} ")))
+        return None
+    depth, *image = info.shape
+    if min(info.shape) < 2:
+        fault = "a single image"
+    elif expand_path(path) != Path(path):
+        fault = "its path has a $ or ~ that a list would expand"
+    elif '"' in path and "'" in path:
+        fault = "its path has both kinds of quotes, which a list cannot hold"
+    elif not tomogram.program and depth < STACK_SECTIONS and min(image) > STACK_WIDTH:
+        fault = "a stack of images by its size; write a list by hand if it is not"
+    else:
+        return replace(tomogram, info=info)
+    found.left_out.append((path, fault))
+    return None
+
+
+def _by_name(tomograms):
+    """Return the tomograms by the name of their series."""
+    twins = {}
+    for tomogram in tomograms:
+        twins.setdefault(tomogram.series_name, []).append(tomogram)
+    return twins
+
+
+def _with_own_names(twins):
+    """Return all tomograms, sorted; those of one name have a folder before it."""
+    taken, named = {name for name, same in twins.items() if len(same) == 1}, []
+    for name, same in twins.items():
+        folders = [one.path.parent.parts[1:] for one in same]
+        for tomogram in same:
+            own = name
+            if len(same) > 1:
+                own = "_".join([*_telling(tomogram.path.parent.parts[1:], folders), name])
+                own = own[-LONGEST_NAME:]
+                number = 2
+                while own in taken:  # in one folder, or as another one is called
+                    own, number = f"{own.removesuffix(f'_{number - 1}')}_{number}", number + 1
+            taken.add(own)
+            named.append(replace(tomogram, name=own))
+    return sorted(named, key=lambda one: one.name)
+
+
+def _telling(folder, folders):
+    """Return the nearest folder whose name tells some tomograms apart, or all of them.
+
+    Parameters
+    ----------
+    folder : tuple of str
+        Parts of the folder of a tomogram.
+    folders : list of tuple of str
+        Those of all of its name.
+    """
+    for up in range(1, max(map(len, folders)) + 1):
+        if len({parts[-up:][:1] for parts in folders}) == len(folders):
+            return folder[-up:][:1]
+    return folder
+
+
+def _nothing(found):
+    places = ", ".join(map(str, found.roots))
+    reasons = "".join(f"\n  {path}: {why}" for path, why in found.left_out[:10])
+    return (
+        f"no tomogram found in {places} ({found.n_files:,} files); expected names such "
+        "as NAME.rec, NAME_rec.mrc, NAME_Vol.mrc, NAME_10.00Apx.mrc or "
+        "tomograms.star; list the files by hand if yours differ"
+        + (f". Left out:{reasons}" if reasons else "")
+    )
+
