@@ -31,6 +31,7 @@ from lib.run.options import (
 
 PROJECT = Path(__file__).resolve().parent
 FIRST = ("bbox", "dog")  # of the candidates, what depends on the particle
+BY_DIAMETER = (*FIRST, "dog_diameter", "dog_boundary", "dog_std_multiplier")
 SWITCHES = ("compress", "bright", "flip_tilt_angles", "keep_gold", "halves")
 SWITCHES += ("cosine", "warm", "save_all")
 WARM = 0.05  # share of the epochs, of --warm
@@ -51,6 +52,7 @@ def train_options(arguments=None):
     _add_mode(first, tuple(MODES))
     _add_list(first, "--train_img_txt", "--training_img_txt")
     _add_exp_id(first)
+    _add_fields(first, RunOptions, ("particle_diameter",))
     _add_fields(first, PatchSettings, FIRST)
     patches = parser.add_argument_group("candidates and patches")
     _add_fields(patches, PatchSettings, but=FIRST)
@@ -64,7 +66,7 @@ def train_options(arguments=None):
     typed = _typed(parser, arguments)
     words = []
     if "config" in typed:
-        words = _config_words(parser, typed["config"], typed["task"])
+        words = _config_words(parser, typed["config"], typed)
     options = _finish(parser, parser.parse_args([*words, *arguments]))
     if options.img_txt is None:
         parser.error("the following arguments are required: --train_img_txt")
@@ -140,6 +142,42 @@ def cache_options(arguments):
     if chosen and not options.clear:
         parser.error("--outdated and --unused_days choose what --clear removes")
     return options
+
+
+def list_options(arguments):
+    """Parse the command line of ``simsiam_main.py --make_list``."""
+    parser = _Parser(
+        "Find the tomograms below folders, with their aligned tilt series and angles, "
+        "and write their image list.",
+        "[MODE] --make_list FOLDER [FOLDER ...] --output LIST",
+        "simsiam2d3d --make_list /data/grid1 /data/grid2 --output data/my_list.txt",
+    )
+    add = parser.add_argument
+    add(
+        "task",
+        metavar="MODE",
+        nargs="?",
+        choices=tuple(MODES),
+        help="simsiam2d3d: only tomograms with an aligned tilt series of their size; "
+        "without it all tomograms are listed",
+    )
+    add("--make_list", required=True, nargs="+", type=_path, metavar="FOLDER", help=_IN)
+    add(
+        "--output",
+        required=True,
+        type=_list_place,
+        metavar="LIST",
+        help="file of the list; a name alone is put into data/ of the project",
+    )
+    add("--overwrite", action="store_true", help="replace an existing list")
+    parser.add_help_last()
+    return parser.parse_args(arguments)
+
+
+_IN = (
+    "folders that are searched, with all below them, for files named as IMOD, AreTomo, "
+    "Warp, RELION 5 and nextPYP name them"
+)
 
 
 def embed_options(mode, arguments=None):
@@ -399,7 +437,9 @@ def _add_list(group, *names, required=False):
         metavar="LIST",
         required=required,
         type=_place,
-        help="image list: name of a file in data/, or path",
+        help="image list: name of a file in data/, or path; or a folder, whose list is "
+        "written into the experiment (simsiam_main.py --make_list FOLDER ... --output "
+        "LIST only writes it)",
     )
 
 
@@ -615,9 +655,12 @@ def _typed(parser, arguments):
     return {name: value for name, value in given.items() if value is not untouched}
 
 
-def _config_words(parser, path, mode):
-    """Return the options in a file as words of the command line, once they are good."""
-    words = []
+def _config_words(parser, path, typed):
+    """Return the options in a file as words of the command line, once they are good.
+
+    A diameter that is typed decides anew what followed from that of the file.
+    """
+    mode, words = typed["task"], []
     known = {
         word.removeprefix("--"): action
         for word, action in parser._option_string_actions.items()
@@ -637,6 +680,9 @@ def _config_words(parser, path, mode):
                 words.append(f"--{key}={value}")
             elif value or key in SWITCHES:
                 words.append(f"--{key}" if value else f"--no-{key}")
+        if "particle_diameter" in typed:
+            names = tuple(f"--{name}=" for name in BY_DIAMETER)
+            words = [word for word in words if not word.startswith(names)]
         _finish(parser, parser.parse_args([mode, *words]))
     return words
 
@@ -690,6 +736,16 @@ def _place(text):
         reason = getattr(error, "strerror", None) or error
         raise _unfit(text, f"a path: {reason}") from error
     return path
+
+
+def _list_place(text):
+    """Take the path of a new list: a name alone, or data/NAME, is in the project."""
+    path = _place(Path(text).expanduser())
+    if "/" not in text:
+        return PROJECT / "data" / path
+    in_project = PROJECT / path
+    here = path.parent.exists() or not in_project.parent.exists()
+    return path if here else in_project
 
 
 def _number(limits):
@@ -801,7 +857,7 @@ def _given(options):
         for name, field in found.items()
         if getattr(options, name, None) is not None
     }
-    for field, parse in (("sigmas", parse_sigmas), ("steps", parse_epochs)):
+    for field, parse in PARSERS.items():
         if field in values:
             values[field] = parse(values[field])
     if "warm" in values:
@@ -828,4 +884,14 @@ def parse_epochs(text):
     return tuple(_number(Whole(1, MOST))(part) for part in text.split(","))
 
 
-LISTS = {"sigmas": _as_typed(parse_sigmas), "steps": _as_typed(parse_epochs)}
+def parse_diameters(text):
+    """Return the diameters of ``--particle_diameter`` [Angstrom]."""
+    return tuple(_number(Real(1, 100_000))(part) for part in text.split(","))
+
+
+PARSERS = {
+    "sigmas": parse_sigmas,
+    "steps": parse_epochs,
+    "particle_diameter": parse_diameters,
+}
+LISTS = {field: _as_typed(parse) for field, parse in PARSERS.items()}

@@ -6,7 +6,14 @@ from dataclasses import replace
 
 from lib.errors import Interrupted, OptionError, run_script
 from lib.modes import MODES
-from opts import PROJECT, cache_options, config_of, run_options, train_options
+from opts import (
+    PROJECT,
+    cache_options,
+    config_of,
+    list_options,
+    run_options,
+    train_options,
+)
 
 ROOM = 200_000_000  # bytes; of a few checkpoints
 
@@ -29,8 +36,8 @@ def main():
     experiment = ExperimentDir.of(options.exp_dir, options.dataset, options.exp_id)
     if not (options.resume or options.dry_run or options.check_geometry):
         check_folder(experiment, overwrite=options.overwrite)
-    run, recipe, patching, checkpoint = settings(options, experiment)
-    tomograms = read_tomograms(options, run, patching)
+    chosen, tomograms = read_input(options, experiment)
+    run, recipe, patching, checkpoint = chosen
     if options.check_geometry:
         check_only(tomograms, patching, options)
         return
@@ -85,6 +92,30 @@ def show_cache():
         print_cache(folder)
 
 
+def make_list():
+    """Write the image list of the tomograms below folders (--make_list)."""
+    options = list_options(sys.argv[1:])
+    from lib.artifacts.folder_list import write_folder_list
+
+    write_folder_list(
+        options.make_list,
+        options.output,
+        needs_tilts=options.task is not None and MODES[options.task].needs_tilts,
+        replace=options.overwrite,
+    )
+
+
+def read_input(options, experiment):
+    """Return the settings of the run, as `settings` does, and its tomograms."""
+    chosen = settings(options, experiment)
+    run, _, patching, checkpoint = chosen
+    tomograms = read_tomograms(options, run, patching, experiment)
+    if options.particle_diameter and checkpoint is None:
+        fit_to_particle(options, run, tomograms)
+        chosen = settings(options, experiment)
+    return chosen, tomograms
+
+
 def settings(options, experiment):
     """Return what the run is trained with: as typed, or as its checkpoint remembers.
 
@@ -118,18 +149,31 @@ def settings(options, experiment):
     return run, recipe, PatchOptions(**wanted), checkpoint
 
 
-def read_tomograms(options, run, patching):
-    """Read the image list; reject one that lacks what the options ask for."""
+def read_tomograms(options, run, patching, experiment):
+    """Read the image list, or make that of a folder.
+
+    A list that lacks what the options ask for is rejected.
+    """
+    from lib.artifacts.folder_list import find_list_or_folder
     from lib.inputs.companions import HALVES, MASK, VIEW, check_companions
-    from lib.inputs.image_list import find_image_list, read_image_list
+    from lib.inputs.image_list import read_image_list
+    from lib.system.ranks import find_launch
 
     if patching.halves and patching.needs_tilts:
         raise OptionError(
             f"--halves is for simsiam3d; {patching.mode} can pair even with odd tilt "
             "images: leave it out"
         )
+    options.img_txt = find_list_or_folder(
+        options.img_txt,
+        PROJECT,
+        experiment.training_list,
+        needs_tilts=patching.needs_tilts,
+        keep=options.resume,
+        quiet=find_launch().rank > 0,
+    )
     tomograms = read_image_list(
-        find_image_list(options.img_txt, PROJECT),
+        options.img_txt,
         project=PROJECT,
         needs_tilts=patching.needs_tilts,
         order=patching.order,
@@ -144,6 +188,28 @@ def read_tomograms(options, run, patching):
         in_view=patching.in_view,
     )
     return tomograms
+
+
+def fit_to_particle(options, run, tomograms):
+    """Set the options that follow from --particle_diameter and were not given."""
+    from lib.candidates.particle_size import ParticleSize
+    from lib.system.ranks import find_launch
+
+    size = ParticleSize.in_tomograms(
+        run.particle_diameter, tomograms, voxel_size=run.voxel_size
+    )
+    told = []
+    for name, value in size.options().items():
+        if name in options.typed:
+            told.append(f"--{name} {getattr(options, name)} (given)")
+        else:
+            setattr(options, name, value)
+            told.append(f"--{name} {value}")
+    if find_launch().rank == 0:
+        print(
+            f"particle diameter {options.particle_diameter} A at "
+            f"{size.voxel_size:g} A/voxel: {' '.join(told)}"
+        )
 
 
 def check_only(tomograms, patching, options):
@@ -357,4 +423,9 @@ def train(trainer, experiment, ranks):
 
 
 if __name__ == "__main__":
-    run_script(show_cache if sys.argv[1:2] == ["cache"] else main)
+    if sys.argv[1:2] == ["cache"]:
+        run_script(show_cache)
+    elif any(word.split("=")[0] == "--make_list" for word in sys.argv[1:]):
+        run_script(make_list)
+    else:
+        run_script(main)

@@ -32,6 +32,16 @@ class ExperimentDir:
         return self.root / "opts.yaml"
 
     @property
+    def training_list(self):
+        """Image list of the folder that training was given."""
+        return self.root / "train_list.txt"
+
+    @property
+    def embedding_list(self):
+        """Image list of the folder that inference was given."""
+        return self.root / "test_list.txt"
+
+    @property
     def log(self):
         """One line an epoch (written by training)."""
         return self.root / "log.txt"

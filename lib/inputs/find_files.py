@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lib.errors import InputError
 from lib.inputs.folder_walk import is_series_name, walk_folders
+from lib.inputs.found_halves import with_halves
 from lib.inputs.mrc import MrcInfo, inspect_mrc
 from lib.inputs.naming import (
     LABELS,
@@ -22,11 +23,11 @@ from lib.inputs.naming import (
     VOLUMES,
     base_folder,
 )
+from lib.inputs.own_names import with_own_names
 from lib.inputs.plain_text import expand_path
 from lib.inputs.relion_list import read_relion_list
 from lib.inputs.series_files import SeriesFiles
 
-LONGEST_NAME = 150  # characters, so that suffixes fit into a file name
 STACK_SECTIONS, STACK_WIDTH = 200, 2000  # fewer and wider: images, not a volume
 
 
@@ -41,7 +42,13 @@ class FoundTomogram:
     path : Path
     program : str
         That names its files so, as far as one can tell.
+    sampling : str
+        See `lib.inputs.naming.FileName`.
+    is_copy : bool
+        Whether it is denoised or otherwise processed: no other one was found.
     info : MrcInfo or None
+    halves : tuple of Path
+        The even and the odd half tomogram, or none.
     tilt_path, angle_path : Path or None
         Both or neither.
     missing : str
@@ -53,7 +60,10 @@ class FoundTomogram:
     series_name: str
     path: Path
     program: str = ""
+    sampling: str = ""
+    is_copy: bool = False
     info: MrcInfo | None = None
+    halves: tuple = ()
     tilt_path: Path | None = None
     angle_path: Path | None = None
     missing: str = ""
@@ -106,21 +116,23 @@ def find_files(folders):
     """
     walk = walk_folders(folders)
     found = FoundFiles(walk.roots, n_files=walk.n_files, left_out=list(walk.notes))
-    listed, claimed = _of_relion(walk, found)
+    chosen, claimed = _of_relion(walk, found)
     volumes = [
         (path, name)
         for path, name in walk.named
         if name.ending in VOLUMES and os.path.realpath(path) not in claimed
     ]
     series = SeriesFiles(walk.named, walk.recorded)
-    chosen = listed + _choose(volumes, series, found)
-    chosen = _once(chosen, found)
+    chosen = _once(chosen + _choose(volumes, series, found), found)
     opened = [one for tomogram in chosen if (one := _open(tomogram, found))]
-    twins = _by_name(opened)
+    opened = with_halves(opened, volumes, found)
+    twins = {}
+    for tomogram in opened:
+        twins.setdefault(tomogram.series_name, []).append(tomogram)
     found.renamed = sorted(name for name, same in twins.items() if len(same) > 1)
     found.tomograms = [
         replace(one, **series.of(one, [twin.path for twin in twins[one.series_name]]))
-        for one in _with_own_names(twins)
+        for one in with_own_names(twins)
     ]
     if not found.tomograms:
         raise InputError(_nothing(found))
@@ -136,55 +148,55 @@ def _of_relion(walk, found):
         try:
             rows = read_relion_list(star)
         except InputError as error:
-            found.left_out.append((str(star), str(error)))
+            found.left_out.append((str(star), str(error).removeprefix(f"{star} ")))
             continue
         for row in rows:
-            chosen.append(FoundTomogram(row.name, row.path, "RELION 5"))
-            claimed.update(map(os.path.realpath, (row.path, *row.others)))
+            files = (row.path, *row.halves, *row.copies)
+            claimed.update(map(os.path.realpath, files))
             found.left_out += [
-                (str(path), "half or denoised copy by RELION's list")
-                for path in row.others
+                (str(path), "a processed copy of a tomogram in the list")
+                for path in row.copies
             ]
+            chosen.append(
+                FoundTomogram(row.name, row.path, "RELION 5", halves=row.halves)
+            )
     return chosen, claimed
 
 
 def _choose(volumes, series, found):
     """Return one tomogram for each name in a folder; note why others are left out."""
-    sure = [(path, name) for path, name in volumes if name.is_reconstruction]
-    certain = {name.name for _, name in sure if not (name.half or name.words & LABELS)}
+    certain = {
+        name.name
+        for _, name in volumes
+        if name.is_reconstruction and not (name.half or name.words & LABELS)
+    }
     groups, copies = {}, {}
     for path, name in volumes:
-        if name.half:
-            reason = f"half tomogram ({name.half} images)"
-        elif name.words & LABELS:
+        is_copy = bool(name.words & PROCESSED)
+        if name.half or (not name.is_reconstruction and is_series_name(name)):
+            continue  # with the tomogram it belongs to, and with the series
+        if name.words & LABELS:
             reason = "mask, thickness or picture"
-        elif not name.is_reconstruction and is_series_name(name):
-            continue  # `series` has it
-        elif not name.is_reconstruction and name.name in certain and not (
-            name.words & PROCESSED
-        ):
-            reason = f"tilt series by its name; {name.name} has a tomogram"
+        elif not (name.is_reconstruction or is_copy) and name.name in certain:
+            reason = f"a tilt series by its name; {name.name} has a tomogram"
         elif not name.is_reconstruction and (why := series.looks_like_series(path)):
             reason = why
         else:
-            where = copies if name.words & PROCESSED else groups
             key = (base_folder(path.parent), name.name)
-            where.setdefault(key, []).append((path, name))
+            (copies if is_copy else groups).setdefault(key, []).append((path, name))
             continue
         found.left_out.append((str(path), reason))
     whole = {name for _, name in groups}
-    for (folder, name), files in copies.items():
-        if name in whole:
+    for key, files in copies.items():
+        if key[1] in whole:
             found.left_out += [
-                (str(path), f"processed copy of {name}, which is in the list")
+                (str(path), "a processed copy of a tomogram in the list")
                 for path, _ in files
             ]
         else:
-            groups[folder, name] = files
-    samplings = Counter(n.sampling.lower() for files in groups.values() for _, n in files)
-    return [
-        _best(name, files, samplings, found) for (_, name), files in groups.items()
-    ]
+            groups[key] = files
+    samplings = Counter(n.sampling.lower() for fs in groups.values() for _, n in fs)
+    return [_best(name, files, samplings, found) for (_, name), files in groups.items()]
 
 
 def _best(name, files, samplings, found):
@@ -204,11 +216,16 @@ def _best(name, files, samplings, found):
 
     best, *others = sorted(files, key=rank)
     for path, meaning in others:
-        what = "not trimmed" if meaning.words & UNTRIMMED else "another reconstruction"
+        what = "another reconstruction"
+        if meaning.words & UNTRIMMED and not best[1].words & UNTRIMMED:
+            what = "the untrimmed reconstruction"
         if meaning.sampling != best[1].sampling:
             what = "another sampling"
         found.left_out.append((str(path), f"{what} of {name}: {best[0].name} is taken"))
-    return FoundTomogram(name, best[0], best[1].program)
+    copy = bool(best[1].words & PROCESSED)
+    return FoundTomogram(
+        name, best[0], best[1].program, best[1].sampling.lower(), is_copy=copy
+    )
 
 
 def _reverse(sampling):
@@ -223,7 +240,9 @@ def _once(tomograms, found):
     for tomogram in sorted(tomograms, key=lambda one: one.path.is_symlink()):
         first = kept.setdefault(os.path.realpath(tomogram.path), tomogram)
         if first is not tomogram:
-            found.left_out.append((str(tomogram.path), f"the same file as {first.path}"))
+            found.left_out.append(
+                (str(tomogram.path), f"the same file as {first.path}")
+            )
     return list(kept.values())
 
 
@@ -250,48 +269,6 @@ def _open(tomogram, found):
     return None
 
 
-def _by_name(tomograms):
-    """Return the tomograms by the name of their series."""
-    twins = {}
-    for tomogram in tomograms:
-        twins.setdefault(tomogram.series_name, []).append(tomogram)
-    return twins
-
-
-def _with_own_names(twins):
-    """Return all tomograms, sorted; those of one name have a folder before it."""
-    taken, named = {name for name, same in twins.items() if len(same) == 1}, []
-    for name, same in twins.items():
-        folders = [one.path.parent.parts[1:] for one in same]
-        for tomogram in same:
-            own = name
-            if len(same) > 1:
-                own = "_".join([*_telling(tomogram.path.parent.parts[1:], folders), name])
-                own = own[-LONGEST_NAME:]
-                number = 2
-                while own in taken:  # in one folder, or as another one is called
-                    own, number = f"{own.removesuffix(f'_{number - 1}')}_{number}", number + 1
-            taken.add(own)
-            named.append(replace(tomogram, name=own))
-    return sorted(named, key=lambda one: one.name)
-
-
-def _telling(folder, folders):
-    """Return the nearest folder whose name tells some tomograms apart, or all of them.
-
-    Parameters
-    ----------
-    folder : tuple of str
-        Parts of the folder of a tomogram.
-    folders : list of tuple of str
-        Those of all of its name.
-    """
-    for up in range(1, max(map(len, folders)) + 1):
-        if len({parts[-up:][:1] for parts in folders}) == len(folders):
-            return folder[-up:][:1]
-    return folder
-
-
 def _nothing(found):
     places = ", ".join(map(str, found.roots))
     reasons = "".join(f"\n  {path}: {why}" for path, why in found.left_out[:10])
@@ -301,4 +278,3 @@ def _nothing(found):
         "tomograms.star; list the files by hand if yours differ"
         + (f". Left out:{reasons}" if reasons else "")
     )
-

@@ -2,7 +2,6 @@
 
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from lib.errors import InputError
 from lib.inputs.naming import RECORDED, STAR, FileName, parse_name
@@ -56,7 +55,7 @@ def walk_folders(folders):
     """
     walk, seen = Walk(), set()
     for folder in folders:
-        root = Path(os.path.abspath(expand_path(str(folder))))
+        root = expand_path(str(folder)).absolute()
         if not _is_folder(root):
             raise InputError(
                 f"{folder} is not a folder that can be read; expected one with "
@@ -86,7 +85,7 @@ def _is_folder(path):
 def _read_folder(folder, walk, seen, root):
     """Add the files of a folder to a walk; return the folders in it."""
     try:
-        status = os.stat(folder)
+        status = folder.stat()
         if (status.st_dev, status.st_ino) in seen:  # by a link, or given twice
             return []
         seen.add((status.st_dev, status.st_ino))

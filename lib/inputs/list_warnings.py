@@ -80,7 +80,7 @@ def _warn_of_impossible(path, infos):
     """Warn of voxel sizes that no microscope gives, but programs write."""
     faults = {}
     for name, info in infos.items():
-        if info.voxel_size is not None and (fault := _fault_of_size(info)):
+        if info.voxel_size is not None and (fault := fault_of_size(info)):
             faults.setdefault(fault, []).append(name)
     for fault, names in faults.items():
         warn(
@@ -90,8 +90,14 @@ def _warn_of_impossible(path, infos):
         )
 
 
-def _fault_of_size(info):
-    """Return what is odd about the voxel size of a tomogram, or None."""
+def fault_of_size(info):
+    """Return what is odd about the voxel size of a tomogram, or None.
+
+    Parameters
+    ----------
+    info : lib.inputs.mrc.MrcInfo
+        With a voxel size.
+    """
     size = info.voxel_size
     stated = f"voxels of {size:g} Angstrom by the header"
     if size == DEFAULT_SIZE:

@@ -1,13 +1,13 @@
 """How programs name their files: endings and suffixes, as data.
 
-IMOD writes ``NAME.rec`` or ``NAME_rec.mrc`` (``NAME_full_rec.mrc`` before trimvol),
-``NAME.ali`` or ``NAME_ali.mrc``, and ``NAME.tlt``; nextPYP ``NAME.rec``, ``NAME_bin.ali``
-and ``NAME.tlt``. AreTomo 3 writes ``NAME_Vol.mrc``, its *raw* series as ``NAME.mrc``, and
-with ``-OutImod 3`` the aligned one as ``NAME_Imod/NAME_st.mrc``, a name that is also that
-of the raw one of ``-OutImod 2``. Warp writes ``reconstruction/NAME_10.00Apx.mrc``, its
-halves in ``even`` and ``odd`` and raw stacks in ``tiltstack``; RELION 5
-``tomograms/rec_NAME.mrc``, named by ``tomograms.star``. Warp and RELION keep no aligned
-series.
+- IMOD: ``NAME.rec`` or ``NAME_rec.mrc`` (``NAME_full_rec.mrc`` before trimvol),
+  ``NAME.ali`` or ``NAME_ali.mrc``, ``NAME.tlt``.
+- nextPYP: ``mrc/NAME.rec``, ``mrc/NAME_bin.ali``, ``ali/NAME.tlt``.
+- AreTomo 3: ``NAME_Vol.mrc``; the *raw* series is ``NAME.mrc``. With ``-OutImod 3`` the
+  aligned one is ``NAME_Imod/NAME_st.mrc``, where ``-OutImod 2`` puts a raw one.
+- Warp: ``reconstruction/NAME_10.00Apx.mrc``, halves in ``even`` and ``odd``; the stacks
+  in ``tiltstack`` are raw.
+- RELION 5: ``tomograms/rec_NAME.mrc``, named by ``tomograms.star``; no stacks.
 """
 
 import re

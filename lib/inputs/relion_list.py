@@ -20,15 +20,18 @@ class RelionTomogram:
     ----------
     name : str
     path : Path
-        Of the whole tomogram; the denoised one if the job wrote no other, or a path that
-        does not exist.
-    others : tuple of Path
-        Halves and the denoised copy.
+        Of the whole tomogram, or the denoised one if the job wrote no other; it need
+        not exist.
+    halves : tuple of Path
+        Both, or none.
+    copies : tuple of Path
+        The denoised one, where there is another.
     """
 
     name: str
     path: Path
-    others: tuple = ()
+    halves: tuple = ()
+    copies: tuple = ()
 
 
 def read_relion_list(path):
@@ -64,8 +67,17 @@ def read_relion_list(path):
             if cells.get(key)
         }
         whole = paths.pop(TOMOGRAM, None) or paths.pop(DENOISED, None)
-        if whole is not None:
-            found.append(RelionTomogram(cells[NAME], whole, tuple(paths.values())))
+        if whole is None:
+            continue
+        halves = tuple(paths.pop(key) for key in HALVES if key in paths)
+        found.append(
+            RelionTomogram(
+                cells[NAME],
+                whole,
+                halves if len(halves) == len(HALVES) else (),
+                tuple(paths.values()),
+            )
+        )
     return found
 
 

@@ -203,5 +203,3 @@ def _count(path):
         return len(read_lines(path, "an angle file"))
     except InputError:
         return -1
-
-

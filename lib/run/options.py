@@ -222,6 +222,8 @@ class RunOptions:
     seed : int
     voxel_size : float or None
         Of all tomograms, instead of what their headers say [Angstrom].
+    particle_diameter : tuple of float or None
+        What the options of the candidates were derived from [Angstrom].
     patches : PatchSettings
     model : ModelOptions
     training : TrainingOptions
@@ -235,9 +237,20 @@ class RunOptions:
         limits=Real(0, 10_000, above=True),
         otherwise="by the headers, or as noted in training",
     )
+    particle_diameter: tuple | None = option(
+        None,
+        "diameter of the particles in Angstrom, or several such as 120,250: --bbox, "
+        "--dog, --dog_diameter and --dog_boundary follow from it and the voxel size "
+        "(and --dog_std_multiplier, where several differ); those that you give stand",
+    )
     patches: PatchSettings = field(default_factory=PatchSettings)
     model: ModelOptions = field(default_factory=ModelOptions)
     training: TrainingOptions = field(default_factory=TrainingOptions)
+
+    def __post_init__(self):
+        if self.particle_diameter is not None:
+            diameters = tuple(self.particle_diameter)
+            object.__setattr__(self, "particle_diameter", diameters)
 
     @classmethod
     def of(cls, values):
@@ -245,6 +258,7 @@ class RunOptions:
         return cls(
             values.get("seed"),
             values.get("voxel_size"),
+            values.get("particle_diameter"),
             take(PatchSettings, values),
             take(ModelOptions, values),
             take(TrainingOptions, values),

@@ -180,6 +180,7 @@ def read_record(content):
         options=RunOptions(
             seed=options.get("seed"),
             voxel_size=options.get("voxel_size"),
+            particle_diameter=options.get("particle_diameter"),
             patches=take(PatchSettings, part(options, "patches")),
             model=take(ModelOptions, part(options, "model")),
             training=take(TrainingOptions, part(options, "training")),

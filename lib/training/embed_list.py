@@ -1,14 +1,15 @@
 """Embed the candidates of an image list: the work of the inference scripts."""
 
 from lib.artifacts import ExperimentDir
+from lib.artifacts.folder_list import find_list_or_folder
 from lib.errors import warn
 from lib.geometry.check import check_tomograms
 from lib.inputs.companions import HALVES, MASK, VIEW, check_companions
-from lib.inputs.image_list import find_image_list, read_image_list
+from lib.inputs.image_list import read_image_list
 from lib.patches.cache import cache_folder
 from lib.patches.preparation import prepare_store
 from lib.system.preflight import check_environment
-from lib.system.ranks import end_distributed, init_distributed
+from lib.system.ranks import end_distributed, find_launch, init_distributed
 from lib.system.runtime import choose_device, seed_everything
 from lib.training.inference import TrainedRun, embed
 from lib.training.resume import warn_of_voxels
@@ -39,7 +40,8 @@ def embed_image_list(
     Parameters
     ----------
     img_txt : path-like
-        Image list; see `lib.inputs.image_list.find_image_list`.
+        Image list, or folder of tomograms; see
+        `lib.artifacts.folder_list.find_list_or_folder`.
     load_model : path-like
         Checkpoint.
     exp_dir : path-like
@@ -78,8 +80,15 @@ def embed_image_list(
         arch=arch,
         voxel_size=voxel_size,
     )
+    experiment = ExperimentDir.of(exp_dir, mode, exp_id)
     tomograms = read_image_list(
-        find_image_list(img_txt, project),
+        find_list_or_folder(
+            img_txt,
+            project,
+            experiment.embedding_list,
+            needs_tilts=run.patching.needs_tilts,
+            quiet=find_launch().rank > 0,
+        ),
         project=project,
         needs_tilts=run.patching.needs_tilts,
         order=run.patching.order,
@@ -91,7 +100,6 @@ def embed_image_list(
         tomograms, by_mask=run.patching.needs_mask, in_view=run.patching.in_view
     )
     ranks = init_distributed()
-    experiment = ExperimentDir.of(exp_dir, mode, exp_id)
     check_environment(
         {experiment.root: "--exp_dir or --exp_id"},
         cache=cache_dir or exp_dir,
