@@ -118,7 +118,7 @@ def test_of_several_samplings_the_commonest_is_taken(tmp_path):
         "a_10.00Apx.mrc",
         "b_10.00Apx.mrc",
     ]
-    assert "another sampling of a" in reasons(found)["a_5.00Apx.mrc"]
+    assert "another sampling" in reasons(found)["a_5.00Apx.mrc"]
 
 
 def test_relion_names_its_tomograms_and_keeps_no_series(tmp_path):
@@ -278,7 +278,7 @@ def test_raw_stack_beside_the_tomogram_never_becomes_its_series(tmp_path):
     made.volume(tmp_path / "t1.rec")
     (one,) = find_files([tmp_path]).tomograms
     assert not one.has_series
-    assert "only a raw one" in one.missing
+    assert "only a raw series" in one.missing
 
 
 # --- series that do not fit ----------------------------------------------------------
@@ -391,3 +391,15 @@ def test_list_of_both_kinds_is_read_by_3d_and_refused_by_2d3d(tmp_path):
     assert np.prod(read[1].shape) == np.prod(made.SIZE)
     with pytest.raises(InputError, match="column"):
         read_image_list(path, needs_tilts=True, **given)
+
+
+def test_table_groups_the_files_of_a_large_data_set(tmp_path):
+    for number in range(60):
+        made.volume(tmp_path / f"t{number}.rec")
+        (tmp_path / f"t{number}_mask.mrc").touch()
+    found = find_files([tmp_path])
+    lines = "\n".join(table_of(found, found.tomograms)).splitlines()
+    assert len(lines) < 50
+    assert "and 20 more" in "\n".join(lines)
+    assert "mask" in lines[-1]
+    assert "and 57 more" in lines[-1]

@@ -178,7 +178,7 @@ def _choose(volumes, series, found):
         if name.words & LABELS:
             reason = "mask, thickness or picture"
         elif not (name.is_reconstruction or is_copy) and name.name in certain:
-            reason = f"a tilt series by its name; {name.name} has a tomogram"
+            reason = "a tilt series by its name, which a tomogram has too"
         elif not name.is_reconstruction and (why := series.looks_like_series(path)):
             reason = why
         else:
@@ -221,7 +221,7 @@ def _best(name, files, samplings, found):
             what = "the untrimmed reconstruction"
         if meaning.sampling != best[1].sampling:
             what = "another sampling"
-        found.left_out.append((str(path), f"{what} of {name}: {best[0].name} is taken"))
+        found.left_out.append((str(path), f"{what} of a tomogram in the list"))
     copy = bool(best[1].words & PROCESSED)
     return FoundTomogram(
         name, best[0], best[1].program, best[1].sampling.lower(), is_copy=copy

@@ -7,6 +7,7 @@ from lib.errors import InputError, format_names, format_shape
 HEADER = "# Written from the files in {roots}"
 MOST_ROWS = 40
 MOST_EXAMPLES = 3
+MOST_REASONS = 20
 
 
 def tomograms_for(found, *, needs_tilts):
@@ -162,10 +163,12 @@ def _grouped(noted):
     files = {}
     for path, reason in noted:
         files.setdefault(reason, []).append(path)
-    return [
+    lines = [
         f"{reason}: {format_names(paths, MOST_EXAMPLES)}"
         for reason, paths in files.items()
     ]
+    more = len(lines) - MOST_REASONS
+    return lines[:MOST_REASONS] + [f"and {more} other reasons"] * (more > 0)
 
 
 def _count(tomograms):

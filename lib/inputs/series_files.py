@@ -67,8 +67,8 @@ class SeriesFiles:
         for angles in beside:
             if _count(angles) == n_sections:
                 return (
-                    f"tilt series: {angles.name} has an angle for each image; if it "
-                    "is aligned, name it NAME_ali.mrc or list it by hand"
+                    "a tilt series: a file beside it has an angle for each image; if "
+                    "it is aligned, name it NAME_ali.mrc or list it by hand"
                 )
         return None
 
@@ -117,9 +117,9 @@ class SeriesFiles:
         return {"tilt_path": tilt_path, "angle_path": angle_path}
 
     def _why_none(self, name):
-        if raw := self._raw.get(name):
-            return f"no aligned series, only a raw one ({raw[0].name})"
-        return f"no aligned series (such as {name}.ali or {name}_ali.mrc)"
+        if name in self._raw:
+            return "only a raw series by its name, no aligned one"
+        return "no aligned series, such as NAME.ali or NAME_ali.mrc"
 
     def _with_angles(self, name, path, tomogram_info):
         """Return a series and its angles.
@@ -137,7 +137,7 @@ class SeriesFiles:
         }
         if images not in sizes:
             y, x = _likely_size(tomogram_info.shape)
-            raise InputError(f"{path.name}: {describe_misfit(images, (y, x))}")
+            raise InputError(describe_misfit(images, (y, x)))
         first = None
         angles = sorted(
             self._angles.get(name, ()),
@@ -152,7 +152,7 @@ class SeriesFiles:
         if first:
             raise first
         raise InputError(
-            f"{path.name} has no angles ({name}.tlt, {name}.rawtlt or {name}_TLT.txt)"
+            "an aligned series without angles (NAME.tlt, NAME.rawtlt or NAME_TLT.txt)"
         )
 
 
