@@ -98,7 +98,7 @@ def table_of(found, tomograms):
     list of str
     """
     lines = [f"{_count(tomograms)} in {found.n_files:,} files below {_places(found)}"]
-    rows = [("image_name", "by", "x, y, z of file", "A", "tomogram", "tilt series")]
+    rows = [("image_name", "by", "voxels, as stored", "A", "tomogram", "tilt series")]
     rows += [_row(one, found) for one in tomograms[:MOST_ROWS]]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     lines += [
