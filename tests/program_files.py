@@ -93,6 +93,17 @@ def relion(project, names, *, split=False):
     return star
 
 
+def relion_denoised(project, names):
+    """A job Denoise tomograms of RELION 5, after one that wrote halves too."""
+    job = "Denoise/job009"
+    for name in names:
+        volume(project / job / "tomograms" / f"rec_{name}.mrc")
+    column = "_rlnTomoReconstructedTomogramDenoised"
+    rows = "".join(f"{name} {job}/tomograms/rec_{name}.mrc\n" for name in names)
+    head = f"data_global\n\nloop_\n_rlnTomoName #1\n{column} #2\n"
+    (project / job / "tomograms.star").write_text(head + rows)
+
+
 def nextpyp(project, name):
     """What nextPYP keeps of a tilt series."""
     series(project / "mrc" / f"{name}.mrc", shape=(40, 48))

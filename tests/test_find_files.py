@@ -123,8 +123,10 @@ def test_of_several_samplings_the_commonest_is_taken(tmp_path):
 
 def test_relion_names_its_tomograms_and_keeps_no_series(tmp_path):
     made.relion(tmp_path, ["TS_01", "TS_03"])
-    found = find_files([tmp_path / "Tomograms"])
+    made.volume(tmp_path / "Refine3D" / "job020" / "run_class001.mrc")
+    found = find_files([tmp_path])
     assert names(found) == ["TS_01", "TS_03"]
+    assert "not in RELION's list" in reasons(found)["run_class001.mrc"]
     assert [one.program for one in found.tomograms] == ["RELION 5"] * 2
     assert "RELION keeps no aligned series" in "\n".join(
         table_of(found, found.tomograms)
@@ -144,6 +146,15 @@ def test_relion_halves_alone_are_no_tomograms(tmp_path):
     made.relion(tmp_path, ["TS_01"], split=True)
     with pytest.raises(InputError, match=r"no tomogram found(?s:.*)half"):
         find_files([tmp_path])
+
+
+def test_relion_denoised_tomograms_are_taken_where_there_are_no_others(tmp_path):
+    made.relion(tmp_path, ["TS_01"])
+    made.relion_denoised(tmp_path, ["TS_01", "TS_02"])
+    found = by_name(find_files([tmp_path]))
+    assert set(found) == {"TS_01", "TS_02"}
+    assert not found["TS_01"].is_copy
+    assert found["TS_02"].is_copy
 
 
 def test_nextpyp_has_all(tmp_path):

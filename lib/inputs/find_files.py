@@ -122,6 +122,8 @@ def find_files(folders):
         for path, name in walk.named
         if name.ending in VOLUMES and os.path.realpath(path) not in claimed
     ]
+    if chosen:  # a project of RELION has many volumes that are no tomograms
+        volumes = _surely_tomograms(volumes, found)
     series = SeriesFiles(walk.named, walk.recorded)
     chosen = _once(chosen + _choose(volumes, series, found), found)
     opened = [one for tomogram in chosen if (one := _open(tomogram, found))]
@@ -141,26 +143,46 @@ def find_files(folders):
 
 def _of_relion(walk, found):
     """Return the tomograms of RELION's lists, and the files that are theirs."""
-    chosen, claimed = [], set()
+    rows, claimed = [], set()
     for star in walk.stars:
         if star.name.lower() != RELION_LIST:
             continue
         try:
-            rows = read_relion_list(star)
+            rows += read_relion_list(star)
         except InputError as error:
             found.left_out.append((str(star), str(error).removeprefix(f"{star} ")))
-            continue
-        for row in rows:
-            files = (row.path, *row.halves, *row.copies)
-            claimed.update(map(os.path.realpath, files))
-            found.left_out += [
-                (str(path), "a processed copy of a tomogram in the list")
-                for path in row.copies
-            ]
+    whole = {row.name for row in rows if not row.is_copy}
+    chosen = []
+    for row in rows:
+        files = (row.path, *row.halves, *row.copies)
+        claimed.update(map(os.path.realpath, files))
+        is_further_copy = row.is_copy and row.name in whole
+        found.left_out += [
+            (str(path), "a processed copy of a tomogram in the list")
+            for path in (*row.copies, *[row.path] * is_further_copy)
+        ]
+        if not is_further_copy:
             chosen.append(
-                FoundTomogram(row.name, row.path, "RELION 5", halves=row.halves)
+                FoundTomogram(
+                    row.name,
+                    row.path,
+                    "RELION 5",
+                    is_copy=row.is_copy,
+                    halves=row.halves,
+                )
             )
     return chosen, claimed
+
+
+def _surely_tomograms(volumes, found):
+    """Leave out volumes that only may be tomograms, by their names."""
+    sure = []
+    for path, name in volumes:
+        if name.is_reconstruction or is_series_name(name):
+            sure.append((path, name))
+        else:
+            found.left_out.append((str(path), "not in RELION's list of tomograms"))
+    return sure
 
 
 def _choose(volumes, series, found):

@@ -26,12 +26,15 @@ class RelionTomogram:
         Both, or none.
     copies : tuple of Path
         The denoised one, where there is another.
+    is_copy : bool
+        Whether `path` is the denoised one.
     """
 
     name: str
     path: Path
     halves: tuple = ()
     copies: tuple = ()
+    is_copy: bool = False
 
 
 def read_relion_list(path):
@@ -76,6 +79,7 @@ def read_relion_list(path):
                 whole,
                 halves if len(halves) == len(HALVES) else (),
                 tuple(paths.values()),
+                is_copy=not cells.get(TOMOGRAM),
             )
         )
     return found
