@@ -14,11 +14,11 @@ def with_halves(tomograms, volumes, found):
 
     Parameters
     ----------
-    tomograms : list of lib.inputs.find_files.FoundTomogram
+    tomograms : list of lib.inputs.found.FoundTomogram
         With their headers; those of RELION's lists know their halves.
     volumes : list of (Path, lib.inputs.naming.FileName)
         All volumes by their names.
-    found : lib.inputs.find_files.FoundFiles
+    found : lib.inputs.found.FoundFiles
         Gets the halves that are left out.
     """
     halves = {}

@@ -15,14 +15,14 @@ def tomograms_for(found, *, needs_tilts):
 
     Parameters
     ----------
-    found : lib.inputs.find_files.FoundFiles
+    found : lib.inputs.found.FoundFiles
         Gets the reasons.
     needs_tilts : bool
         Whether the mode needs aligned tilt series.
 
     Returns
     -------
-    list of lib.inputs.find_files.FoundTomogram
+    list of lib.inputs.found.FoundTomogram
 
     Raises
     ------
@@ -56,8 +56,8 @@ def list_text(found, tomograms):
 
     Parameters
     ----------
-    found : lib.inputs.find_files.FoundFiles
-    tomograms : list of lib.inputs.find_files.FoundTomogram
+    found : lib.inputs.found.FoundFiles
+    tomograms : list of lib.inputs.found.FoundTomogram
     """
     with_halves = any(one.halves for one in tomograms)
     with_series = any(one.has_series for one in tomograms)
@@ -89,8 +89,8 @@ def table_of(found, tomograms):
 
     Parameters
     ----------
-    found : lib.inputs.find_files.FoundFiles
-    tomograms : list of lib.inputs.find_files.FoundTomogram
+    found : lib.inputs.found.FoundFiles
+    tomograms : list of lib.inputs.found.FoundTomogram
         Those of the list.
 
     Returns

@@ -10,7 +10,7 @@ def with_own_names(twins):
 
     Parameters
     ----------
-    twins : dict of str to list of lib.inputs.find_files.FoundTomogram
+    twins : dict of str to list of lib.inputs.found.FoundTomogram
         By the name of their series.
     """
     taken, named = {name for name, same in twins.items() if len(same) == 1}, []

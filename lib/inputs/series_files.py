@@ -77,7 +77,7 @@ class SeriesFiles:
 
         Parameters
         ----------
-        tomogram : lib.inputs.find_files.FoundTomogram
+        tomogram : lib.inputs.found.FoundTomogram
             With its header.
         twins : list of Path
             All tomograms of its name: a series belongs to the nearest one.
