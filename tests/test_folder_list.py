@@ -94,6 +94,14 @@ def test_nothing_is_written_when_nothing_can_be_listed(tmp_path, words, said):
     assert not (tmp_path / "l.txt").exists()
 
 
+def test_list_that_could_not_be_read_again_is_not_written(tmp_path, monkeypatch):
+    monkeypatch.setattr("lib.artifacts.folder_list.LARGEST_TEXT", 100)
+    made.volume(tmp_path / "a" / "t.rec")
+    done = make_list(tmp_path, "--make_list", "a", "--output", "./l.txt", code=2)
+    assert "give fewer folders" in done.stderr
+    assert not (tmp_path / "l.txt").exists()
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [

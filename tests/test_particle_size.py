@@ -13,7 +13,10 @@ from lib.candidates.dog import find_candidates, widest_diameter
 from lib.candidates.particle_size import ParticleSize
 from lib.errors import OptionError
 from lib.inputs.tomogram import Tomogram
+from lib.run.options import RunOptions
+from lib.run.record import RunRecord
 from lib.training.checkpoints import load_checkpoint
+from lib.training.resume import resumed_options
 from tests.mrc_files import write_mrc
 from tests.scripts import call
 
@@ -162,6 +165,15 @@ def test_run_keeps_what_followed_and_its_config_repeats_it(data_set, tmp_path):
     other = ["--resume", "--particle_diameter", "70"]
     done = call("simsiam_main.py", "simsiam3d", *given, *other, cwd=tmp_path, code=2)
     assert "--particle_diameter 70 given, 60 in training" in done.stderr
+
+
+def test_diameter_is_refused_for_a_run_that_had_none():
+    noted = RunOptions.of({"box": 36, "sigmas": (3.0, 5.0)})
+    typed = RunOptions.of({"particle_diameter": (250.0,)})
+    with pytest.raises(OptionError, match="without --particle_diameter, by --bbox 36"):
+        resumed_options(
+            RunRecord(options=noted), "model_last.pth", chosen=typed, typed=typed
+        )
 
 
 def test_other_diameter_replaces_what_followed_from_that_of_the_file(tmp_path):

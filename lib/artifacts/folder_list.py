@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from lib.artifacts.files import atomic_write
-from lib.errors import OptionError
+from lib.errors import InputError, OptionError
 from lib.inputs.find_files import find_files
 from lib.inputs.found_list import list_text, table_of, tomograms_for
 from lib.inputs.image_list import find_image_list
-from lib.inputs.plain_text import expand_path, is_file
+from lib.inputs.plain_text import LARGEST_TEXT, expand_path, is_file
 
 
 def find_list_or_folder(name, project, path, *, needs_tilts, keep=False, quiet=False):
@@ -67,7 +67,7 @@ def write_folder_list(folders, path, *, needs_tilts, replace=True, quiet=False):
     Raises
     ------
     InputError
-        When nothing is found that can be listed.
+        When nothing is found that can be listed, or too much.
     OptionError
         When the list exists and may not be replaced.
     """
@@ -80,8 +80,14 @@ def write_folder_list(folders, path, *, needs_tilts, replace=True, quiet=False):
     tomograms = tomograms_for(found, needs_tilts=needs_tilts)
     if not quiet:
         print("\n".join(table_of(found, tomograms)))
+    text = list_text(found, tomograms)
+    if len(text.encode()) > LARGEST_TEXT:
+        raise InputError(
+            f"the list of {len(tomograms):,} tomograms would be larger than "
+            f"{LARGEST_TEXT:,} bytes, the most that is read: give fewer folders"
+        )
     with atomic_write(path, "w") as stream:
-        stream.write(list_text(found, tomograms))
+        stream.write(text)
     if not quiet:
         print(f"image list: {path}", flush=True)
     return path

@@ -80,6 +80,12 @@ def resumed_options(record, path, *, chosen, typed):
     if fixed.get("precision") == "auto":  # whatever the run took
         del fixed["precision"]
     agreed_options(fixed, record, path, "start a run of its own with another --exp_id")
+    if "particle_diameter" in typed and "particle_diameter" not in noted:
+        raise OptionError(
+            f"{path} was trained without --particle_diameter, by --bbox "
+            f"{noted.get('box')} and --dog {_as_typed(noted.get('sigmas'))}: leave it "
+            "out, or start a run of its own with another --exp_id"
+        )
     changed = {key: typed[key] for key in MAY_CHANGE if key in typed}
     epochs = {**noted, **changed}.get("num_epochs")
     if epochs != noted.get("num_epochs", epochs):
