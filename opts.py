@@ -239,6 +239,12 @@ def plot_options(arguments=None):
     add("--input", required=True, type=_path, help="all_output_info.npz of inference")
     add("--path", type=_path, help="folder of all output (default: that of --input)")
     _add_fields(parser, PlotOptions)
+    add(
+        "--png",
+        action="store_true",
+        help="write a PNG of each patch to imgs/ above 200,000 candidates, too: for "
+        "those who serve imgs/ themselves; the session serves them from one file",
+    )
     _add_fields(parser, RunOptions, ("seed",))
     _add_workers(
         parser,

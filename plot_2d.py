@@ -4,6 +4,7 @@ from lib.errors import ArtifactError, run_script, warn
 from opts import plot_options
 
 OTHER_FILES = 40  # beside a picture of each candidate
+MOST_PICTURES = 200_000  # with more, the patches are packed into one file
 BLOCK = 4096  # bytes of the disk that a file may leave unused
 # Both maps and the 3-D layout, which is by UMAP in both modes and takes a quarter of
 # what two maps by UMAP take; on one core of 2020 (one of 2023: 0.003 and 0.007).
@@ -26,11 +27,17 @@ def main():
     if not len(table):
         raise ArtifactError(f"{options.input} has no candidates; embed again")
     experiment = ExperimentDir(options.path)
+    packed = len(table) > MOST_PICTURES and not options.png
     check_environment(
         {experiment.root: "--path"},
         room=room_needed(table),
-        files=len(table) + OTHER_FILES,
+        files=OTHER_FILES + (0 if packed else len(table)),
     )
+    if packed:
+        print(
+            f"{len(table):,} patches go into one file, which the session serves behind "
+            "the same links (--png: a file each, to serve imgs/ without it)"
+        )
     vectors = unit_rows(table.pred)
     alarm = health_alarm(table, is_collapsed(vectors))
     if alarm:
@@ -44,6 +51,7 @@ def main():
         gray,
         fingerprint=fingerprint,
         workers=options.num_workers,
+        packed=packed,
     ):
         layout = choose_projection(options, len(vectors))
         neighbors = kept_neighbors(

@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lib.artifacts import check_fingerprint, fingerprint_path
+from lib.artifacts import (
+    check_fingerprint,
+    fingerprint_path,
+    open_packed,
+    packed_path,
+)
 from lib.errors import ArtifactError
 from lib.pictures.patch_pictures import gray_levels, writing_patch_pictures
 
@@ -106,3 +111,25 @@ def test_pictures_of_other_rows_are_recognized(tmp_path):
     check_fingerprint(record, fingerprint="f", rows=3, of="table")
     with pytest.raises(ArtifactError, match="another run"):
         check_fingerprint(record, fingerprint="g", rows=3, of="table")
+
+
+def test_packed_patches_are_one_file_of_the_exact_pixels(tmp_path):
+    gray = gray_levels(patches())
+    folder = tmp_path / "imgs"
+    write(folder, gray)
+    write(folder, gray, packed=True)
+    assert names(folder) == {"index.json", packed_path(folder).name}
+    np.testing.assert_array_equal(open_packed(folder), gray)
+    check_fingerprint(fingerprint_path(folder), fingerprint="f", rows=7, of="x")
+    write(folder, gray)
+    assert open_packed(folder) is None
+
+
+@pytest.mark.parametrize("wrong", [b"no array", np.zeros((2, 3), np.uint8)])
+def test_damaged_packed_patches_are_refused_by_name(tmp_path, wrong):
+    if isinstance(wrong, bytes):
+        packed_path(tmp_path).write_bytes(wrong)
+    else:
+        np.save(packed_path(tmp_path), wrong)
+    with pytest.raises(ArtifactError, match="patches.npy cannot be read"):
+        open_packed(tmp_path)

@@ -1,10 +1,20 @@
 """plot_2d.py and visualize_3dhm.py by their command lines, from another folder."""
 
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
 
-from lib.artifacts import Columns, EmbeddingTable, InteractiveTable, TableFacts
+import plot_2d
+from lib.artifacts import (
+    Columns,
+    EmbeddingTable,
+    ExperimentDir,
+    InteractiveTable,
+    TableFacts,
+    open_packed,
+)
 from lib.inputs.noted_files import note_file
 from lib.picking.likeness import unit_float16
 from lib.pictures.colormap import plane_colors
@@ -235,6 +245,24 @@ def test_same_seed_same_bytes(tmp_path):
     )
     assert len(first) == 25 + 1 + 5 + 1 + 10  # patches, maps, neighbors, columns
     assert first == second
+
+
+def test_very_many_patches_go_into_one_file_unless_asked(tmp_path, monkeypatch, capsys):
+    table = make_table(30)
+    table.save(tmp_path / "all_output_info.npz")
+    monkeypatch.setattr(plot_2d, "MOST_PICTURES", 20)
+    command = ["plot_2d.py", "--input", str(tmp_path / "all_output_info.npz")]
+    command += ["--n_cluster", "3", "--num_workers", "0"]
+    monkeypatch.setattr(sys, "argv", command)
+    plot_2d.main()
+    assert "30 patches go into one file" in capsys.readouterr().out
+    pictures = ExperimentDir(tmp_path).patch_pictures
+    np.testing.assert_array_equal(open_packed(pictures), gray_levels(table.subvol))
+    assert len(list(pictures.iterdir())) == 2
+    monkeypatch.setattr(sys, "argv", [*command, "--png"])
+    plot_2d.main()
+    assert len(list(pictures.glob("*.png"))) == 30
+    assert open_packed(pictures) is None
 
 
 def test_a_collapsed_embedding_is_plotted_and_called_meaningless(tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.artifacts.embedding_table import read_npz
+from lib.artifacts.npz_files import read_npz
 from tests.data_sets import write_data_set
 from tests.scripts import call
 from tests.small_runs import embed_command, folder_of, train_command

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -17,7 +18,12 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
-from lib.artifacts import ArtifactError, InteractiveTable
+from lib.artifacts import (
+    ArtifactError,
+    ExperimentDir,
+    InteractiveTable,
+    packed_path,
+)
 from lib.errors import OptionError, ResourceError
 from lib.maps.layout import ProjectionOptions, project_cloud, unit_rows
 from lib.session.cloud import Cloud, Superseded, label_numbers
@@ -29,6 +35,7 @@ from lib.session.page import (
     picture_links,
     set_environment,
 )
+from lib.session.patches import MID_GRAY, PicturePatches
 from lib.session.phoenix import check_phoenix
 from lib.session.phoenix_table import open_table
 from lib.session.server import bind, serve, stop_at_signals
@@ -174,6 +181,24 @@ def test_links_lead_to_patches_that_are_there(tmp_path, capsys):
     assert picture_links(image, tmp_path) == ["/phoenix/imgs/0.png", None]
     assert picture_links(image, tmp_path / "none") == [None, None]
     assert "2 of 2 patches" in capsys.readouterr().err
+
+
+def test_links_lead_to_packed_patches_too(tmp_path):
+    np.save(packed_path(tmp_path), np.zeros((2, 4, 4), np.uint8))
+    image = make_table(3).image
+    links = ["/phoenix/imgs/0.png", "/phoenix/imgs/1.png", None]
+    assert picture_links(image, tmp_path) == links
+
+
+def test_patches_of_a_table_without_columns_may_be_packed(tmp_path):
+    run = ExperimentDir(tmp_path)
+    gray = np.random.default_rng(0).integers(0, 256, (5, 6, 6), np.uint8)
+    run.patch_pictures.mkdir()
+    np.save(packed_path(run.patch_pictures), gray)
+    picked = replace(make_table(3), row=np.array([4, 0, 7]))
+    found = PicturePatches.of(run, picked)
+    expected = np.stack([gray[4], gray[0], np.full((6, 6), MID_GRAY)])
+    np.testing.assert_array_equal(found.read(np.array([0, 1, 2])), expected)
 
 
 def test_links_of_the_table_are_kept_when_they_stay_on_this_machine(capsys):

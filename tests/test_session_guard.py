@@ -1,10 +1,14 @@
 """The guard alone, in front of a server that says what it was asked."""
 
 import asyncio
+import io
 import json
 
+import numpy as np
 import pytest
+from PIL import Image
 
+from lib.artifacts import packed_path
 from lib.errors import ArtifactError
 from lib.session.cloud import Superseded
 from lib.session.door import Door, Entrance
@@ -223,6 +227,27 @@ def test_web_sockets_are_closed_and_the_start_is_passed_on(asked):
     asked.entrance.app = start
     asyncio.run(asked.entrance({"type": "lifespan"}, None, send))
     assert started == ["lifespan"]
+
+
+def test_packed_patches_are_served_behind_the_same_links(tmp_path):
+    asked = Asked(tmp_path)
+    as_file = asked("GET", "/imgs/0.png")
+    with Image.open(tmp_path / "imgs" / "0.png") as picture:
+        gray = np.asarray(picture.convert("L"))
+    np.save(packed_path(tmp_path / "imgs"), np.stack([0 * gray, gray]))
+    (tmp_path / "imgs" / "0.png").unlink()
+    packed = Guard(
+        echo,
+        pictures=tmp_path / "imgs",
+        exports=tmp_path,
+        export=None,
+        prepare_cloud=None,
+    )
+    asked.entrance.app = packed
+    status, headers, body = asked("GET", "/imgs/1.png")
+    assert (status, headers[b"content-type"]) == (200, as_file[1][b"content-type"])
+    np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(body))), gray)
+    assert asked("GET", "/imgs/2.png")[0] == 404
 
 
 def test_somebody_elses_pictures_may_come_from_this_machine(tmp_path):

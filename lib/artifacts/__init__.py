@@ -19,6 +19,7 @@ from lib.artifacts.fingerprints import (
 from lib.artifacts.interactive_table import InteractiveTable, TableFacts
 from lib.artifacts.locks import locked
 from lib.artifacts.neighbor_table import Neighbors
+from lib.artifacts.packed_patches import open_packed, packed_path
 from lib.artifacts.parquet_files import (
     parse_coordinates,
     read_integers,
@@ -48,6 +49,8 @@ __all__ = [
     "first_folder",
     "fingerprint_rows",
     "locked",
+    "open_packed",
+    "packed_path",
     "parse_coordinates",
     "read_integers",
     "read_parquet",

@@ -1,9 +1,6 @@
 """``all_output_info.npz``: written by inference, read by every plot."""
 
 import json
-import lzma
-import zipfile
-import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,27 +9,13 @@ import numpy as np
 from lib.artifacts.files import atomic_write
 from lib.artifacts.fingerprints import fingerprint_rows
 from lib.artifacts.measures import read_measures
+from lib.artifacts.npz_files import read_npz
 from lib.errors import ArtifactError
 from lib.run.old_layouts import record_of_table
 from lib.run.record import SCHEMA_VERSION, RunRecord
 
-# Embeddings and patches compress to a third at best; a zip bomb goes to a thousandth.
-MAX_RATIO = 100
-HARMLESS_BYTES = 2**24
-
-_UNREADABLE = (
-    OSError,
-    ValueError,  # an array of objects, an invalid header
-    EOFError,
-    KeyError,
-    MemoryError,  # a header that claims more than there is
-    RuntimeError,  # an encrypted or unknown member
-    zipfile.BadZipFile,
-    zlib.error,
-    lzma.LZMAError,
-)
-
 _AXES = {"name": 1, "coords": 2, "pred": 2, "proj": 2, "subvol": 4, "subvols_2d": 4}
+IN_PIECES = ("proj", "subvol", "subvols_2d")
 
 
 @dataclass(frozen=True)
@@ -49,7 +32,8 @@ class EmbeddingTable:
     pred, proj : ndarray of float32, shape (N, 128)
         Predictor and projector outputs of the network.
     subvol : ndarray of float32, shape (N, 1, H, W)
-        Normalized patch of the tomogram.
+        Normalized patch of the tomogram. In a large file that was opened, this, `proj`
+        and `subvols_2d` are read in slices: see `lib.artifacts.npz_files.StoredArray`.
     subvols_2d : ndarray of float32, shape (N, 1, H, W), or None
         Normalized patch of the tilt series; 2d3d only.
     measures : dict of str to ndarray of float32, shape (N,)
@@ -122,7 +106,7 @@ class EmbeddingTable:
                 f"{path} does not exist; run simsiam_test_hm_2d3d.py or "
                 "simsiam_test_hm_3d.py with the same --dataset and --exp_id first"
             )
-        stored = read_npz(path)
+        stored = read_npz(path, in_pieces=IN_PIECES)
         missing = sorted({"name", "coords", "pred", "proj", "subvol"} - set(stored))
         if missing:
             raise ArtifactError(
@@ -148,47 +132,6 @@ class EmbeddingTable:
             )
         except ArtifactError as error:
             raise ArtifactError(f"{path}: {error}; embed again") from error
-
-
-def read_npz(path):
-    """Return the arrays of an npz that anybody may have made.
-
-    No code in it is executed, and the sizes that it claims are checked first.
-
-    Parameters
-    ----------
-    path : path-like
-
-    Returns
-    -------
-    dict of str to ndarray
-
-    Raises
-    ------
-    ArtifactError
-        When it is not an npz, holds anything but plain arrays, is damaged, or would
-        unpack to an absurd size.
-    """
-    path = Path(path)
-    try:
-        _check_sizes(path)
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {key: stored[key] for key in stored.files}
-        for key, array in arrays.items():
-            if not isinstance(array, np.ndarray):
-                raise ValueError(f"{key} is not an array")
-    except _UNREADABLE as error:
-        raise ArtifactError(
-            f"{path} cannot be read as an .npz of plain arrays ({error}); embed again"
-        ) from error
-    return arrays
-
-
-def _check_sizes(path):
-    with zipfile.ZipFile(path) as archive:
-        unpacked = sum(member.file_size for member in archive.infolist())
-    if unpacked > MAX_RATIO * path.stat().st_size + HARMLESS_BYTES:
-        raise ValueError(f"it claims to unpack to {unpacked:,} bytes")
 
 
 def _as_columns(stored):

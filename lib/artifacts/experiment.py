@@ -96,7 +96,7 @@ class ExperimentDir:
 
     @property
     def patch_pictures(self):
-        """Folder of ``<row>.png``, written by plot_2d.py."""
+        """Folder of ``<row>.png``, or of one packed file, written by plot_2d.py."""
         return self.root / "imgs"
 
     @property

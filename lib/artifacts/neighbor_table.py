@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.artifacts.embedding_table import read_npz
 from lib.artifacts.files import atomic_write
+from lib.artifacts.npz_files import read_npz
 from lib.errors import ArtifactError
 
 

@@ -1,5 +1,6 @@
 """Patches as gray PNGs: the folder ``imgs/`` of the interactive session."""
 
+import io
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -8,7 +9,12 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from lib.artifacts import atomic_folder, fingerprint_path, write_fingerprint
+from lib.artifacts import (
+    atomic_folder,
+    fingerprint_path,
+    packed_path,
+    write_fingerprint,
+)
 from lib.system.machine import has_process_pools, usable_cores
 
 SIGMA = 1.0  # of the Gaussian that makes particles visible [pixels]
@@ -38,7 +44,8 @@ def gray_levels(patches):
     n, _, height, width = patches.shape
     gray = np.empty((n, height * width), dtype=np.uint8)
     for start in range(0, n, CHUNK):
-        part = _without_gaps(patches[start : start + CHUNK, 0].astype(np.float32))
+        part = patches[start : start + CHUNK][:, 0].astype(np.float32)
+        part = _without_gaps(part)
         part = gaussian_filter(part, (0, SIGMA, SIGMA)).reshape(len(part), -1)
         darkest = round(CLIPPED * (part.shape[1] - 1))
         sorted_in = np.partition(part, (darkest, -1 - darkest), axis=1)
@@ -57,8 +64,8 @@ def _without_gaps(patches):
 
 
 @contextmanager
-def writing_patch_pictures(folder, gray, *, fingerprint, workers=None):
-    """Write ``<row>.png`` of every row while the block runs.
+def writing_patch_pictures(folder, gray, *, fingerprint, workers=None, packed=False):
+    """Write ``<row>.png`` of every row while the block runs, or all in one file.
 
     Tens of thousands of files take time, so other processes write them meanwhile. The
     folder appears when the block ends, and not at all if it fails.
@@ -74,12 +81,17 @@ def writing_patch_pictures(folder, gray, *, fingerprint, workers=None):
     workers : int, optional
         Processes; 0 writes in this one. The default is all cores but one, if there are
         enough rows.
+    packed : bool
+        Write one file: see `lib.artifacts.open_packed`.
     """
-    with atomic_folder(folder) as partial, _writers(len(gray), workers) as pool:
+    files = 0 if packed else len(gray)
+    with atomic_folder(folder) as partial, _writers(files, workers) as pool:
         jobs = [
             pool.submit(_write_rows, partial, start, gray[start : start + CHUNK])
-            for start in range(0, len(gray), CHUNK)
+            for start in range(0, files, CHUNK)
         ]
+        if packed:
+            np.save(packed_path(partial), gray)
         yield
         for job in jobs:
             job.result()
@@ -104,6 +116,13 @@ def _writers(n, workers):
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def png_bytes(gray):
+    """Return a patch (H, W) as the bytes of the PNG that would hold it."""
+    stream = io.BytesIO()
+    Image.fromarray(gray).save(stream, "png", compress_level=COMPRESS_LEVEL)
+    return stream.getvalue()
 
 
 def _write_rows(folder, start, gray):

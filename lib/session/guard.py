@@ -10,9 +10,11 @@ import re
 from urllib.parse import parse_qs
 
 from graphql import GraphQLError, OperationType, parse, value_from_ast_untyped
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 
+from lib.artifacts import open_packed
 from lib.errors import UserError
+from lib.pictures.patch_pictures import png_bytes
 from lib.session.cloud import Superseded
 from lib.session.door import header, with_policy
 from lib.session.export import find_export
@@ -45,7 +47,8 @@ class Guard:
     app : ASGI application
         The server of the page, read-only; mounted, its path is ``root_path``.
     pictures : Path or None
-        Folder of ``<row>.png``; None if another server provides them.
+        Folder of ``<row>.png``, or of all in one file; None if another server
+        provides them.
     exports : Path
         Folder of all exports.
     export : callable
@@ -59,6 +62,7 @@ class Guard:
     def __init__(self, app, *, pictures, exports, export, prepare_cloud):
         self.app = app
         self.pictures = pictures
+        self.packed = open_packed(pictures) if pictures else None
         self.exports = exports
         self.export = export
         self.prepare_cloud = prepare_cloud
@@ -96,6 +100,9 @@ class Guard:
         return FileResponse(path, filename=path.name, media_type=kind)
 
     def _show(self, name):
+        row = int(name.removesuffix(".png"))
+        if self.packed is not None and row < len(self.packed):
+            return Response(png_bytes(self.packed[row]), media_type="image/png")
         path = self.pictures / name if self.pictures else None
         if path is None or path.is_symlink() or not path.is_file():
             return PlainTextResponse("no such patch", status_code=404)

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from lib.artifacts import open_packed
 from lib.errors import user_files, warn
 from lib.session.cloud import label_numbers
 from lib.session.phoenix import PREFIX
@@ -66,9 +67,11 @@ def picture_links(image, pictures):
         if dropped := links.count(None):
             warn(f"{dropped:,} links do not lead to localhost and are left out")
         return links
-    there = ()
+    packed, there = open_packed(pictures), ()
     with user_files(pictures), suppress(FileNotFoundError, NotADirectoryError):
         there = {entry.name for entry in os.scandir(pictures)}
+    if packed is not None:
+        there = {f"{row}.png" for row in range(len(packed))}
     names = [link.rsplit("/", 1)[-1] for link in image]
     links = [f"{PREFIX}/imgs/{name}" if name in there else None for name in names]
     if missing := links.count(None):

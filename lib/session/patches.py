@@ -4,6 +4,7 @@ from contextlib import suppress
 
 import numpy as np
 
+from lib.artifacts import open_packed
 from lib.errors import user_files
 
 MID_GRAY = 128
@@ -54,6 +55,9 @@ class PicturePatches:
     def of(cls, run, table):
         """Return the patches of a table, or `NO_PATCHES`."""
         rows = np.arange(len(table)) if table.row is None else table.row
+        packed = open_packed(run.patch_pictures)
+        if packed is not None:
+            return PackedPatches(packed, rows)
         with user_files(run.patch_pictures):
             for row in rows[:100].tolist():
                 picture = read_picture(run.patch_pictures / f"{row}.png")
@@ -71,6 +75,31 @@ class PicturePatches:
             if picture is not None:
                 part = picture[:edge, :edge]
                 found[place, : part.shape[0], : part.shape[1]] = part
+        return found
+
+
+class PackedPatches:
+    """Patches that lie in ``imgs/`` in one file: of tables without columns.
+
+    Parameters
+    ----------
+    packed : ndarray of uint8, shape (M, H, W)
+    rows : ndarray of int, shape (N,)
+        Number of the patch of each row.
+    """
+
+    views = ("slab",)
+
+    def __init__(self, packed, rows):
+        self.packed, self.rows = packed, rows
+        self.edge = min(*packed.shape[1:], LARGEST_EDGE)
+
+    def read(self, rows, view=0):
+        """Return the patches of rows, gray where there is none."""
+        numbers = np.asarray(self.rows[rows], np.int64)
+        there = (numbers >= 0) & (numbers < len(self.packed))
+        found = np.full((len(numbers), self.edge, self.edge), MID_GRAY, np.uint8)
+        found[there] = self.packed[numbers[there], : self.edge, : self.edge]
         return found
 
 
