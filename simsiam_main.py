@@ -23,7 +23,7 @@ def main():
     options = train_options()
     from lib.artifacts import ExperimentDir
     from lib.artifacts.experiment import check_folder, experiment_lock
-    from lib.patches.cache import cache_folder
+    from lib.patches.cache import CACHE_NAME, cache_folder
     from lib.patches.preparation import prepare_candidates, prepare_store
     from lib.system.preflight import check_environment
     from lib.system.ranks import end_distributed, init_distributed
@@ -47,7 +47,7 @@ def main():
     install_signal_handlers(ranks)
     check_environment(
         {experiment.root: "--exp_dir or --exp_id"},
-        cache=options.cache_dir or options.exp_dir,
+        cache=options.cache_dir or options.exp_dir / CACHE_NAME,
         room=0 if options.dry_run else ROOM,
         quiet=not ranks.is_main,
     )
@@ -107,9 +107,13 @@ def make_list():
 
 def read_input(options, experiment):
     """Return the settings of the run, as `settings` does, and its tomograms."""
+    from lib.training.same_tomograms import check_same_list
+
     chosen = settings(options, experiment)
     run, _, patching, checkpoint = chosen
     tomograms = read_tomograms(options, run, patching, experiment)
+    if checkpoint is not None:
+        check_same_list(checkpoint.record, experiment.checkpoint("last"), tomograms)
     if options.particle_diameter and checkpoint is None:
         fit_to_particle(options, run, tomograms)
         chosen = settings(options, experiment)
@@ -300,8 +304,8 @@ def make_trainer(store, run, recipe, checkpoint, experiment, options, device, ra
     from lib.training.checkpoint_writer import CheckpointWriter
     from lib.training.compute import Compute
     from lib.training.recipes import Schedule
-    from lib.training.resume import check_same_data
     from lib.training.run_notes import resumed_record, training_record
+    from lib.training.same_tomograms import check_same_data
     from lib.training.trainer import Trainer
 
     training = run.training
@@ -352,8 +356,8 @@ def new_model(run, recipe, options, store, ranks):
     from lib.training.checkpoints import load_checkpoint, restore_weights
     from lib.training.models import build_model
     from lib.training.pretrained import init_small, load_pretrained_trunk
-    from lib.training.resume import warn_of_voxels
     from lib.training.run_notes import tomograms_of
+    from lib.training.same_tomograms import warn_of_voxels
 
     model = build_model(run.model.arch, mode=options.task, dim=run.model.head_conv)
     if recipe.small_init:

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import subprocess
 import sys
@@ -434,3 +435,29 @@ def test_bad_input_is_rejected_in_one_line_and_nothing_written(
     assert len(done.stderr.splitlines()) == 1
     assert re.search(said, done.stderr)
     assert not (tmp_path / "o").exists()
+
+
+def test_what_is_given_against_the_run_is_said_with_both(tmp_path, capsys):
+    given = {"voxel_size": 2.0, "size": parse_size("40,30,60")}
+    write_coordinates(tmp_path / "p.star", one_pick(), kind="star5", **given)
+    said = capsys.readouterr().err
+    assert "--voxel_size 2 is used as given, but the run read 10 of tomo1" in said
+    assert "--tomo_size 40,30,60 is used as given" in said
+    assert "read 100,80,61 of tomo1" in said
+
+
+def test_what_is_given_as_the_run_has_it_is_not_warned_of(tmp_path, capsys):
+    given = {"voxel_size": 10.02, "size": parse_size("100,80,61")}
+    write_coordinates(tmp_path / "p.star", one_pick(), kind="star5", **given)
+    assert capsys.readouterr().err == ""
+
+
+def test_folder_whose_name_is_no_text_is_read(tmp_path):
+    folder = tmp_path / os.fsdecode(b"k\xe4se")  # Latin-1, as old disks have it
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this file system holds UTF-8 names only")
+    path = folder / "picks.parquet"
+    path.write_bytes(write_peer_export(tmp_path / "p", [[1, 2, 3]]).read_bytes())
+    assert read_picks([path]).coord.tolist() == [[1, 2, 3]]

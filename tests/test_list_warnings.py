@@ -7,7 +7,7 @@ import pytest
 
 from lib.inputs.list_warnings import warn_of_list
 from lib.inputs.tomogram import Tomogram
-from tests.mrc_files import write_mrc
+from tests.mrc_files import int32, write_mrc
 
 
 @pytest.fixture
@@ -102,3 +102,24 @@ def test_one_file_twice(rows, capsys):
     (row,) = rows(a=(10, SMALL))
     again = replace(row, name="b")
     assert "a and b are the same file" in said([row, again], capsys)
+
+
+def test_axes_that_a_header_states_are_held_against_those_that_are_read(
+    tmp_path, capsys
+):
+    def written(name, *axes):
+        patch = [(64, b"".join(map(int32, axes)))]
+        path = write_mrc(tmp_path / name, np.ones(SMALL, np.int8), patch=patch)
+        return Tomogram.from_files(path, "zxy")
+
+    assert said([written("plain.rec", 1, 2, 3)], capsys) == ""
+    assert said([written("nonsense.rec", 0, 7, 7)], capsys) == ""
+    for axes, order in [((1, 3, 2), "xzy"), ((3, 1, 2), "xyz"), ((3, 2, 1), "yxz")]:
+        warning = said([written("other.rec", *axes)], capsys)
+        assert f"those of --order {order}; it is read as zxy" in warning
+
+
+def test_axes_that_a_header_states_rightly_are_not_warned_of(tmp_path, capsys):
+    patch = [(64, int32(1) + int32(3) + int32(2))]
+    path = write_mrc(tmp_path / "t.rec", np.ones(SMALL, np.int8), patch=patch)
+    assert said([Tomogram.from_files(path, "xzy")], capsys) == ""

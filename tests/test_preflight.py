@@ -13,13 +13,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lib.errors import ResourceError
+from lib.errors import ResourceError, warn_once
+from lib.inputs.image_list import read_image_list
 from lib.inputs.tomogram import Tomogram
+from lib.patches import resources
+from lib.patches.preparation import prepare_store
 from lib.patches.resources import worker_count
 from lib.pictures.patch_pictures import writing_patch_pictures
 from lib.system import caches, machine, ranks
 from lib.system.preflight import check_environment, inspect_folder
 from lib.system.ranks import init_distributed
+from tests.data_sets import small_options
 from tests.mrc_files import write_mrc
 from tests.small_runs import folder_of, train_command
 from tests.test_locks import rejecting
@@ -402,3 +406,34 @@ def test_doctor_goes_on_where_torch_is_broken_and_tells_no_secret(tmp_path):
     for words in ("libcudart.so.12: not found", "numba", "open files", "4711", "exp"):
         assert words in done.stdout
     assert "hush" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(("threads", "kept"), [("0", None), ("-2", None), ("3", "3")])
+def test_number_of_threads_that_numba_cannot_take_is_ignored(
+    monkeypatch, capsys, threads, kept
+):
+    monkeypatch.setenv("NUMBA_NUM_THREADS", threads)
+    warn_once.cache_clear()
+    caches.ensure_numba_cache()
+    assert os.environ.get("NUMBA_NUM_THREADS") == kept
+    assert (f"NUMBA_NUM_THREADS={threads}" in capsys.readouterr().err) == (kept is None)
+
+
+def test_link_to_a_disk_that_is_gone_is_named(tmp_path):
+    (tmp_path / "cache").symlink_to("/scratch/purged")
+    result = inspect_folder(tmp_path / "cache", "--cache_dir")
+    assert "is a link to /scratch/purged, which does not exist" in result.found
+    assert "--cache_dir" in result.remedy
+
+
+def test_limit_of_processes_is_told_with_what_to_do(data_set, tmp_path, monkeypatch):
+    def refused(*_, **__):
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(resources, "ProcessPoolExecutor", refused)
+    options = small_options()
+    listed = read_image_list(
+        data_set, project=tmp_path, needs_tilts=False, order=options.order
+    )
+    with pytest.raises(ResourceError, match="ulimit -u.*--num_workers 0"):
+        prepare_store(listed, options, cache=tmp_path / "cache", workers=2)

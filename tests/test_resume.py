@@ -1,6 +1,7 @@
 """A resumed run is the run it was: its options come from the checkpoint."""
 
 import os
+import re
 from dataclasses import replace
 
 import mrcfile
@@ -286,3 +287,58 @@ def test_depth_of_a_peers_checkpoint_is_read_from_its_weights(train, folder, tmp
     torch.save({"epoch": 1, "state_dict": state}, tmp_path / "peer.pth")
     run = TrainedRun(tmp_path / "peer.pth", mode="simsiam3d", given={"order": "zxy"})
     assert run.arch == "simsiam2d_34"
+
+
+def rewrite(listed, folder, change):
+    header, *rows = listed.read_text().splitlines()
+    other = folder / "other.txt"
+    other.write_text("\n".join([header, *change(rows)]) + "\n")
+    return other
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda rows: rows[::-1], "in another sequence, tomo1, tomo2"),
+        (lambda rows: rows[:1], r"1 tomograms \(tomo1\)"),
+    ],
+    ids=["reversed", "shorter"],
+)
+def test_another_list_is_rejected_before_anything_is_prepared(
+    train, data_set, tmp_path, trained_once, change, words
+):
+    done = train(
+        "--resume --no_cache", listed=rewrite(data_set, tmp_path, change), code=2
+    )
+    assert re.search(words, done.stderr)
+    assert "preparing" not in done.stdout
+
+
+def test_names_that_changed_places_are_said_when_embedding(
+    train, folder, data_set, tmp_path, trained_once
+):
+    def exchange(rows):
+        parts = [row.split("\t", 1) for row in rows]
+        names = [name for name, _ in parts[::-1]]
+        return ["\t".join(p) for p in zip(names, [r for _, r in parts], strict=True)]
+
+    words = ["simsiam_test_hm_3d.py", "simsiam3d", *MACHINE.split()]
+    words += ["--load_model", folder / "model_last.pth", "--exp_dir", tmp_path]
+    same = call(*words, "--test_img_txt", data_set, cwd=tmp_path)
+    assert "not the files that the run read" not in same.stdout
+    other = rewrite(data_set, tmp_path, exchange)
+    said = call(*words, "--test_img_txt", other, cwd=tmp_path).stdout
+    assert "2 of 2 tomograms are not the files that the run read" in said
+
+
+def test_header_against_the_voxel_size_of_training_is_said(
+    train, folder, data_set, tmp_path
+):
+    train(f"{OPTIONS} --num_epochs 1 --voxel_size 20")
+    words = ["simsiam_test_hm_3d.py", "simsiam3d", *MACHINE.split()]
+    words += ["--load_model", folder / "model_last.pth", "--exp_dir", tmp_path]
+    same = call(*words, "--test_img_txt", data_set, cwd=tmp_path)
+    assert "Angstrom" not in same.stderr  # the user gave it for these very files
+    new = write_data_set(tmp_path / "new", names=("new1",))
+    said = call(*words, "--test_img_txt", new, cwd=tmp_path).stderr
+    assert "10 Angstrom in new1, but were of 20 by --voxel_size 20 in training" in said

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from lib.errors import InputError
-from lib.inputs.tilt_angles import describe_misfit_of_angles, read_tilt_angles
+from lib.inputs.tilt_angles import read_tilt_angles
+from lib.inputs.tilt_scheme import describe_misfit_of_angles, find_break
 
 
 def write_angles(tmp_path, content):
@@ -96,6 +97,7 @@ SCHEMES = {
     "narrow": np.arange(-10, 11, 2.0),
     "0 twice": np.r_[EVEN, 0],
     "every tilt twice": np.r_[EVEN, EVEN + 0.05],
+    "one side, each twice": np.repeat(np.arange(0, 61, 3.0), 2),
     "Saxton": saxton(),
     "three": np.array([-3, 0, 3.0]),
 }
@@ -131,6 +133,8 @@ NONSENSE = {
     "transform": (normal(0.99, 1e-3), "span"),
     "groups": (np.repeat([-30.0, 0, 30], 14), "only 3 different"),
     "shifts": (normal(0, 20), "without a rule"),
+    "signs lost": (np.abs(EVEN), "lost their signs"),
+    "signs lost, by dose": (np.abs(dose_symmetric()) + 0.02, "lost their signs"),
 }
 
 
@@ -158,3 +162,30 @@ def test_angles_of_one_sign_are_warned_of(tmp_path, capsys):
     path.write_text("\n".join(map(str, SCHEMES["one side only"])))
     read_tilt_angles(path, 21)
     assert "never change sign" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_no_angle_of_a_scheme_stands_out(name):
+    assert find_break(SCHEMES[name]) is None
+
+
+@pytest.mark.parametrize("way", [1, -1], ids=["rising", "falling"])
+@pytest.mark.parametrize("value", [30.0, -30.0])
+def test_single_mistake_is_warned_of_with_its_line(tmp_path, capsys, way, value):
+    angles = way * EVEN + 0.0
+    angles[21] = value  # of 3 degrees
+    path = tmp_path / "typo.tlt"
+    path.write_text("\n".join(map(str, angles)))
+    np.testing.assert_array_equal(read_tilt_angles(path, 41), angles)
+    said = capsys.readouterr().err
+    assert f"line 22: {value} stands between {angles[20]:g} and {angles[22]:g}" in said
+
+
+@pytest.mark.parametrize("before", ["dose", "number"])
+def test_angles_in_another_column_are_pointed_out(tmp_path, before):
+    path = tmp_path / "columns.tlt"
+    first = {"dose": 3 * np.arange(41.0), "number": np.arange(41)}[before]
+    rows = zip(first, EVEN, strict=True)
+    path.write_text("\n".join(f"{other} {angle}" for other, angle in rows))
+    with pytest.raises(InputError, match="column 2, -60 to 60, looks like them"):
+        read_tilt_angles(path, 41)

@@ -89,7 +89,8 @@ def opened_parquet(path, made_by):
     if not path.is_file():
         raise ArtifactError(f"{path} does not exist; it is made by {made_by}")
     try:
-        with parquet.ParquetFile(path) as file:
+        # pyarrow opens by name only what is UTF-8, and the bytes of any name are kept.
+        with path.open("rb") as stream, parquet.ParquetFile(stream) as file:
             yield file
     except (ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]

@@ -46,13 +46,15 @@ def find_fill(mean, span):
     share : float
         Of the volume that is fill.
     """
-    fill = _find_constant(mean, span)
-    if fill is None:
-        fill = _find_random(mean)
-    if fill is None and len(mean) > 1:
-        fill = _find_unrelated(mean)
-    if fill is None and len(mean) > 1:
-        fill = _find_streaks(mean)
+    # Values near the limits of float32 overflow in products, and decide nothing then.
+    with np.errstate(over="ignore", invalid="ignore"):
+        fill = _find_constant(mean, span)
+        if fill is None:
+            fill = _find_random(mean)
+        if fill is None and len(mean) > 1:
+            fill = _find_unrelated(mean)
+        if fill is None and len(mean) > 1:
+            fill = _find_streaks(mean)
     if fill is None:
         return None, 0.0
     return _with_border(fill, mean, span), float(fill.mean())
@@ -84,6 +86,8 @@ def _find_random(mean):
     tiles = cells.mean(axis=(1, 3, 5))
     middle = _valley(tiles)
     sides = tiles < middle, tiles >= middle
+    if not all(side.any() for side in sides):  # hardly any variation is left
+        return None
     levels = [np.median(tiles[side]) for side in sides]
     spreads = [
         1.4826 * np.median(np.abs(tiles[side] - level))

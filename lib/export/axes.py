@@ -15,8 +15,9 @@ that looks like the other sign of the tilt angles, so the user has to give it.
 
 import numpy as np
 
-from lib.errors import OptionError, format_names
+from lib.errors import OptionError, format_names, warn
 from lib.inputs.axis_order import ORDERS, is_mirrored
+from lib.inputs.noted_files import SAME_VOXEL
 from lib.run.record import TomogramRecord
 
 # Orders whose z is known from the programs that write them: `lib.inputs.axis_order`.
@@ -42,13 +43,37 @@ def ask(names, needed, option):
     )
 
 
+def _warn_of_contradiction(noted, option):
+    """Warn that what the user gives, and gets, is not what the run recorded.
+
+    Parameters
+    ----------
+    noted : dict of str to str
+        What the run recorded instead, by name.
+    option : str
+        With its value.
+    """
+    if noted:
+        name, value = next(iter(noted.items()))
+        more = f" (and others of {len(noted) - 1} more)" if len(noted) > 1 else ""
+        warn(f"{option} is used as given, but the run read {value} of {name}{more}")
+
+
 def voxel_sizes(picks, given, kind):
     """Return the voxel size [A] of each pick, shape (N,)."""
+    sizes = known(picks, "voxel_size")
     if given is not None:
         if not (np.isfinite(given) and given > 0):
             raise OptionError(f"--voxel_size {given}: must be above 0")
+        _warn_of_contradiction(
+            {
+                name: f"{size:g}"
+                for name, size in sizes.items()
+                if size and max(size, given) > SAME_VOXEL * min(size, given)
+            },
+            f"--voxel_size {given:g}",
+        )
         return np.full(len(picks), float(given))
-    sizes = known(picks, "voxel_size")
     if unknown := [name for name, size in sizes.items() if not size]:
         ask(
             unknown, f"--format {kind} needs the voxel size", "--voxel_size in Angstrom"
@@ -68,9 +93,17 @@ def tomogram_sizes(picks, given, needed=None):
         By name, why the size is needed. It is infinite if it is neither known nor
         needed.
     """
-    if given is not None:
-        return np.tile(np.asarray(given, dtype=float), (len(picks), 1))
     shapes = known(picks, "shape")
+    if given is not None:
+        _warn_of_contradiction(
+            {
+                name: ",".join(map(str, shape[::-1]))
+                for name, shape in shapes.items()
+                if shape and tuple(shape[::-1]) != tuple(given)
+            },
+            f"--tomo_size {','.join(map(str, given))}",
+        )
+        return np.tile(np.asarray(given, dtype=float), (len(picks), 1))
     needed = needed or {}
     for reason in dict.fromkeys(needed.values()):
         asked = [name for name in needed if needed[name] == reason]

@@ -9,6 +9,7 @@ from lib.inputs.axis_order import DEFAULT_ORDER, ORDERS
 from lib.inputs.companions import COLUMNS, NONE, VIEW
 from lib.inputs.list_warnings import warn_of_list
 from lib.inputs.plain_text import (
+    can_be_named,
     expand_path,
     is_file,
     read_lines,
@@ -274,6 +275,8 @@ class _EntryReader:
         unset = " ($VARIABLE is not set)" if "$" in str(path) else ""
         looked = " and ".join(dict.fromkeys(str(place) for place in places))
         fault = f"{text}{unset} does not exist; looked for {looked}"
+        if not can_be_named(path):
+            fault += " (this locale lacks some of its letters: export PYTHONUTF8=1)"
         if len(text) > LONGEST_PATH:
             fault = f"{text[:80]}... is too long for a path"
         self.missing.add(column)

@@ -1,8 +1,8 @@
 """Warnings about image lists that can be used but probably contain a mistake."""
 
 from lib.errors import format_names, warn
-from lib.inputs.axis_order import is_likely
-from lib.inputs.mrc import COARSEST, DEFAULT_SIZE, FINEST
+from lib.inputs.axis_order import ORDERS, is_likely
+from lib.inputs.mrc import COARSEST, DEFAULT_SIZE, FINEST, PLAIN_AXES
 from lib.inputs.noted_files import SAME_VOXEL
 
 WIDE = 2000  # voxels: exploration-module.md advises binning below this
@@ -29,6 +29,7 @@ def warn_of_list(path, tomograms, *, order, order_is_given, voxel_size=None):
     _warn_of_repeats(path, tomograms)
     if order != "auto":
         _warn_of_axes(tomograms, order, order_is_given)
+    _warn_of_stated_axes(path, tomograms)
     infos = {tomogram.name: tomogram.info for tomogram in tomograms}
     if voxel_size is None:
         sizes = {tomogram.name: tomogram.voxel_size for tomogram in tomograms}
@@ -59,6 +60,31 @@ def _warn_of_axes(tomograms, order, order_is_given):
                 if order_is_given
                 else "the tilt images have this order"
             )
+        )
+
+
+def _warn_of_stated_axes(path, tomograms):
+    """Warn of headers that state other axes than those that are read.
+
+    1, 2, 3 states nothing: programs write it whatever the axes are.
+    """
+    stated = {}
+    for one in tomograms:
+        axes = one.info.axes
+        if sorted(axes) == [1, 2, 3] and axes != PLAIN_AXES:
+            slowest_first = [axis - 1 for axis in axes[::-1]]  # x 0, y 1, z 2
+            order = next(
+                key
+                for key, to_zyx in ORDERS.items()
+                if [slowest_first[i] for i in to_zyx] == [2, 1, 0]
+            )
+            if order != one.order:
+                stated.setdefault((order, one.order), []).append(one.name)
+    for (order, read), names in stated.items():
+        warn(
+            f"{path}: by its header (mapc, mapr, maps) the axes of "
+            f"{format_names(names)} are those of --order {order}; it is read as "
+            f"{read}: look at the candidates"
         )
 
 

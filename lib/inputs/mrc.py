@@ -27,6 +27,7 @@ from lib.inputs.mrc_header import (
 IMOD_STAMP = 1146047817  # at byte 152; the flags follow it
 IMOD_SIGNED = 1
 FINEST, COARSEST = 0.5, 100.0  # voxels that a tomogram can have [Angstrom]
+PLAIN_AXES = (1, 2, 3)
 DEFAULT_SIZE = 1.0  # what many programs write that do not know it [Angstrom]
 
 
@@ -49,6 +50,9 @@ class MrcInfo:
     offset : int
         First byte of the voxels in the (decompressed) file.
     gzipped : bool
+    axes : tuple of int
+        Which of x (1), y (2), z (3) the axes of the file are, the fastest first, by
+        its header. Nearly all programs write 1, 2, 3, whatever they are.
     """
 
     path: Path
@@ -58,6 +62,7 @@ class MrcInfo:
     spacing: tuple[float, float, float] | None = None
     offset: int = HEADER_BYTES
     gzipped: bool = False
+    axes: tuple[int, int, int] = PLAIN_AXES
 
     @property
     def section_bytes(self):
@@ -100,6 +105,7 @@ def inspect_mrc(path):
         voxel_size=spacing[0] if spacing else None,
         offset=_offset(path, header),
         gzipped=gzipped,
+        axes=tuple(int(header[key]) for key in ("mapc", "mapr", "maps")),
     )
     if not gzipped:
         check_size(info, size)
@@ -136,7 +142,10 @@ def check_size(info, size):
             "program that made it"
         )
     if surplus:
-        warn_once(f"{info.path}: {asks}; the rest is ignored")
+        warn_once(
+            f"{info.path}: {asks}; the rest is ignored. If it is an extended header "
+            "that the header does not count (nsymbt, byte 92), all voxels are shifted"
+        )
 
 
 def _shape(path, header):

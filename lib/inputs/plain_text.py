@@ -60,6 +60,15 @@ def is_file(path):
         return False
 
 
+def can_be_named(path):
+    """Return whether the locale can write the name of a file."""
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def expand_path(text):
     """Return a path with its variables and the home folder replaced."""
     path = Path(os.path.expandvars(text))

@@ -1,10 +1,4 @@
-"""Angle files (``.tlt``, ``.rawtlt``): one tilt per line, in degrees.
-
-Every scheme in use passes: dose-symmetric and other orders of acquisition, one-sided
-and pretilted ranges, finer steps at high tilts, tilts that are missing or repeated.
-Numbers are rejected whose span, step or sign no scheme has: doses, image numbers,
-radians, shifts.
-"""
+"""Tilt angles of a series, from the text file that lists them."""
 
 import re
 from pathlib import Path
@@ -13,21 +7,15 @@ import numpy as np
 
 from lib.errors import InputError, warn_once
 from lib.inputs.plain_text import read_lines
+from lib.inputs.tilt_scheme import (
+    FEWEST,
+    describe_misfit_of_angles,
+    find_break,
+    is_one_signed,
+)
 
 # No nested repeats: a megabyte of digits must not take a year to reject.
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
-FEWEST = 5  # angles; fewer can be any scheme
-SPAN = 20.0  # a series spans at least this [degrees]
-NEAREST = 25.0  # and has an image nearer than this to the untilted one [degrees]
-HIGHEST = 72.0  # of a series that never crosses 0; stages stop near 70 [degrees]
-RADIANS = 1.6  # 90 degrees
-SAME = 0.4  # angles nearer than this are one tilt, exposed again [degrees]
-REPEATED = 0.4  # part of the images that must be tilts of their own
-FACTOR = 1.6  # steps within this factor of the median are alike; Saxton's are
-REGULAR = 0.6  # part of the steps that are alike; of random numbers 0.3
-# Where tilts are missing, the others lie on a grid of one of these frequencies.
-GRIDS = np.arange(1 / 15, 1 / 1.4, 1e-3)  # [1/degree]
-ON_GRID = 0.85  # length of the mean phase; 1 where all lie on the grid
 
 
 def read_tilt_angles(path, n_images):
@@ -53,7 +41,10 @@ def read_tilt_angles(path, n_images):
     """
     path = Path(path)
     lines = read_lines(path, "an angle file")
-    angles = [_parse(path, number, line) for number, line in lines]
+    try:
+        angles = [_parse(path, number, line) for number, line in lines]
+    except InputError as error:
+        raise InputError(f"{error}{_describe_other_column(lines)}") from None
     if len(angles) != n_images:
         raise InputError(
             f"{path} has {len(angles)} angles, the tilt series {n_images} images; "
@@ -70,13 +61,38 @@ def read_tilt_angles(path, n_images):
         raise InputError(
             f"{path} is not a list of tilt angles: {misfit}; give the .tlt or .rawtlt "
             "file of this series: one angle per image, in degrees"
+            f"{_describe_other_column(lines)}"
         )
     if is_one_signed(angles):
         warn_once(
             f"{path}: its {len(angles)} angles, {angles.min():g} to {angles.max():g}, "
             "never change sign; is it a list of doses or numbers?"
         )
+    if (row := find_break(angles)) is not None:
+        number, text = lines[row]
+        warn_once(
+            f"{path}, line {number}: {text.split()[0]} stands between "
+            f"{angles[row - 1]:g} and {angles[row + 1]:g}, while the other angles only "
+            "rise or only fall; is it a mistake?"
+        )
     return angles
+
+
+def _describe_other_column(lines):
+    """Return where else in the lines of a file the angles seem to be, or nothing."""
+    rows = [line.replace(",", " ").replace(";", " ").split() for _, line in lines]
+    columns = zip(*rows, strict=False)
+    for number, column in enumerate(columns, start=1):
+        if number == 1 or not all(map(NUMBER.fullmatch, column)):
+            continue
+        angles = np.array(column, dtype=np.float64)
+        crosses = angles.min() < 0 < angles.max() and np.abs(angles).max() <= 90
+        if len(angles) >= FEWEST and crosses and not describe_misfit_of_angles(angles):
+            return (
+                f" (its column {number}, {angles.min():g} to {angles.max():g}, looks "
+                "like them: make it the first)"
+            )
+    return ""
 
 
 def _parse(path, number, line):
@@ -92,91 +108,3 @@ def _parse(path, number, line):
     if abs(angle) > 90:
         raise InputError(f"{where} is not within +-90 degrees")
     return angle + 0.0  # -0.00 becomes 0
-
-
-def describe_misfit_of_angles(angles):
-    """Return why numbers are no tilt scheme and what they look like, or None.
-
-    Parameters
-    ----------
-    angles : ndarray, shape (T,)
-        As read from a file [degrees].
-
-    Returns
-    -------
-    str or None
-    """
-    if len(angles) < FEWEST:
-        return None
-    low, high = float(angles.min()), float(angles.max())
-    if _are_whole_numbers_in_a_row(angles):
-        return (
-            f"its {len(angles)} values are the whole numbers from {low:g} to {high:g}: "
-            "they look like image numbers or an order of exposure"
-        )
-    if max(-low, high) <= RADIANS:
-        degrees = np.rad2deg(angles)
-        if describe_misfit_of_angles(degrees) is None:
-            return (
-                f"its values, {low:g} to {high:g}, look like radians; in degrees they "
-                f"would be {degrees.min():.1f} to {degrees.max():.1f}"
-            )
-    if high - low < SPAN:
-        return (
-            f"its values, {low:g} to {high:g}, span {high - low:.3g} degrees, a tilt "
-            f"series at least {SPAN:g}: they look like one quantity of each image, "
-            "such as a defocus, a rotation of the tilt axis or a transform"
-        )
-    if np.abs(angles).min() > NEAREST:
-        return (
-            f"its values, {low:g} to {high:g}, hold none near 0: they do not "
-            "look like tilt angles"
-        )
-    if _grows_like_a_dose(angles):
-        return (
-            f"its values grow from {angles[0]:g} to {angles[-1]:g} and never change "
-            "sign: they look like the accumulated dose or a count of the images"
-        )
-    return _describe_steps(angles)
-
-
-def is_one_signed(angles):
-    """Return whether many angles never change sign: possible, but rare."""
-    return len(angles) >= FEWEST and bool((angles >= 0).all() or (angles <= 0).all())
-
-
-def _are_whole_numbers_in_a_row(angles):
-    """Return whether the values are consecutive integers from 0 or 1, in any order."""
-    ascending = np.sort(angles)
-    return ascending[0] in (0, 1) and bool((np.diff(ascending) == 1).all())
-
-
-def _grows_like_a_dose(angles):
-    """Return whether the values are multiples of the first, or grow beyond a stage."""
-    steps = np.diff(angles)
-    if angles[0] < 0 or (steps <= 0).any():
-        return False
-    counted = angles[0] > 0 and np.allclose(steps, angles[0], rtol=0.1)
-    return bool(counted or angles[-1] > HIGHEST)
-
-
-def _describe_steps(angles):
-    """Return what is odd about the steps between the sorted angles, or None."""
-    ascending = np.sort(angles)
-    tilts = ascending[np.append(True, np.diff(ascending) > SAME)]
-    if len(tilts) < max(3, REPEATED * len(angles)):
-        return (
-            f"its {len(angles)} values are only {len(tilts)} different ones: they look "
-            "like groups of images"
-        )
-    steps = np.diff(tilts)
-    step = np.median(steps)
-    regular = np.mean((steps >= step / FACTOR) & (steps <= FACTOR * step))
-    phases = np.exp(2j * np.pi * np.outer(GRIDS, tilts))
-    if regular < REGULAR and np.abs(phases.mean(axis=1)).max() < ON_GRID:
-        return (
-            f"the steps between its sorted values go from {steps.min():.2g} to "
-            f"{steps.max():.2g} degrees without a rule: they look like shifts or other "
-            "measurements"
-        )
-    return None

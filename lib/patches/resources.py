@@ -128,7 +128,7 @@ def worker_count(workers, tomograms, need, device="cpu"):
 
 @contextmanager
 def within_memory(workers):
-    """Say what to do where the block runs out of memory, or a process of it is killed.
+    """Say what to do where the block gets no memory, no process, or one is killed.
 
     Parameters
     ----------
@@ -137,6 +137,12 @@ def within_memory(workers):
     """
     try:
         yield
+    # What fork says at a limit of processes, and the pipe to one that could not start.
+    except (BlockingIOError, BrokenPipeError) as error:
+        raise ResourceError(
+            f"no further process can be started here ({error.strerror}): is it a limit "
+            "of this account (ulimit -u)? Prepare in this one with --num_workers 0"
+        ) from error
     except (MemoryError, BrokenExecutor) as error:
         fewer = f"fewer than {workers} processes with --num_workers, or " * (
             workers > 1

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.artifacts import InteractiveTable, atomic_write, file_states
-from lib.errors import ArtifactError, InputError
+from lib.errors import ArtifactError, InputError, OptionError
 from lib.picking.likeness import similarity
 from lib.run.record import PickedFrom
 from lib.session.requests import read_rows, read_share
@@ -190,7 +190,13 @@ def _convert(path, kind, double):
     if kind in AS_READ and halved:
         picks = double_z(picks)
     output = path.with_suffix(FORMATS[kind])
-    written = write_coordinates(output, picks, kind=kind, halved=halved)
+    try:
+        written = write_coordinates(output, picks, kind=kind, halved=halved)
+    except OptionError as error:  # this page has no such options
+        raise ArtifactError(
+            f"{error}: export parquet here, and convert it with "
+            "interactive_to_training_coords.py, which has these options"
+        ) from error
     if len(written) == 1:
         return written[0]
     packed = path.with_suffix(".zip")

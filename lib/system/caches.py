@@ -7,6 +7,7 @@ node neither may be writable; numba then does not compile at all.
 import atexit
 import functools
 import os
+import re
 import shutil
 import stat
 import sys
@@ -14,13 +15,22 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from lib.errors import ResourceError
+from lib.errors import ResourceError, warn_once
 
 
 def ensure_numba_cache():
     """Set NUMBA_CACHE_DIR if numba has no writable folder, before umap is imported."""
+    _drop_impossible_threads()
     if not any(map(is_writable, _numba_folders())):
         os.environ["NUMBA_CACHE_DIR"] = str(private_folder() / "numba")
+
+
+def _drop_impossible_threads():
+    """Unset a NUMBA_NUM_THREADS below 1, with which numba cannot be imported."""
+    text = os.environ.get("NUMBA_NUM_THREADS", "").strip()
+    if re.fullmatch(r"-?\d+", text) and int(text) < 1:
+        warn_once(f"NUMBA_NUM_THREADS={text} is ignored: expected 1 or more")
+        del os.environ["NUMBA_NUM_THREADS"]
 
 
 def ensure_matplotlib_cache():

@@ -181,6 +181,8 @@ def _reason(folder, error):
     """Return why a folder cannot be written, with its owner if that matters."""
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return f"{folder} is a file where a folder should be"
+    if folder.is_symlink() and not folder.exists():
+        return f"{folder} is a link to {folder.readlink()}, which does not exist"
     if error.errno not in (errno.EACCES, errno.EPERM):
         return error.strerror or str(error)
     try:

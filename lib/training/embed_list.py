@@ -1,18 +1,24 @@
 """Embed the candidates of an image list: the work of the inference scripts."""
 
+from pathlib import Path
+
 from lib.artifacts import ExperimentDir
 from lib.artifacts.folder_list import find_list_or_folder
 from lib.errors import warn
 from lib.geometry.check import check_tomograms
 from lib.inputs.companions import HALVES, MASK, VIEW, check_companions
 from lib.inputs.image_list import read_image_list
-from lib.patches.cache import cache_folder
+from lib.patches.cache import CACHE_NAME, cache_folder
 from lib.patches.preparation import prepare_store
 from lib.system.preflight import check_environment
 from lib.system.ranks import end_distributed, find_launch, init_distributed
 from lib.system.runtime import choose_device, seed_everything
 from lib.training.inference import TrainedRun, embed
-from lib.training.resume import warn_of_voxels
+from lib.training.same_tomograms import (
+    tell_of_other_files,
+    warn_of_header_voxels,
+    warn_of_voxels,
+)
 
 
 def embed_image_list(
@@ -102,12 +108,12 @@ def embed_image_list(
     ranks = init_distributed()
     check_environment(
         {experiment.root: "--exp_dir or --exp_id"},
-        cache=cache_dir or exp_dir,
+        cache=cache_dir or Path(exp_dir) / CACHE_NAME,
         maps=True,
         quiet=not ranks.is_main,
     )
-    if ranks.is_main and not run.voxel_size:
-        warn_of_voxels(run.record, {found.name: found for found in tomograms})
+    if ranks.is_main:
+        compare_with_run(run, tomograms, voxel_size)
     device = choose_device(gpus, ranks)
     seed_everything(seed)
     if ranks.is_main and not run.record.health.is_good:
@@ -149,3 +155,21 @@ def embed_image_list(
     if table is not None:
         print(f"{len(table):,} candidates embedded: {experiment.embeddings}")
     end_distributed(ranks)
+
+
+def compare_with_run(run, tomograms, voxel_size):
+    """Say what is different about the tomograms at hand and those of the training.
+
+    Parameters
+    ----------
+    run : TrainedRun
+    tomograms : list of Tomogram
+    voxel_size : float or None
+        As given on this command line [Angstrom].
+    """
+    found = {tomogram.name: tomogram for tomogram in tomograms}
+    if not run.voxel_size:
+        warn_of_voxels(run.record, found)
+    elif voxel_size is None:
+        warn_of_header_voxels(run.record, found)
+    tell_of_other_files(run.record, found)

@@ -4,14 +4,11 @@ from lib.errors import (
     ArtifactError,
     OptionError,
     TrainingError,
-    format_names,
     warn,
 )
-from lib.inputs.noted_files import name_other_files, warn_of_other_voxels
 from lib.run.options import RunOptions, named
 from lib.training.checkpoints import load_checkpoint
 from lib.training.recipes import find_recipe
-from lib.training.run_notes import tomograms_of
 
 # A run may be made longer, and kept more or less often: no finished epoch changes.
 # No patch depends on the voxel size either.
@@ -161,79 +158,5 @@ def _comparable_orders(given, noted, record):
     return given, noted
 
 
-def check_same_data(record, path, store, *, quiet=False):
-    """Reject other tomograms than those of the run that is resumed.
-
-    Parameters
-    ----------
-    record : lib.run.record.RunRecord
-        Of the checkpoint.
-    path : path-like
-        Named in messages.
-    store : lib.patches.store.PatchStore
-        To train on.
-    quiet : bool
-        Say nothing of what is no error.
-
-    Raises
-    ------
-    TrainingError
-        When the tomograms differ in name or size. Another number of candidates is a
-        warning: a GPU and a CPU may disagree on one in a thousand. So are other
-        voxel sizes; other places and times of the files are noted.
-    """
-    if record.tomograms is None:  # an earlier version's
-        return
-    now = tomograms_of(store)
-    if list(now) != list(record.tomograms):
-        raise TrainingError(
-            f"{path} was trained on {_listed(record.tomograms)}, and the image list "
-            f"now gives {_listed(now)}; resume with the list of that run, or start "
-            "another one with --exp_id and --load_model"
-        )
-    for name, tomogram in now.items():
-        then = record.tomogram(name).shape or tomogram.shape
-        if then != tomogram.shape:
-            raise TrainingError(
-                f"{path} was trained on a tomogram {name} of {_as_size(then)} voxels; "
-                f"{tomogram.rec_path} has {_as_size(tomogram.shape)}: resume with the "
-                "files of that run, or start another one with --exp_id and --load_model"
-            )
-    if quiet:
-        return
-    warn_of_voxels(record, now)
-    paths = {name: found.rec_path for name, found in now.items()}
-    if line := name_other_files(record.tomograms, paths):
-        print(line)
-    if len(store) != (record.n_candidates or len(store)):
-        warn(
-            f"{path} was trained on {record.n_candidates:,} candidates, now there are "
-            f"{len(store):,}: a tomogram has changed, or another device searched"
-        )
-
-
-def warn_of_voxels(record, tomograms):
-    """Warn of tomograms with other voxels than those a checkpoint was trained on.
-
-    Parameters
-    ----------
-    record : lib.run.record.RunRecord
-        Of the training.
-    tomograms : mapping of str to TomogramRecord or Tomogram
-        Those at hand, by name.
-    """
-    sizes = {name: found.voxel_size for name, found in tomograms.items()}
-    trained = [known.voxel_size for known in (record.tomograms or {}).values()]
-    warn_of_other_voxels(trained, sizes, then="in training")
-
-
 def _as_typed(value):
     return ",".join(f"{v:g}" for v in value) if isinstance(value, tuple) else value
-
-
-def _as_size(shape):
-    return " x ".join(str(length) for length in reversed(shape))
-
-
-def _listed(names):
-    return f"{len(names)} tomograms ({format_names(list(names), 3)})"
