@@ -240,7 +240,10 @@ def test_an_export_that_fails_leaves_nothing(tmp_path):
     run = write_run(tmp_path / "run", make_table(record=RunRecord()), pictures=False)
     with Asked(run) as asked:
         body = {"what": "rows", "rows": {"list": [1]}, "format": "star5"}
-        assert "not recorded" in asked.refused("/api/export", body)
+        said = asked.refused("/api/export", body)
+    assert "not recorded" in said
+    # the page has no --order; the program that has it is named
+    assert "give --order" in said and "interactive_to_training_coords.py" in said
     assert not list((run.parent / "exports").glob("*"))
 
 
