@@ -28,12 +28,14 @@ from lib.run.options import (
     TrainingOptions,
     named,
 )
+from lib.run.own_coordinates import CoordinateSettings
 
 PROJECT = Path(__file__).resolve().parent
+COORDINATE_FILES = ("coords", "exclude_coords")
 FIRST = ("bbox", "dog")  # of the candidates, what depends on the particle
 BY_DIAMETER = (*FIRST, "dog_diameter", "dog_boundary", "dog_std_multiplier")
 SWITCHES = ("compress", "bright", "flip_tilt_angles", "keep_gold", "halves")
-SWITCHES += ("cosine", "warm", "save_all")
+SWITCHES += ("cosine", "warm", "save_all", "coords_halved")
 WARM = 0.05  # share of the epochs, of --warm
 RUN = "exp/simsiam2d3d/test_sample"  # of the documented commands
 
@@ -56,6 +58,7 @@ def train_options(arguments=None):
     _add_fields(first, PatchSettings, FIRST)
     patches = parser.add_argument_group("candidates and patches")
     _add_fields(patches, PatchSettings, but=FIRST)
+    _add_coordinates(parser)
     _add_model(parser)
     _add_training(parser)
     _add_experiment(parser)
@@ -213,6 +216,7 @@ def embed_options(mode, arguments=None):
     )
     _add_fields(inherited, PatchSettings, inherited=True)
     _add_fields(inherited, ModelOptions, ("arch",), inherited=True)
+    _add_coordinates(parser)
     _add_experiment(parser)
     _add_data(parser)
     _add_force(parser.add_argument_group("checks"))
@@ -512,6 +516,61 @@ def _add_data(parser):
     _add_fields(group, RunOptions, ("voxel_size",))
 
 
+def _add_coordinates(parser):
+    group = parser.add_argument_group("coordinates of your own")
+    helps = (
+        "files of coordinates to use as candidates, in place of the search: exports "
+        "of the session or their folder, training_coordinates.txt, csv, STAR of RELION "
+        "4 and 5, IMOD, copick json, ndjson of the CryoET portal",
+        "files, as of --coords: candidates near one of their positions are left out",
+    )
+    for name, help in zip(COORDINATE_FILES, helps, strict=True):
+        group.add_argument(
+            f"--{name}",
+            nargs="+",
+            metavar="FILE",
+            type=_file,
+            action=_Several,
+            help=help,
+        )
+    _add_fields(group, CoordinateSettings)
+
+
+class _Several(argparse.Action):
+    """Takes one word or more; given again, it takes those too."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        """Add the words to those that were given before."""
+        earlier = getattr(namespace, self.dest, None)
+        earlier = earlier if isinstance(earlier, list) else []
+        setattr(namespace, self.dest, [*earlier, *values])
+
+
+def own_coordinates(options):
+    """Return the files of coordinates of a training or an inference."""
+    return CoordinateSettings(
+        coords=tuple(options.coords or ()),
+        exclude_coords=tuple(options.exclude_coords or ()),
+        exclude_distance=options.exclude_distance,
+        coords_voxel_size=options.coords_voxel_size,
+        coords_bin=options.coords_bin,
+        coords_z_axis=options.coords_z_axis,
+        coords_halved=options.coords_halved,
+    )
+
+
+def _check_coordinates(parser, options):
+    """Reject what is said of coordinates without any, or twice."""
+    own = own_coordinates(options)
+    if own.exclude_distance is not None and not own.exclude_coords:
+        parser.error("--exclude_distance is for --exclude_coords; give these files too")
+    if own.coords_bin is not None and own.coords_voxel_size is not None:
+        parser.error("--coords_bin and --coords_voxel_size say the same: give one")
+    for name in ("coords_voxel_size", "coords_bin", "coords_z_axis", "coords_halved"):
+        if getattr(own, name) and not (own.coords or own.exclude_coords):
+            parser.error(f"--{name} is for --coords and --exclude_coords; give files")
+
+
 def _add_model(parser):
     group = parser.add_argument_group("model")
     _add_fields(group, ModelOptions)
@@ -664,7 +723,8 @@ def _typed(parser, arguments):
 def _config_words(parser, path, typed):
     """Return the options in a file as words of the command line, once they are good.
 
-    A diameter that is typed decides anew what followed from that of the file.
+    A diameter that is typed decides anew what followed from that of the file, and a
+    list that is typed replaces that of the file.
     """
     mode, words = typed["task"], []
     known = {
@@ -673,7 +733,8 @@ def _config_words(parser, path, typed):
         if action.dest not in ("help", "version")
     }
     with parser.reading(path):
-        values = read_config(path)
+        several = [key for key, action in known.items() if action.nargs == "+"]
+        values = read_config(path, several)
         if (noted := values.pop("mode", mode)) != mode:
             parser.error(f"mode {noted} in the file, {mode} given")
         for key, value in values.items():
@@ -682,7 +743,9 @@ def _config_words(parser, path, typed):
             if isinstance(value, bool) != (known[key].nargs == 0):
                 expected = "a value" if isinstance(value, bool) else "true or false"
                 parser.error(f"argument --{key}: {value!r} given, expected {expected}")
-            if not isinstance(value, bool):
+            if isinstance(value, list):
+                words += [f"--{key}={one}" for one in value if key not in typed]
+            elif not isinstance(value, bool):
                 words.append(f"--{key}={value}")
             elif value or key in SWITCHES:
                 words.append(f"--{key}" if value else f"--no-{key}")
@@ -697,10 +760,14 @@ def config_of(options):
     """Return the options of a training as ``opts.yaml`` keeps them."""
     listed = options.img_txt.resolve() if options.img_txt.exists() else options.img_txt
     values = {"mode": options.task, "train_img_txt": listed, **vars(options)}
+    for name in COORDINATE_FILES:
+        if values[name] is not None:
+            values[name] = [str(Path(file).resolve()) for file in values[name]]
     return {k: values[k] for k in values if k not in ("task", "img_txt", "typed")}
 
 
 def _finish(parser, options):
+    _check_coordinates(parser, options)
     options.dataset = options.dataset or options.task
     if options.dataset != options.task:
         parser.error(
@@ -726,6 +793,11 @@ def _path(text):
         raise _unfit(text, "a path: write the home folder out") from error
     in_project = PROJECT / path
     return in_project if not path.exists() and in_project.exists() else path
+
+
+def _file(text):
+    """Take a path as `_path` does; as text, which opts.txt shows as it is."""
+    return str(_path(text))
 
 
 def _checkpoint(text):
@@ -844,6 +916,7 @@ def inference_keywords(options):
         "num_workers": options.num_workers,
         "seed": options.seed,
         "force": options.force,
+        "own": own_coordinates(options),
     }
 
 

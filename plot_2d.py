@@ -193,6 +193,8 @@ def save_for_session(experiment, table, labels, map_xy, cloud, gray, options, la
         map_xy=map_xy,
         cloud=cloud,
         measures=table.measures,
+        given_score=table.given_score,
+        given_label=table.given_label,
     )
     names, tomogram = np.unique(table.name, return_inverse=True)
     numbers, cluster = np.unique(labels, return_inverse=True)

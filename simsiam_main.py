@@ -11,6 +11,7 @@ from opts import (
     cache_options,
     config_of,
     list_options,
+    own_coordinates,
     run_options,
     train_options,
 )
@@ -26,12 +27,8 @@ def main():
     from lib.patches.cache import CACHE_NAME, cache_folder
     from lib.patches.preparation import prepare_candidates, prepare_store
     from lib.system.preflight import check_environment
-    from lib.system.ranks import end_distributed, init_distributed
-    from lib.system.runtime import (
-        choose_device,
-        install_signal_handlers,
-        seed_everything,
-    )
+    from lib.system.ranks import end_distributed
+    from lib.system.runtime import choose_device, seed_everything
 
     experiment = ExperimentDir.of(options.exp_dir, options.dataset, options.exp_id)
     if not (options.resume or options.dry_run or options.check_geometry):
@@ -41,16 +38,15 @@ def main():
     if options.check_geometry:
         check_only(tomograms, patching, options)
         return
-    ranks = init_distributed()
-    if options.compile and ranks.world > 1:
-        raise OptionError("--compile is for one process; leave it out with several")
-    install_signal_handlers(ranks)
+    ranks = start_ranks(options)
     check_environment(
         {experiment.root: "--exp_dir or --exp_id"},
         cache=options.cache_dir or options.exp_dir / CACHE_NAME,
         room=0 if options.dry_run else ROOM,
         quiet=not ranks.is_main,
     )
+    own = find_own(options, tomograms, patching, checkpoint, experiment, ranks)
+    tomograms = own.tomograms(tomograms)
     device = choose_device(options.gpus, ranks)
     seed_everything(run.seed)
     cached = cache_folder(
@@ -62,17 +58,22 @@ def main():
     with experiment_lock(experiment, is_main=ranks.is_main), cached as cache:
         if ranks.is_main:
             check(tomograms, patching, options, cache)
-        prepared = {"cache": cache, "workers": options.num_workers, "device": device}
+        prepared = {
+            "cache": cache,
+            "workers": options.num_workers,
+            "device": device,
+            "chosen": own.chosen,
+        }
         if options.dry_run:
             found = prepare_candidates(tomograms, patching, **prepared, ranks=ranks)
-            show_candidates(found, tomograms, patching, experiment, ranks)
+            show_candidates(found, tomograms, patching, experiment, own, ranks)
         else:
             store = prepare_store(tomograms, patching, **prepared, ranks=ranks)
             trainer = make_trainer(
-                store, run, recipe, checkpoint, experiment, options, device, ranks
+                store, run, recipe, checkpoint, experiment, options, own, device, ranks
             )
             start_folder(experiment, trainer, options, ranks)
-            show_candidates(store.entries, tomograms, patching, experiment, ranks)
+            show_candidates(store.entries, tomograms, patching, experiment, own, ranks)
             ranks.barrier()  # drawing takes a while
             train(trainer, experiment, ranks)
     end_distributed(ranks)
@@ -216,6 +217,37 @@ def fit_to_particle(options, run, tomograms):
         )
 
 
+def start_ranks(options):
+    """Join the processes that train together, and heed signals."""
+    from lib.system.ranks import init_distributed
+    from lib.system.runtime import install_signal_handlers
+
+    ranks = init_distributed()
+    if options.compile and ranks.world > 1:
+        raise OptionError("--compile is for one process; leave it out with several")
+    install_signal_handlers(ranks)
+    return ranks
+
+
+def find_own(options, tomograms, patching, checkpoint, experiment, ranks):
+    """Return the coordinates of --coords and --exclude_coords, as of the resumed run.
+
+    Returns
+    -------
+    lib.coordinates.given.OwnCoordinates
+    """
+    from lib.coordinates.given import read_own
+    from lib.run.history import TRAINING
+    from lib.training.resume import check_same_files
+
+    settings, quiet = own_coordinates(options), not ranks.is_main
+    own = read_own(tomograms, settings, patching, quiet=quiet)
+    if checkpoint is not None:
+        path = experiment.checkpoint("last")
+        check_same_files(checkpoint.record, path, own.record(TRAINING))
+    return own
+
+
 def check_only(tomograms, patching, options):
     """Check the geometry anew (--check_geometry); reject a mode without tilt series."""
     if not patching.needs_tilts:
@@ -241,13 +273,14 @@ def check(tomograms, patching, options, cache):
     )
 
 
-def show_candidates(entries, tomograms, patching, experiment, ranks):
+def show_candidates(entries, tomograms, patching, experiment, own, ranks):
     """Say how many candidates there are, and draw them over their tomograms.
 
     Parameters
     ----------
     entries : list of lib.patches.entries.Entry
         With patches, or without.
+    own : lib.coordinates.given.OwnCoordinates
     """
     if not ranks.is_main:
         return
@@ -257,7 +290,11 @@ def show_candidates(entries, tomograms, patching, experiment, ranks):
     found = f"{count:,} candidates in {len(entries)} of {len(tomograms)} tomograms"
     if entries[0].patches is None:
         left_out = "; training leaves out those whose patches leave the tilt images"
-        print(f"{found}{left_out if patching.needs_tilts else ''}")
+        if own.chosen.is_given:
+            left_out = "; training leaves out those whose patches leave the tomogram"
+            left_out += " or the tilt images" * patching.needs_tilts
+        told = patching.needs_tilts or own.chosen.is_given
+        print(f"{found}{left_out if told else ''}")
     else:
         left_out = sum(entry.metadata.left_out for entry in entries)
         size = sum(entry.patches.nbytes for entry in entries)
@@ -265,6 +302,7 @@ def show_candidates(entries, tomograms, patching, experiment, ranks):
             f"{found}{f', {left_out} more too near an edge' if left_out else ''}; "
             f"{size / 1e9:.2f} GB of patches"
         )
+    own.tell_excluded(entry.metadata.excluded for entry in entries)
     tell_masked([entry.metadata for entry in entries])
     by_name = {tomogram.name: tomogram for tomogram in tomograms}
     for entry in entries:
@@ -275,7 +313,7 @@ def show_candidates(entries, tomograms, patching, experiment, ranks):
             entry.coords,
             box=patching.box,
             diameter=patching.dog_diameter,
-            sigmas=patching.sigmas,
+            sigmas=() if own.chosen.is_given else patching.sigmas,
             z_step=2 if patching.compress else 1,
         )
     print(f"candidates drawn in {experiment.candidate_picture('*')}")
@@ -298,8 +336,11 @@ def tell_masked(metadata):
         print(f"constant, so left out as fill: {some}{more}")
 
 
-def make_trainer(store, run, recipe, checkpoint, experiment, options, device, ranks):
+def make_trainer(
+    store, run, recipe, checkpoint, experiment, options, own, device, ranks
+):
     """Return what trains the network, new or as its checkpoint left it."""
+    from lib.run.history import TRAINING
     from lib.system.runtime import choose_precision
     from lib.training.checkpoint_writer import CheckpointWriter
     from lib.training.compute import Compute
@@ -319,7 +360,13 @@ def make_trainer(store, run, recipe, checkpoint, experiment, options, device, ra
     if ranks.is_main:
         print(f"the network starts from {start}")
     record = training_record(
-        store, run, recipe, exp_id=options.exp_id, precision=precision, start=start
+        store,
+        run,
+        recipe,
+        exp_id=options.exp_id,
+        precision=precision,
+        start=start,
+        given=own.record(TRAINING),
     )
     if checkpoint is not None:
         path, noted = experiment.checkpoint("last"), checkpoint.record

@@ -22,6 +22,7 @@ SHORTEST = {
 TEXTS = {"img_txt", "exp_id", "exp_dir", "cache_dir", "arch", "load_model", "input"}
 TEXTS |= {"pretrained_model", "path", "color", "dir_simsiam", "rec_dir", "image_txt"}
 TEXTS |= {"ext", "only", "output", "help", "config", "like", "teach", "named"}
+TEXTS |= {"coords", "exclude_coords"}
 SIGNED = {"dog_std_multiplier", "gpus", "min_score"}  # where -1 says something
 NO_NUMBERS = ["nan", "inf", "many", "", "9" * 5000, "1e999", "0x10", "3;5"]
 
@@ -43,6 +44,9 @@ WRONG = {
         "val_intervals": ["0", "-20"],
         "num_workers": ["-1", "nan", "1000000"],
         "gpus": ["first", "nan", "-2"],
+        "exclude_distance": ["-1", "nan"],
+        "coords_bin": ["0", "nan"],
+        "coords_voxel_size": ["0", "-1", "inf"],
     },
     "simsiam_test_hm_2d3d": {"batch_size": ["0", "-1"], "tilt_range": ["120"]},
     "simsiam_test_hm_3d": {

@@ -198,7 +198,7 @@ def read_by(script):
             continue
         if node.module == "opts":
             helpers = {alias.name for alias in node.names} - PARSING | {"_finish"}
-            helpers |= {"_check_start"}
+            helpers |= {"_check_start", "own_coordinates"}
             text = (ROOT / "opts.py").read_text(encoding="utf-8")
             found |= options_read("options", ast.parse(text), helpers)
             if "run_options" in helpers:  # reads what the fields name, and the file

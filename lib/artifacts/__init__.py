@@ -22,6 +22,7 @@ from lib.artifacts.neighbor_table import Neighbors
 from lib.artifacts.packed_patches import open_packed, packed_path
 from lib.artifacts.parquet_files import (
     parse_coordinates,
+    read_given,
     read_integers,
     read_parquet,
     read_parquet_record,
@@ -52,6 +53,7 @@ __all__ = [
     "open_packed",
     "packed_path",
     "parse_coordinates",
+    "read_given",
     "read_integers",
     "read_parquet",
     "read_parquet_record",

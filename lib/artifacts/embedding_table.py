@@ -16,6 +16,8 @@ from lib.run.record import SCHEMA_VERSION, RunRecord
 
 _AXES = {"name": 1, "coords": 2, "pred": 2, "proj": 2, "subvol": 4, "subvols_2d": 4}
 IN_PIECES = ("proj", "subvol", "subvols_2d")
+_AXES |= {"given_score": 1, "given_label": 1}
+_TEXTS = ("name", "given_label")
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,10 @@ class EmbeddingTable:
         Normalized patch of the tilt series; 2d3d only.
     measures : dict of str to ndarray of float32, shape (N,)
         See `lib.artifacts.measures`; a column each. Empty in earlier tables.
+    given_score : ndarray of float32, shape (N,), or None
+        Of candidates that a file gave (``--coords``): score in it, NaN without one.
+    given_label : ndarray of str, shape (N,), or None
+        The same: class or label in it, empty without one.
     record : lib.run.record.RunRecord
         Of the run; stored as ``provenance``. Nothing is known in files of other
         programs.
@@ -50,6 +56,8 @@ class EmbeddingTable:
     subvol: np.ndarray
     subvols_2d: np.ndarray | None = None
     measures: dict = field(default_factory=dict)
+    given_score: np.ndarray | None = None
+    given_label: np.ndarray | None = None
     record: RunRecord = field(default_factory=RunRecord)
 
     def __post_init__(self):
@@ -70,9 +78,7 @@ class EmbeddingTable:
 
     def _columns(self):
         columns = {key: getattr(self, key) for key in _AXES}
-        if self.subvols_2d is None:
-            del columns["subvols_2d"]
-        return columns
+        return {key: value for key, value in columns.items() if value is not None}
 
     @property
     def fingerprint(self):
@@ -137,15 +143,16 @@ class EmbeddingTable:
 def _as_columns(stored):
     """Return the columns of an npz in the dtypes of `EmbeddingTable`."""
     columns = {key: stored[key] for key in _AXES if key in stored}
-    if columns["name"].dtype.kind not in "US":
-        raise ArtifactError(f"name must hold text, got {columns['name'].dtype}")
-    for key in columns.keys() - {"name"}:
+    for key in columns.keys() & set(_TEXTS):
+        if columns[key].dtype.kind not in "US":
+            raise ArtifactError(f"{key} must hold text, got {columns[key].dtype}")
+        columns[key] = columns[key].astype(str)
+    for key in columns.keys() - set(_TEXTS):
         if columns[key].dtype.kind not in "iuf":
             raise ArtifactError(f"{key} must hold numbers, got {columns[key].dtype}")
     if not _are_integers(columns["coords"]):
         raise ArtifactError("coords must be whole numbers: x, y, z in voxels")
     require_finite(columns["pred"])
-    columns["name"] = columns["name"].astype(str)
     columns["coords"] = columns["coords"].astype(np.int64)
     return columns
 

@@ -13,6 +13,7 @@ from lib.artifacts.measures import measures_of, pick_measures
 from lib.artifacts.parquet_files import (
     opened_parquet,
     parse_coordinates,
+    read_given,
     read_integers,
     read_parquet,
     read_parquet_record,
@@ -23,7 +24,7 @@ from lib.errors import ArtifactError
 from lib.run.record import SCHEMA_VERSION, RunRecord
 
 LAYOUTS = {"map_xy": ("map_x", "map_y"), "cloud": ("cloud_x", "cloud_y", "cloud_z")}
-OPTIONAL = ("row", "score", *LAYOUTS)  # columns
+OPTIONAL = ("row", "score", "given_score", "given_label", *LAYOUTS)  # columns
 ROW_GROUP = 65_536  # rows that are read together, also where a few are asked for
 
 
@@ -54,6 +55,8 @@ class InteractiveTable:
         In exports: likeness to the candidates that were searched for, -1 to 1.
     measures : dict of str to ndarray of float32, shape (N,)
         See `lib.artifacts.measures`; a column each. Empty in earlier tables.
+    given_score, given_label : ndarray of float32 or str, shape (N,), or None
+        As in `EmbeddingTable`.
     """
 
     name: np.ndarray
@@ -67,6 +70,8 @@ class InteractiveTable:
     cloud: np.ndarray | None = None
     score: np.ndarray | None = None
     measures: dict = field(default_factory=dict)
+    given_score: np.ndarray | None = None
+    given_label: np.ndarray | None = None
 
     def __len__(self):
         return len(self.name)
@@ -128,8 +133,11 @@ class InteractiveTable:
             if (layout := getattr(self, key)) is not None:
                 for part, values in zip(parts, layout.T, strict=True):
                     columns[part] = pa.array(np.ascontiguousarray(values, np.float32))
-        if self.score is not None:
-            columns["score"] = pa.array(self.score.astype(np.float32))
+        for key in ("score", "given_score"):
+            if (scores := getattr(self, key)) is not None:
+                columns[key] = pa.array(scores.astype(np.float32))
+        if self.given_label is not None:
+            columns["given_label"] = pa.array(self.given_label.astype(str).tolist())
         for key, values in self.measures.items():
             columns[key] = pa.array(values.astype(np.float32))
         metadata = {
@@ -179,6 +187,7 @@ class InteractiveTable:
             row=row,
             score=read_score(table),
             measures=measures_of(table),
+            **read_given(table),
             **{key: _read_layout(table, parts) for key, parts in LAYOUTS.items()},
         )
 

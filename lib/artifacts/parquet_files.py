@@ -147,11 +147,19 @@ def _is_position(entry):
         return False
 
 
-def read_score(table):
+def read_score(table, column="score"):
     """Return the scores (N,), or None where there are none or they are no numbers."""
-    if "score" not in table.column_names:
+    if column not in table.column_names:
         return None
     try:
-        return table["score"].to_numpy().astype(np.float32)
+        return table[column].to_numpy().astype(np.float32)
     except (TypeError, ValueError):
         return None
+
+
+def read_given(table):
+    """Return ``given_score`` and ``given_label`` (N,), None where there are none."""
+    label = None
+    if "given_label" in table.column_names:
+        label = np.array([str(text) for text in table["given_label"].to_pylist()], str)
+    return {"given_score": read_score(table, "given_score"), "given_label": label}

@@ -88,10 +88,12 @@ def write_coordinates(
         against = axes.reversed_z(picks, orders, z_axis, kind)
         positions, sizes = _positions_and_sizes(picks, against, size, halved, kind)
         if kind == "star":
-            text = relion4_star(picks.name, positions, binning)
+            text = relion4_star(picks.name, positions, binning, star_columns(picks))
         else:
             scale = axes.voxel_sizes(picks, voxel_size, kind)
-            text = relion5_star(picks.name, positions, scale, sizes)
+            text = relion5_star(
+                picks.name, positions, scale, sizes, star_columns(picks)
+            )
         _write(path, text)
         return [path]
     if kind == "imod":
@@ -163,17 +165,46 @@ def table_text(picks, separator):
             "a tomogram's name holds a tab or line break, which --format txt cannot "
             "hold; use --format csv"
         )
-    measures = picks.measures if separator == "," else {}
-    lines = [separator.join([*HEADER, *measures])]
-    values = np.stack([*measures.values()], axis=1).tolist() if measures else None
-    for row, (name, position) in enumerate(
-        zip(picks.name.tolist(), picks.coord.tolist(), strict=True)
+    more = further_columns(picks) if separator == "," else {}
+    lines = [separator.join([*HEADER, *more])]
+    rest = zip(*more.values(), strict=True) if more else [()] * len(picks)
+    for name, position, further in zip(
+        picks.name.tolist(), picks.coord.tolist(), rest, strict=True
     ):
-        if separator == "," and set(name) & set(',"\n'):
-            name = '"' + name.replace('"', '""') + '"'
-        further = (f"{value:.6g}" for value in (values[row] if values else ()))
-        lines.append(separator.join([name, *map(number, position), *further]))
+        cells = [name, *map(number, position), *further]
+        if separator == ",":
+            cells = [_quoted(cell) for cell in cells]
+        lines.append(separator.join(cells))
     return "\n".join(lines) + "\n"
+
+
+def _quoted(cell):
+    return '"' + cell.replace('"', '""') + '"' if set(cell) & set(',"\n') else cell
+
+
+def further_columns(picks):
+    """Return measures, and what files of coordinates said, as text by column."""
+    columns = {
+        key: [f"{value:.6g}" for value in values.tolist()]
+        for key, values in picks.measures.items()
+    }
+    if picks.given_score is not None:
+        scores = picks.given_score.tolist()
+        columns["given_score"] = [f"{s:.6g}" if s == s else "" for s in scores]
+    if picks.given_label is not None:
+        columns["given_label"] = picks.given_label.tolist()
+    return columns
+
+
+def star_columns(picks):
+    """Return the same in RELION's columns: a score, and a class that is a number."""
+    columns = {}
+    if picks.given_score is not None and np.isfinite(picks.given_score).all():
+        columns["rlnAutopickFigureOfMerit"] = picks.given_score.astype(float)
+    labels = [] if picks.given_label is None else picks.given_label.tolist()
+    if labels and all(re.fullmatch(r"\d{1,9}", label) for label in labels):
+        columns["rlnClassNumber"] = np.array(labels, int)
+    return columns
 
 
 def imod_text(positions):

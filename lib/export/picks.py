@@ -7,6 +7,7 @@ import numpy as np
 
 from lib.artifacts import (
     parse_coordinates,
+    read_given,
     read_integers,
     read_parquet,
     read_parquet_record,
@@ -17,6 +18,7 @@ from lib.artifacts.measures import join_measures, measures_of, pick_measures
 from lib.errors import ArtifactError
 from lib.modes import MODES
 
+COLUMNS = ("name", "coord", "label", "score", "given_score", "given_label")
 # What must be equal in two runs to join their picks in a tomogram of one name.
 SAME_IN_RUNS = ("rec_path", "shape", "voxel_size", "order")
 
@@ -37,6 +39,8 @@ class Picks:
         Of each, as it was exported; None if one of the files has none.
     measures : dict of str to ndarray of float32, shape (N,)
         See `lib.artifacts.measures`; those that all of the files have.
+    given_score, given_label : ndarray of float32 or str, shape (N,), or None
+        Of each, as the file of coordinates that it was given in has it.
     tomograms : dict of str to lib.run.record.TomogramRecord
         What the run recorded of them, by name.
     flipped : frozenset of str
@@ -50,6 +54,8 @@ class Picks:
     label: np.ndarray | None = None
     score: np.ndarray | None = None
     measures: dict = field(default_factory=dict)
+    given_score: np.ndarray | None = None
+    given_label: np.ndarray | None = None
     tomograms: dict = field(default_factory=dict)
     flipped: frozenset = frozenset()
     compressed: bool | None = None
@@ -59,8 +65,7 @@ class Picks:
 
     def only(self, rows):
         """Return the picks at `rows` (indices or mask)."""
-        columns = ("name", "coord", "label", "score")
-        values = {column: getattr(self, column) for column in columns}
+        values = {column: getattr(self, column) for column in COLUMNS}
         kept = {k: None if v is None else v[rows] for k, v in values.items()}
         return replace(self, **kept, measures=pick_measures(self.measures, rows))
 
@@ -135,10 +140,7 @@ def read_picks(paths):
             "some of the files were read with --compress (z halved) and some without, "
             "or do not say; convert them separately"
         )
-    columns = {
-        column: [getattr(part, column) for part in parts]
-        for column in ("name", "coord", "label", "score")
-    }
+    columns = {column: [getattr(part, column) for part in parts] for column in COLUMNS}
     return Picks(
         **{
             column: None if any(v is None for v in values) else np.concatenate(values)
@@ -185,6 +187,7 @@ def _read_one(path):
         label=read_integers(path, table, "label") if labeled else None,
         score=read_score(table),
         measures=measures_of(table),
+        **read_given(table),
         tomograms={
             name: replace(known, rec_path=_real_path(known.rec_path))
             for name, known in tomograms.items()

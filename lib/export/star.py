@@ -14,7 +14,7 @@ def number(value):
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
-def relion4_star(names, positions, binning):
+def relion4_star(names, positions, binning, more=None):
     """Return a STAR file of RELION 4: pixels of the unbinned tilt series.
 
     Voxel i of a tomogram that RELION bins lies at pixel i x binning of the unbinned
@@ -27,6 +27,8 @@ def relion4_star(names, positions, binning):
     positions : ndarray, shape (N, 3)
         (x, y, z) [voxels], z as in RELION's tomograms.
     binning : float
+    more : dict of str to ndarray, optional
+        Further columns, shape (N,) each.
 
     Returns
     -------
@@ -39,10 +41,11 @@ def relion4_star(names, positions, binning):
         positions * binning,
         f"Positions in pixels of the unbinned tilt series: voxel x {number(binning)}, "
         "z as in RELION's tomograms and after trimvol -rx.",
+        more,
     )
 
 
-def relion5_star(names, positions, voxel_size, size):
+def relion5_star(names, positions, voxel_size, size, more=None):
     """Return a STAR file of RELION 5: Angstrom from the center of the tomogram.
 
     The center is size / 2, as in RELION's C++ programs; its Python picker takes
@@ -58,6 +61,8 @@ def relion5_star(names, positions, voxel_size, size):
         Of the tomogram of each pick [A].
     size : ndarray, shape (N, 3)
         (x, y, z) of that tomogram [voxels].
+    more : dict of str to ndarray, optional
+        Further columns, shape (N,) each.
 
     Returns
     -------
@@ -70,10 +75,11 @@ def relion5_star(names, positions, voxel_size, size):
         "Positions in Angstrom from the center of the tomogram, which is size / 2 as "
         "in RELION's C++ programs (its Python picker: size / 2 - 1), z as in RELION's "
         "tomograms and after trimvol -rx.",
+        more,
     )
 
 
-def _star(names, columns, positions, comment):
+def _star(names, columns, positions, comment, more):
     import pandas as pd
     import starfile
 
@@ -83,6 +89,8 @@ def _star(names, columns, positions, comment):
     frame = pd.DataFrame({"rlnTomoName": texts})
     for axis, column in enumerate(columns):
         frame[column] = positions[:, axis].astype(float)
+    for column, values in (more or {}).items():
+        frame[column] = values
     quoted = any(re.search(NEEDS_QUOTES, name) for name in texts)
     text = starfile.to_string({"particles": frame}, quote_all_strings=quoted)
     # its first line says when: without it, the same picks give the same bytes

@@ -11,7 +11,7 @@ LARGEST_TEXT = 2**20
 TOKEN = re.compile(r""""[^"]*"|'[^']*'|\S+""")
 
 
-def read_lines(path, what):
+def read_lines(path, what, *, largest=LARGEST_TEXT):
     """Return the lines of a small UTF-8 text, with their numbers.
 
     Parameters
@@ -19,6 +19,8 @@ def read_lines(path, what):
     path : path-like
     what : str
         What it should be, for the error: ``an angle file``.
+    largest : int
+        Bytes it may have.
 
     Returns
     -------
@@ -36,7 +38,7 @@ def read_lines(path, what):
         raise InputError(f"{path} does not exist, or is no plain file")
     try:
         with path.open("rb") as stream:
-            content = stream.read(LARGEST_TEXT + 1)
+            content = stream.read(largest + 1)
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise InputError(
@@ -44,10 +46,8 @@ def read_lines(path, what):
         ) from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    if len(content) > LARGEST_TEXT:
-        raise InputError(
-            f"{path} is not {what}: it is larger than {LARGEST_TEXT:,} bytes"
-        )
+    if len(content) > largest:
+        raise InputError(f"{path} is not {what}: it is larger than {largest:,} bytes")
     lines = enumerate(re.split(r"\r\n|\r|\n", text), start=1)
     return [(number, line.strip(" \t")) for number, line in lines if line.strip(" \t")]
 

@@ -61,9 +61,11 @@ class EntryMetadata:
     code : str
         Digest of the source code that made the entry.
     patch_shape : tuple of int or None
-        Offsets, views and edges; None for candidates, as are the next four.
+        Offsets, views and edges; None for candidates, as are the next five.
     left_out : int or None
         Candidates without a full patch.
+    excluded : int or None
+        Candidates near positions that the user excludes.
     pixels : int or None
         Of all boxes of a view; `total` and `squares` are the sums of their values and
         of the squares, for each view.
@@ -85,6 +87,7 @@ class EntryMetadata:
     code: str = ""
     patch_shape: tuple | None = None
     left_out: int | None = None
+    excluded: int | None = None
     pixels: int | None = None
     total: tuple | None = None
     squares: tuple | None = None

@@ -5,6 +5,7 @@ the device and the source code that makes them.
 """
 
 from lib.artifacts.fingerprints import code_digest, digest_of, file_states
+from lib.candidates.chosen import SEARCHED
 from lib.candidates.dog import margins
 
 # What of the options finds candidates; the box only by the margins.
@@ -17,6 +18,7 @@ SEARCH = (
     "dog_std_multiplier",
     "keep_gold",
 )
+SEEN = ("gauss", "compress", "keep_gold")  # what shows candidates that are given
 CUTS = ("mode", "box", "tilt_range", "flip_tilt_angles", "disjoint_tilts")
 CUTS += ("mask_side", "mask_distance")
 FINDING = (
@@ -54,7 +56,7 @@ def candidates_folder(cache_dir, tomogram, options, device):
     return cache_dir / f"candidates-{_search_key(tomogram, options, device)}"
 
 
-def patches_folder(cache_dir, tomogram, *, options, device, offsets):
+def patches_folder(cache_dir, tomogram, *, options, device, offsets, chosen=SEARCHED):
     """Return the folder of the patches of a tomogram.
 
     Parameters
@@ -63,7 +65,10 @@ def patches_folder(cache_dir, tomogram, *, options, device, offsets):
         As of `candidates_folder`.
     offsets : tuple of lib.patches.views.PatchOffset
         At which patches are cut.
+    chosen : lib.candidates.chosen.Chosen
+        What the user decides of the candidates.
     """
+    found = _given_key if chosen.is_given else _search_key
     files = (tomogram.tilt_path, tomogram.angle_path) if options.needs_tilts else ()
     if options.halves and any(offset.tilts != "all" for offset in offsets):
         files += tuple(half.path for half in tomogram.companions.halves or ())
@@ -72,7 +77,8 @@ def patches_folder(cache_dir, tomogram, *, options, device, offsets):
     if options.in_view:
         files += (tomogram.rec_path,)
     key = digest_of(
-        _search_key(tomogram, options, device),
+        found(tomogram, options, device),
+        *chosen.key(tomogram.name),
         file_states(files),
         {name: getattr(options, name) for name in CUTS},
         [(offset.step, offset.tilts) for offset in offsets],
@@ -93,5 +99,16 @@ def _search_key(tomogram, options, device):
         {name: getattr(options, name) for name in SEARCH},
         # "cpu:0" is a device of torch, which filters otherwise than scipy.
         str(device) if str(device) == "cpu" else f"torch {str(device).split(':')[0]}",
+        code_digest(FINDING),
+    )
+
+
+def _given_key(tomogram, options, device):
+    """As `_search_key`, without what only the search depends on; nor on a device."""
+    return digest_of(
+        tomogram.name,
+        file_states((tomogram.rec_path,)),
+        tomogram.order,
+        {name: getattr(options, name) for name in SEEN},
         code_digest(FINDING),
     )

@@ -11,6 +11,7 @@ import numpy as np
 from lib.artifacts import Watch, claim, first_folder
 from lib.artifacts.fingerprints import code_digest
 from lib.artifacts.measures import pick_measures
+from lib.candidates.chosen import SEARCHED
 from lib.candidates.dog import find_candidates
 from lib.patches.entries import PATCHES, Entry, EntryMetadata, find_entries, is_whole
 from lib.patches.keys import CUTTING, FINDING, candidates_folder
@@ -45,7 +46,9 @@ def make_candidates(tomogram, folder, *, options, device, threads):
     return mine
 
 
-def make_patches(tomogram, folder, *, options, offsets, device, threads):
+def make_patches(
+    tomogram, folder, *, options, offsets, device, threads, chosen=SEARCHED
+):
     """Write the patches of one tomogram unless they are there.
 
     Parameters
@@ -54,6 +57,8 @@ def make_patches(tomogram, folder, *, options, offsets, device, threads):
         As of `make_candidates`.
     offsets : tuple of lib.patches.views.PatchOffset
         At which patches are cut.
+    chosen : lib.candidates.chosen.Chosen
+        What the user decides of the candidates.
 
     Returns
     -------
@@ -66,14 +71,12 @@ def make_patches(tomogram, folder, *, options, offsets, device, threads):
             data = load_tomogram(
                 tomogram, options, halves=options.halves and parted, threads=threads
             )
-            searched = candidates_folder(folder.parent, tomogram, options, device)
-            # Whoever else searches it: the claim only keeps it from being removed.
-            Watch(folder.parent).free([searched])  # removes the claim of a killed job
-            with claim(searched):
-                found = find_entries([searched], quiet=True).get(searched) or _search(
-                    tomogram, data, searched, options, device, threads
-                )
+            if chosen.is_given:
+                found = given_entry(tomogram, chosen, data.masked)
+            else:
+                found = _find(tomogram, data, folder, options, device, threads)
             found = choose_by_mask(found, tomogram, options)
+            found = without_excluded(found, chosen)
             with first_folder(folder, is_whole=is_whole) as unfinished:
                 _cut(data, found, options, offsets, unfinished)
     return mine
@@ -101,6 +104,43 @@ def choose_by_mask(entry, tomogram, options):
     return replace(entry, coords=entry.coords[kept], measures=measures)
 
 
+def _find(tomogram, data, folder, options, device, threads):
+    """Return the candidates of a tomogram, searched unless they are there."""
+    searched = candidates_folder(folder.parent, tomogram, options, device)
+    # Whoever else searches it: the claim only keeps it from being removed.
+    Watch(folder.parent).free([searched])  # removes the claim of a killed job
+    with claim(searched):
+        return find_entries([searched], quiet=True).get(searched) or _search(
+            tomogram, data, searched, options, device, threads
+        )
+
+
+def given_entry(tomogram, chosen, masked=None):
+    """Return the candidates that the user gives in a tomogram, as an entry.
+
+    Parameters
+    ----------
+    tomogram : lib.inputs.tomogram.Tomogram
+    chosen : lib.candidates.chosen.Chosen
+    masked : lib.candidates.masked.Masked, optional
+        What of the volume is no specimen.
+    """
+    return Entry(chosen.given[tomogram.name], _metadata(tomogram, masked))
+
+
+def without_excluded(entry, chosen):
+    """Return candidates without those near positions that the user excludes."""
+    name = entry.metadata.name
+    if not len(chosen.excluded.get(name, ())):
+        return entry
+    kept = chosen.keeps(name, entry.coords)
+    metadata = replace(entry.metadata, excluded=int((~kept).sum()))
+    measures = pick_measures(entry.measures, kept)
+    return replace(
+        entry, coords=entry.coords[kept], measures=measures, metadata=metadata
+    )
+
+
 def _search(tomogram, data, folder, options, device, threads):
     """Find the candidates of a tomogram; write and return their entry.
 
@@ -126,21 +166,25 @@ def _search(tomogram, data, folder, options, device, threads):
             device=device,
             threads=threads,
         )
-    metadata = EntryMetadata(
+    metadata = _metadata(tomogram, data.masked)
+    entry = Entry(found.coords, metadata, measures={"response": found.scores})
+    with first_folder(folder, is_whole=is_whole) as unfinished:
+        entry.write(unfinished)
+    return entry
+
+
+def _metadata(tomogram, masked):
+    return EntryMetadata(
         name=tomogram.name,
         rec_path=str(tomogram.rec_path),
         shape=tomogram.shape,
         voxel_size=tomogram.info.voxel_size,
         order=tomogram.order,
         z_sign=tomogram.z_sign,
-        gold=data.masked.gold if data.masked else 0,
-        fill=data.masked.fill if data.masked else 0.0,
+        gold=masked.gold if masked else 0,
+        fill=masked.fill if masked else 0.0,
         code=code_digest(FINDING),
     )
-    entry = Entry(found.coords, metadata, measures={"response": found.scores})
-    with first_folder(folder, is_whole=is_whole) as unfinished:
-        entry.write(unfinished)
-    return entry
 
 
 def _cut(data, found, options, offsets, folder):

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from lib.artifacts import remove_partial_files
+from lib.candidates.chosen import SEARCHED
 from lib.candidates.dog import widest_diameter
 from lib.errors import (
     InputError,
@@ -23,7 +24,13 @@ from lib.errors import (
 from lib.inputs.noted_files import note_file
 from lib.patches.entries import find_entries
 from lib.patches.keys import candidates_folder, patches_folder
-from lib.patches.making import choose_by_mask, make_candidates, make_patches
+from lib.patches.making import (
+    choose_by_mask,
+    given_entry,
+    make_candidates,
+    make_patches,
+    without_excluded,
+)
 from lib.patches.resources import (
     announce,
     cores,
@@ -36,13 +43,20 @@ from lib.system.ranks import ALONE
 
 
 def prepare_candidates(
-    tomograms, options, *, cache, workers=None, device="cpu", ranks=ALONE
+    tomograms,
+    options,
+    *,
+    cache,
+    workers=None,
+    device="cpu",
+    ranks=ALONE,
+    chosen=SEARCHED,
 ):
     """Return the candidates of an image list, searching what is missing.
 
     Parameters
     ----------
-    tomograms, options, cache, workers, device, ranks
+    tomograms, options, cache, workers, device, ranks, chosen
         As of `prepare_store`.
 
     Returns
@@ -56,6 +70,9 @@ def prepare_candidates(
         As `prepare_store`.
     """
     cache = Path(cache)
+    if chosen.is_given:
+        entries = [given_entry(tomogram, chosen) for tomogram in tomograms]
+        return _chosen(entries, tomograms, options, chosen)
     folders = [candidates_folder(cache, t, options, device) for t in tomograms]
     make = partial(make_candidates, options=options, device=device)
     entries = _prepare(
@@ -69,14 +86,19 @@ def prepare_candidates(
         device=device,
         ranks=ranks,
     )
+    return _chosen(entries, tomograms, options, chosen)
+
+
+def _chosen(entries, tomograms, options, chosen):
+    """Return the candidates that masks and the user leave, see `prepare_candidates`."""
+    by_name = {tomogram.name: tomogram for tomogram in tomograms}
     if options.needs_mask:
-        by_name = {tomogram.name: tomogram for tomogram in tomograms}
         entries = [
             choose_by_mask(entry, by_name[entry.metadata.name], options)
             for entry in entries
         ]
-        _report_empty(entries, options)
-    return [entry for entry in entries if len(entry.coords)]
+    entries = [without_excluded(entry, chosen) for entry in entries]
+    return _not_empty(entries, options, chosen)
 
 
 def prepare_store(
@@ -88,6 +110,7 @@ def prepare_store(
     device="cpu",
     ranks=ALONE,
     embedded_only=False,
+    chosen=SEARCHED,
 ):
     """Return the patch store of an image list, preparing what is missing.
 
@@ -105,6 +128,8 @@ def prepare_store(
         Ranks that share the preparation.
     embedded_only : bool
         Whether the patches that are embedded suffice, without those of the pairs.
+    chosen : lib.candidates.chosen.Chosen
+        What the user decides of the candidates; with given ones, of each tomogram.
 
     Returns
     -------
@@ -119,11 +144,12 @@ def prepare_store(
     """
     cache = Path(cache)
     offsets = options.offsets[:1] if embedded_only else options.offsets
-    name = partial(patches_folder, cache, options=options, device=device)
+    same = {"options": options, "device": device, "chosen": chosen}
+    name = partial(patches_folder, cache, **same)
     folders = [name(tomogram, offsets=offsets) for tomogram in tomograms]
     # Those of training hold what is embedded too.
     instead = [name(tomogram, offsets=options.offsets) for tomogram in tomograms]
-    make = partial(make_patches, options=options, offsets=offsets, device=device)
+    make = partial(make_patches, offsets=offsets, **same)
     entries = _prepare(
         tomograms,
         folders,
@@ -135,6 +161,7 @@ def prepare_store(
         workers=workers,
         device=device,
         ranks=ranks,
+        chosen=chosen,
     )
     return PatchStore(entries, options)
 
@@ -164,12 +191,13 @@ def _prepare(
     device,
     ranks,
     instead=None,
+    chosen=SEARCHED,
 ):
     """Return the entries of a list, those that are not there made by `make`.
 
     An entry of `instead`, where there is one, is taken in place of that of `folders`.
     """
-    if ranks.is_main:
+    if ranks.is_main and not chosen.is_given:
         warn_of_small_box(options)
     instead = instead or folders
     found = _find(folders, instead, quiet=not ranks.is_main)
@@ -182,6 +210,7 @@ def _prepare(
             cache,
             offsets=offsets,
             total=total,
+            chosen=chosen,
             quiet=not ranks.is_main,
         )
         # By the list: what is missing may already differ between ranks.
@@ -203,8 +232,7 @@ def _prepare(
         replace(found[number], metadata=_of_list(found[number].metadata, tomogram))
         for number, tomogram in enumerate(tomograms)
     ]
-    _report_empty(entries, options)
-    return [entry for entry in entries if len(entry.coords)]
+    return _not_empty(entries, options, chosen)
 
 
 def _of_list(metadata, tomogram):
@@ -238,19 +266,36 @@ def _make_all(missing, make, *, cache, workers):
     remove_partial_files(cache)  # of jobs that were killed meanwhile
 
 
-def _report_empty(entries, options):
-    """Reject a list without candidates; name the tomograms that have none."""
+def _not_empty(entries, options, chosen):
+    """Return the entries with candidates; reject a list without, name those without."""
     empty = [entry.metadata.name for entry in entries if not len(entry.coords)]
-    if len(empty) == len(entries) and options.needs_mask:
-        raise InputError(
+    if len(empty) == len(entries):
+        raise InputError(_why_empty(entries, options, chosen))
+    if empty:
+        warn(f"no candidates in {', '.join(empty)}; left out")
+    return [entry for entry in entries if len(entry.coords)]
+
+
+def _why_empty(entries, options, chosen):
+    if options.needs_mask:
+        return (
             "no candidates where the masks want them: look at mask_path and rec_path "
             "together, give another --mask_side or a larger --mask_distance, or lower "
             "--dog_std_multiplier"
         )
-    if len(empty) == len(entries):
-        raise InputError(
-            "no candidates in any tomogram: check --order, and the contrast (protein "
-            "must be dark, else --bright); or lower --dog_std_multiplier"
+    if any(entry.metadata.excluded for entry in entries):
+        return (
+            "no candidate remains: all lie near positions of --exclude_coords, or too "
+            "near the border of their tomogram; lower --exclude_distance "
+            f"({chosen.distance:g})"
         )
-    if empty:
-        warn(f"no candidates in {', '.join(empty)}; left out")
+    if chosen.is_given:
+        return (
+            "none of the positions of --coords has a whole patch: all lie too near the "
+            "border of their tomogram, or of its tilt images; give a smaller --bbox, "
+            "and check the unit of the coordinates with --dry_run"
+        )
+    return (
+        "no candidates in any tomogram: check --order, and the contrast (protein "
+        "must be dark, else --bright); or lower --dog_std_multiplier"
+    )

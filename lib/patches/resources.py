@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from lib.artifacts import Watch
+from lib.candidates.chosen import SEARCHED
 from lib.candidates.dog import expected_count
 from lib.candidates.multiscale import MULTISCALE_FROM
 from lib.errors import ResourceError, user_files
@@ -31,7 +32,9 @@ GPU_SHARE = 4  # of `need`: what the search holds on the GPU at its peak
 MEMORY_SHARE = 0.5
 
 
-def announce(tomograms, options, cache, *, offsets, total, quiet=False):
+def announce(
+    tomograms, options, cache, *, offsets, total, chosen=SEARCHED, quiet=False
+):
     """Say what the preparation will cost; raise when the disk is too small.
 
     Parameters
@@ -44,6 +47,8 @@ def announce(tomograms, options, cache, *, offsets, total, quiet=False):
         At which patches are cut; empty when candidates are only searched.
     total : int
         Tomograms of the list.
+    chosen : lib.candidates.chosen.Chosen
+        What the user decides of the candidates.
     quiet : bool
         Say nothing.
 
@@ -58,15 +63,18 @@ def announce(tomograms, options, cache, *, offsets, total, quiet=False):
         When the disk is too small for the patches.
     """
     expected, memory = 0, 0
-    multiscale = len(options.sigmas) >= MULTISCALE_FROM
+    multiscale = len(options.sigmas) >= MULTISCALE_FROM and not chosen.is_given
     copies = FLOAT_COPIES_MULTISCALE if multiscale else FLOAT_COPIES
     for tomogram in tomograms:
-        expected += expected_count(
-            tomogram.shape,
-            diameter=options.dog_diameter,
-            boundary=options.dog_boundary,
-            box=options.box,
-        )
+        if chosen.is_given:
+            expected += chosen.count(tomogram.name)
+        else:
+            expected += expected_count(
+                tomogram.shape,
+                diameter=options.dog_diameter,
+                boundary=options.dog_boundary,
+                box=options.box,
+            )
         tilts = tomogram.tilt_info.shape if offsets and options.needs_tilts else (0,)
         halves = 2 / 4 if offsets and options.halves else 0  # of 8 bits
         floats = (copies + halves) * np.prod(tomogram.shape) + np.prod(tilts)

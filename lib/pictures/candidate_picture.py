@@ -33,6 +33,7 @@ def draw_candidates(path, tomogram, coords, *, box, diameter, sigmas, z_step=1):
     diameter : float
         Least distance of two candidates [voxels].
     sigmas : sequence of float
+        Of the search; empty where the user gave the candidates.
     z_step : int
         Slices of the tomogram in one step of z: 2 with ``--compress``.
 
@@ -95,8 +96,9 @@ def _figure(volume, coords, name, *, box, diameter, sigmas):
         bbox={"facecolor": "white", "alpha": 0.7, "pad": 1, "edgecolor": "none"},
     )
     listed = ",".join(f"{s:g}" for s in sigmas)
+    found_by = f"--dog {listed}" if sigmas else "given by --coords"
     figure.suptitle(
-        f"{name}: {len(coords):,} candidates, --dog {listed}, circles "
+        f"{name}: {len(coords):,} candidates, {found_by}, circles "
         f"--dog_diameter {diameter:g}",
         fontsize=11,
     )

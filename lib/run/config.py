@@ -3,6 +3,7 @@
 from lib import __version__
 from lib.errors import OptionError, user_files
 
+_PLAIN = bool | int | float | None | list  # the lists are of texts
 # These say what a command does with an existing experiment, not what its run is.
 ONCE = ("resume", "overwrite", "dry_run", "check_geometry", "config")
 
@@ -25,24 +26,27 @@ def write_config(stream, options):
         file=stream,
     )
     plain = {
-        key: value if isinstance(value, bool | int | float | None) else str(value)
+        key: value if isinstance(value, _PLAIN) else str(value)
         for key, value in options.items()
         if key not in ONCE
     }
     yaml.safe_dump(plain, stream, sort_keys=False, allow_unicode=True)
 
 
-def read_config(path):
+def read_config(path, several=()):
     """Return the options in a file, by name on the command line.
 
     Parameters
     ----------
     path : Path
+    several : sequence of str
+        Options that take one word or more.
 
     Returns
     -------
-    dict of str to bool or str
-        Values as they are typed, and switches. Those that are null are left out.
+    dict of str to bool, str or list of str
+        Values as they are typed, and switches; lists of those in `several`. Those that
+        are null are left out.
 
     Raises
     ------
@@ -68,18 +72,18 @@ def read_config(path):
                 f"--config {path}: {key} belongs on the command line, not in a file"
             )
     return {
-        str(key): _as_typed(path, key, value)
+        str(key): _as_typed(path, key, value, key in several)
         for key, value in content.items()
         if value is not None
     }
 
 
-def _as_typed(path, key, value):
+def _as_typed(path, key, value, is_list=False):
     if isinstance(value, bool):
         return value
     parts = value if isinstance(value, list) else [value]
     if all(isinstance(v, str | int | float) and not isinstance(v, bool) for v in parts):
-        return ",".join(map(str, parts))
+        return list(map(str, parts)) if is_list else ",".join(map(str, parts))
     raise OptionError(
         f"--config {path}: {key} holds a {type(value).__name__}, expected a number, a "
         "text (in quotes where it looks like a date), true or false, or a list"

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from numbers import Integral, Real
 
 from lib.run.fields import take
+from lib.run.history import take_given
 from lib.run.options import ModelOptions, PatchSettings, RunOptions, TrainingOptions
 
 SCHEMA_VERSION = 2
@@ -107,12 +108,18 @@ class Lineage:
         File that an embedding was made with.
     epoch : int
         Of that file.
+    given : tuple of lib.run.history.GivenFile
+        Files of coordinates that decided the candidates.
     """
 
     start: str | None = None
     exp_id: str | None = None
     checkpoint: str | None = None
     epoch: int | None = None
+    given: tuple = ()
+
+    def __post_init__(self):
+        object.__setattr__(self, "given", take_given(self.given))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from lib.artifacts.measures import MEASURES
 from lib.errors import UserError
+from lib.run.history import describe_history
 from lib.session.slices import HIGH, LOW
 
 # Hues by the golden angle: neighbors in number differ.
@@ -38,6 +39,7 @@ def describe(candidates, shown):
     patches = candidates.patches
     return {
         "run": record.exp_id or candidates.run.root.name,
+        "history": describe_history(record.lineage.given),
         "mode": record.options.patches.mode or "",
         "table": str(candidates.path),
         "kept_in": str(candidates.run.exports),

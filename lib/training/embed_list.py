@@ -4,12 +4,14 @@ from pathlib import Path
 
 from lib.artifacts import ExperimentDir
 from lib.artifacts.folder_list import find_list_or_folder
+from lib.coordinates.given import read_own
 from lib.errors import warn
 from lib.geometry.check import check_tomograms
 from lib.inputs.companions import HALVES, MASK, VIEW, check_companions
 from lib.inputs.image_list import read_image_list
 from lib.patches.cache import CACHE_NAME, cache_folder
 from lib.patches.preparation import prepare_store
+from lib.run.own_coordinates import CoordinateSettings
 from lib.system.preflight import check_environment
 from lib.system.ranks import end_distributed, find_launch, init_distributed
 from lib.system.runtime import choose_device, seed_everything
@@ -40,6 +42,7 @@ def embed_image_list(
     num_workers=None,
     seed=42,
     force=False,
+    own=None,
 ):
     """Embed the candidates of an image list; write ``all_output_info.npz``.
 
@@ -78,6 +81,8 @@ def embed_image_list(
     seed : int
     force : bool
         Continue if the geometry check finds no agreement.
+    own : lib.run.own_coordinates.CoordinateSettings, optional
+        Coordinates to embed in place of those of the search, or to leave out.
     """
     run = TrainedRun(
         load_model,
@@ -114,6 +119,13 @@ def embed_image_list(
     )
     if ranks.is_main:
         compare_with_run(run, tomograms, voxel_size)
+    own = read_own(
+        tomograms,
+        own or CoordinateSettings(),
+        run.patching,
+        quiet=not ranks.is_main,
+    )
+    tomograms = own.tomograms(tomograms)
     device = choose_device(gpus, ranks)
     seed_everything(seed)
     if ranks.is_main and not run.record.health.is_good:
@@ -141,6 +153,7 @@ def embed_image_list(
             device=device,
             ranks=ranks,
             embedded_only=True,
+            chosen=own.chosen,
         )
         table = embed(
             run,
@@ -151,8 +164,13 @@ def embed_image_list(
             precision="fp32" if precision == "auto" else precision,
             ranks=ranks,
             exp_id=exp_id,
+            own=own,
         )
     if table is not None:
+        own.tell_excluded(entry.metadata.excluded for entry in store.entries)
+        left_out = sum(entry.metadata.left_out for entry in store.entries)
+        if own.chosen.is_given and left_out:
+            print(f"{left_out:,} positions of --coords left out: too near an edge")
         print(f"{len(table):,} candidates embedded: {experiment.embeddings}")
     end_distributed(ranks)
 

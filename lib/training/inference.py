@@ -6,9 +6,11 @@ from dataclasses import replace
 import numpy as np
 
 from lib.artifacts import EmbeddingTable
+from lib.coordinates.given import OwnCoordinates
 from lib.errors import ArtifactError, user_files, warn
 from lib.patches.options import PatchOptions
 from lib.run.fields import known
+from lib.run.history import EMBEDDING
 from lib.run.options import RunOptions
 from lib.run.record import Normalization
 from lib.system.runtime import enough_memory
@@ -97,7 +99,7 @@ class TrainedRun:
         return self.record.normalization
 
 
-def embed(run, store, path, *, batch_size, device, precision, ranks, exp_id):
+def embed(run, store, path, *, batch_size, device, precision, ranks, exp_id, own=None):
     """Embed a store and write the table; the main rank writes.
 
     Parameters
@@ -106,6 +108,8 @@ def embed(run, store, path, *, batch_size, device, precision, ranks, exp_id):
     store : lib.patches.store.PatchStore
     path : path-like
         Of the npz.
+    own : lib.coordinates.given.OwnCoordinates, optional
+        Where the candidates come from, other than the search.
 
     Returns
     -------
@@ -138,6 +142,7 @@ def embed(run, store, path, *, batch_size, device, precision, ranks, exp_id):
         path.parent.mkdir(parents=True, exist_ok=True)
         # The patches of a large data set go through the disk, not through memory.
         scratch = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 - closed below
+    own = own or OwnCoordinates()
     with scratch:
         views = _normalized_patches(store, scratch, **normalization)
         table = EmbeddingTable(
@@ -148,7 +153,8 @@ def embed(run, store, path, *, batch_size, device, precision, ranks, exp_id):
             subvol=views[-1],
             subvols_2d=views[0] if len(views) == 2 else None,
             measures=store.measures(),
-            record=embedding_record(run, store, exp_id),
+            record=embedding_record(run, store, exp_id, own.record(EMBEDDING)),
+            **own.columns_of(store.names, store.coords),
         )
         table.save(path)
     return table

@@ -158,5 +158,33 @@ def _comparable_orders(given, noted, record):
     return given, noted
 
 
+def check_same_files(record, path, files):
+    """Reject other files of coordinates than those of the run that is resumed.
+
+    Parameters
+    ----------
+    record : lib.run.record.RunRecord
+        Of the checkpoint.
+    path : path-like
+        Named in messages.
+    files : tuple of lib.run.history.GivenFile
+        Of this command line.
+
+    Raises
+    ------
+    OptionError
+    """
+    then = [file for file in record.lineage.given if not file.generation]
+    now = [file for file in files if not file.generation]
+    if {(f.use, f.digest) for f in then} == {(f.use, f.digest) for f in now}:
+        return
+    said = " ".join(f"--{file.use} {file.path}" for file in then) or "the search alone"
+    raise OptionError(
+        f"{path} was trained on the candidates of {said}, and this command gives "
+        "others; give the same, unchanged files again, or start a run of its own with "
+        "another --exp_id and --load_model"
+    )
+
+
 def _as_typed(value):
     return ",".join(f"{v:g}" for v in value) if isinstance(value, tuple) else value

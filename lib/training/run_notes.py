@@ -27,7 +27,7 @@ COLUMNS = (
 )
 
 
-def training_record(store, options, recipe, *, exp_id, precision, start):
+def training_record(store, options, recipe, *, exp_id, precision, start, given=()):
     """Return the record of a training that begins now.
 
     Parameters
@@ -41,6 +41,8 @@ def training_record(store, options, recipe, *, exp_id, precision, start):
     precision : {"fp32", "bf16"}
     start : str
         Weights that the training starts from, in words.
+    given : tuple of lib.run.history.GivenFile
+        Files of coordinates that decided the candidates.
 
     Returns
     -------
@@ -58,7 +60,7 @@ def training_record(store, options, recipe, *, exp_id, precision, start):
         exp_id=exp_id,
         options=replace(options, patches=_settings(store), training=training),
         normalization=Normalization(*store.normalization()),
-        lineage=Lineage(start=start, exp_id=exp_id),
+        lineage=Lineage(start=start, exp_id=exp_id, given=given),
         **_data(store),
     )
 
@@ -80,7 +82,7 @@ def resumed_record(record, noted):
     )
 
 
-def embedding_record(run, store, exp_id):
+def embedding_record(run, store, exp_id, given=()):
     """Return the record of an embedding: of its training, with its own tomograms.
 
     Parameters
@@ -89,6 +91,8 @@ def embedding_record(run, store, exp_id):
     store : lib.patches.store.PatchStore
         That is embedded.
     exp_id : str
+    given : tuple of lib.run.history.GivenFile
+        Files of coordinates that decided the candidates.
 
     Returns
     -------
@@ -105,7 +109,11 @@ def embedding_record(run, store, exp_id):
         record,
         exp_id=exp_id,
         options=replace(record.options, patches=_settings(store)),
-        lineage=replace(record.lineage, checkpoint=str(run.path)),
+        lineage=replace(
+            record.lineage,
+            checkpoint=str(run.path),
+            given=(*given, *record.lineage.given),
+        ),
         **data,
     )
 

@@ -30,6 +30,10 @@ function introduce() {
   byId("run-name").title = session.mode;
   byId("run-size").textContent =
     `${some(rows, "candidate")} · ${some(session.tomograms.length, "tomogram")}`;
+  const [newest] = session.history;
+  byId("run-history").hidden = !newest;
+  byId("run-history").textContent = newest ?? "";
+  byId("run-history").title = session.history.join("\n");
   byId("map-method").textContent = METHODS[session.layout.map] ?? session.layout.map;
   byId("map-method").title = session.layout.note ?? "";
   byId("phoenix-link").hidden = !session.phoenix.available;

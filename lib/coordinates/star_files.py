@@ -1,0 +1,93 @@
+"""STAR files of RELION 4 and 5, and of Warp, as coordinates."""
+
+import re
+
+import numpy as np
+
+from lib.coordinates.raw import RELION4, RELION5, RawCoordinates
+from lib.errors import InputError
+
+CENTERED = tuple(f"rlnCenteredCoordinate{axis}Angst" for axis in "XYZ")
+PIXELS = tuple(f"rlnCoordinate{axis}" for axis in "XYZ")
+NAMES = ("rlnTomoName", "rlnMicrographName")
+PIXEL_SIZE, GROUP = "rlnTomoTiltSeriesPixelSize", "rlnOpticsGroup"
+SCORE, LABEL = "rlnAutopickFigureOfMerit", "rlnClassNumber"
+# What lib.export.star writes above its files of RELION 4.
+BINNING = re.compile(r"^# Positions in pixels .*: voxel x ([\d.]+), ", re.MULTILINE)
+
+
+def read_star(path, text):
+    """Read the block of a STAR file that holds coordinates.
+
+    Parameters
+    ----------
+    path : Path
+    text : str
+        Its content.
+
+    Returns
+    -------
+    RawCoordinates
+
+    Raises
+    ------
+    InputError
+        If it is no STAR file, or holds neither kind of coordinates.
+    """
+    import starfile
+
+    try:
+        blocks = starfile.read(path, always_dict=True, parse_as_string=list(NAMES))
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(f"{path} cannot be read as a STAR file ({reason})") from error
+    tables = [block for block in blocks.values() if hasattr(block, "columns")]
+    for columns, unit in ((CENTERED, RELION5), (PIXELS, RELION4)):
+        for table in tables:
+            if set(columns) <= set(table.columns):
+                return _read_block(path, text, table, columns, unit, tables)
+    seen = [column for table in tables for column in table.columns]
+    raise InputError(
+        f"{path} has no coordinates: expected {CENTERED[0]} (RELION 5) or {PIXELS[0]} "
+        f"(RELION 4), with Y and Z; it has {', '.join(seen[:8]) or 'no table'}"
+    )
+
+
+def _read_block(path, text, table, columns, unit, tables):
+    try:
+        positions = table[list(columns)].to_numpy(float)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path}: {columns[0]} holds no numbers ({error})") from error
+    names = next((key for key in NAMES if key in table), None)
+    found = BINNING.search(text) if unit == RELION4 else None
+    return RawCoordinates(
+        path,
+        unit,
+        positions,
+        name=None if names is None else [str(name) for name in table[names]],
+        score=_score(table),
+        label=None if LABEL not in table else [str(label) for label in table[LABEL]],
+        pixel_size=_pixel_size(table, tables) if unit == RELION4 else None,
+        binning=float(found.group(1)) if found else None,
+    )
+
+
+def _score(table):
+    if SCORE not in table:
+        return None
+    try:
+        return table[SCORE].to_numpy(np.float32)
+    except (TypeError, ValueError):
+        return None
+
+
+def _pixel_size(table, tables):
+    """Return the pixel size of each row [Angstrom], or None where it is not there."""
+    if PIXEL_SIZE in table:
+        return table[PIXEL_SIZE].to_numpy(float)
+    for optics in tables:
+        if {PIXEL_SIZE, GROUP} <= set(optics.columns) and GROUP in table:
+            sizes = dict(zip(optics[GROUP], optics[PIXEL_SIZE], strict=True))
+            found = [sizes.get(group) for group in table[GROUP]]
+            return None if None in found else np.array(found, float)
+    return None
