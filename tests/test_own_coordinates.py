@@ -168,7 +168,7 @@ def test_given_candidates_are_kept_by_their_positions_alone(listed, tmp_path, ca
 
     first, made = prepare(coords)
     assert made and first.coords.tolist() == coords.tolist()
-    again, made = prepare(coords, sigmas=(2.0, 4.0), dog_diameter=3, bright=True)
+    again, made = prepare(coords, sigmas=(2.0, 4.0), dog_boundary=9, bright=True)
     assert not made and again.coords.tolist() == coords.tolist()
     assert prepare(coords, gauss=1.5)[1]  # what is seen of them
     other, made = prepare(coords[::-1])

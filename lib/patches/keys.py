@@ -18,7 +18,8 @@ SEARCH = (
     "dog_std_multiplier",
     "keep_gold",
 )
-SEEN = ("gauss", "compress", "keep_gold")  # what shows candidates that are given
+# What shows candidates that are given, and what is measured of them.
+SEEN = ("gauss", "compress", "keep_gold", "dog_diameter")
 CUTS = ("mode", "box", "tilt_range", "flip_tilt_angles", "disjoint_tilts")
 CUTS += ("mask_side", "mask_distance")
 FINDING = (
