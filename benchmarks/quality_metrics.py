@@ -60,9 +60,9 @@ def match(names, candidates, particle_names, particles, radius):
     -------
     Matches
     """
-    tomograms = {name: APART * i for i, name in enumerate({*names, *particle_names})}
-    found = _separate_tomograms(tomograms, names, candidates)
-    truth = _separate_tomograms(tomograms, particle_names, particles)
+    known = {*names, *particle_names}
+    found = separate_tomograms(names, candidates, known)
+    truth = separate_tomograms(particle_names, particles, known)
     candidate_distance, nearest = _nearest(truth, found)
     particle_distance, _ = _nearest(found, truth)
     owner = np.where(candidate_distance <= radius, nearest, -1)
@@ -73,9 +73,23 @@ def match(names, candidates, particle_names, particles, radius):
     return Matches(owner, best, particle_distance, candidate_distance)
 
 
-def _separate_tomograms(tomograms, names, positions):
+def separate_tomograms(names, positions, known=None):
+    """Return positions of several tomograms in one space, far apart.
+
+    Parameters
+    ----------
+    names : sequence of str, length N
+    positions : array-like, shape (N, 3)
+    known : collection of str, optional
+        All names, where several lists are brought into one space.
+
+    Returns
+    -------
+    ndarray, shape (N, 3)
+    """
+    shift = {name: APART * i for i, name in enumerate(sorted(known or {*names}))}
     positions = np.array(positions, dtype=float).reshape(-1, 3)
-    positions[:, 2] += [tomograms[name] for name in names]
+    positions[:, 2] += [shift[name] for name in names]
     return positions
 
 
