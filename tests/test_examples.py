@@ -43,18 +43,17 @@ def test_counterexamples_help_where_likeness_alone_is_wrong():
     yes, no = unit[:20], unit[RARE : RARE + 20]
     with_no, without = (teach(unit, yes, n, seed=0) for n in (no, no[:0]))
     others = slice(20, RARE), slice(RARE + 20, 2 * RARE)
-    apart = [s[others[0]].mean() - s[others[1]].mean() for s in (without, with_no)]
-    spread = [score.std() for score in (without, with_no)]
-    assert apart[1] / spread[1] > apart[0] / spread[0]
-    assert np.abs(with_no).max() <= 1
+    apart = [
+        score[others[0]].mean() / score[others[1]].mean()
+        for score in (without, with_no)
+    ]
+    assert apart[1] > apart[0]
 
 
-def test_teaching_needs_an_example_and_no_contradiction():
+def test_teaching_needs_an_example():
     unit, _ = unit_float16(two_kinds(2)[0])
     with pytest.raises(InputError, match="no example"):
         teach(unit, unit[:0], unit[:2], seed=0)
-    with pytest.raises(InputError, match="2 candidates are examples and counter"):
-        teach(unit, unit[:4], unit[2:6], seed=0)
 
 
 def test_examples_that_are_not_finite_are_like_nothing():

@@ -1,8 +1,8 @@
 """How many above a threshold are right and how many below are missed, from checks.
 
 The checked candidates are drawn at random, some above the threshold and some in bands
-below it; nearest the threshold, where most of what is missed should be, a larger share
-is checked.
+below it, which should hold equal numbers of what is missed: nearest the threshold,
+where it is dense, a larger share is checked.
 """
 
 from dataclasses import dataclass
@@ -11,13 +11,12 @@ import numpy as np
 
 from lib.errors import InputError
 
-# Below the threshold: as many as above it, twice as many, and all others.
-BANDS = (1, 2)
+N_BANDS = 3  # below the threshold
 LEVEL = 0.95
 N_DRAWS = 40_000
-# Missed in one band for each that was found, before any check: any order of magnitude
-# in between.
-MISSED_FOR_FOUND = (0.003, 10)
+# How far the probabilities may be off, before any check: standard deviation of
+# the logarithm of what is missed, in all bands together and in each on its own.
+OFF_TOGETHER, OFF_ALONE = 1.2, 0.6
 
 
 @dataclass(frozen=True)
@@ -46,12 +45,13 @@ class Estimate:
     checked_below: int
 
 
-def draw_checks(score, threshold, *, above, below, seed, known=()):
+def draw_checks(probability, threshold, *, above, below, seed, known=()):
     """Return candidates to be checked, in random order.
 
     Parameters
     ----------
-    score : ndarray, shape (N,)
+    probability : ndarray, shape (N,)
+        See `lib.picking.teaching.teach`.
     threshold : float
     above, below : int
         How many at or above, and below the threshold; fewer where there are no more.
@@ -64,23 +64,23 @@ def draw_checks(score, threshold, *, above, below, seed, known=()):
     ndarray of int64
     """
     rng = np.random.default_rng(seed)
-    bands = [np.setdiff1d(rows, known) for rows in _bands(score, threshold)]
+    bands = [np.setdiff1d(rows, known) for rows in _bands(probability, threshold)]
     shares = [above, *_shares(below, [len(band) for band in bands[1:]])]
     drawn = [rng.permutation(band)[:n] for band, n in zip(bands, shares, strict=True)]
     return rng.permutation(np.concatenate(drawn)).astype(np.int64)
 
 
-def estimate(score, threshold, rows, yes, *, known=(), known_yes=(), seed=0):
+def estimate(probability, threshold, rows, yes, *, known=(), known_yes=(), seed=0):
     """Return precision above and number missed below a threshold.
 
-    The precision has the prior of Jeffreys. Before any check, the number missed in
-    a band is of any order of magnitude, at most ten times what was found, and bands
-    further down hold the kind no more densely. Ten checks of a hundred thousand
-    candidates cannot say more than that: the interval is then wide.
+    The precision has the prior of Jeffreys. The number missed in a band is, before any
+    check, the sum of the probabilities there, give or take a factor (`OFF_TOGETHER`,
+    `OFF_ALONE`). Ten checks of a hundred thousand candidates cannot say much more than
+    that: the interval is then wide.
 
     Parameters
     ----------
-    score, threshold
+    probability, threshold
         As in `draw_checks`.
     rows : sequence of int
         Of `draw_checks`, in any order: all that were drawn, or those answered so far.
@@ -102,14 +102,15 @@ def estimate(score, threshold, rows, yes, *, known=(), known_yes=(), seed=0):
     InputError
         If nothing is above the threshold, or nothing there was checked.
     """
-    bands = _bands(score, threshold)
+    bands = _bands(probability, threshold)
     n_above = len(bands[0])
     if not n_above:
         raise InputError("no candidate is above the threshold")
-    answers = np.full(len(score), -1, np.int8)
+    answers = np.full(len(probability), -1, np.int8)
     answers[np.asarray(known, np.int64)] = np.asarray(known_yes, np.int8)
     sure = [int((answers[band] == 1).sum()) for band in bands]
-    left = [int((answers[band] < 0).sum()) for band in bands]
+    is_known = answers >= 0
+    left = [int((~is_known[band]).sum()) for band in bands]
     answers[:] = -1
     answers[np.asarray(rows, np.int64)] = np.asarray(yes, np.int8)
     checked = [answers[band][answers[band] >= 0] for band in bands]
@@ -121,22 +122,18 @@ def estimate(score, threshold, rows, yes, *, known=(), known_yes=(), seed=0):
     rate = rng.beta(said_yes[0] + 0.5, asked[0] - said_yes[0] + 0.5, N_DRAWS)
     right = sure[0] + said_yes[0] + rng.binomial(left[0] - asked[0], rate)
     missed, weight = np.zeros(N_DRAWS), np.ones(N_DRAWS)
-    found = np.maximum(right, 1)
+    off = rng.normal(0, OFF_TOGETHER, N_DRAWS)
     for number in range(1, len(bands)):
-        if not left[number]:
-            missed += sure[number]
-            continue
-        low, high = np.log(MISSED_FOR_FOUND)
-        unknown = found * np.exp(rng.uniform(low, high, N_DRAWS))
-        density = unknown / left[number]
-        weight *= density <= rate  # further down, no more densely
-        rate = np.minimum(density, rate)
         n, k = asked[number], said_yes[number]
-        weight *= rate**k * (1 - rate) ** (n - k)
-        rest = rng.poisson(rate * (left[number] - n))
-        missed += sure[number] + k + np.minimum(rest, left[number] - n)
-    if not weight.any():  # answers that no prior foresees: each band alone
-        weight = np.ones(N_DRAWS)
+        missed += sure[number] + k
+        if left[number] > n:
+            unknown = bands[number][~is_known[bands[number]]]
+            mean = max(float(probability[unknown].mean()), 0.1 / len(unknown))
+            odds = mean / (1 - min(mean, 0.999))
+            odds = odds * np.exp(off + rng.normal(0, OFF_ALONE, N_DRAWS))
+            rate = odds / (1 + odds)
+            weight *= rate**k * (1 - rate) ** (n - k)
+            missed += rng.binomial(left[number] - n, rate)
     even = np.ones(N_DRAWS)
     precision = _interval(right / n_above, even)
     return Estimate(
@@ -144,14 +141,14 @@ def estimate(score, threshold, rows, yes, *, known=(), known_yes=(), seed=0):
     )
 
 
-def _bands(score, threshold):
+def _bands(probability, threshold):
     """Return the rows above the threshold, and those of each band below it."""
-    order = np.argsort(-np.asarray(score, np.float64), kind="stable")
-    n_above = int((np.asarray(score) >= threshold).sum())
-    ends, width = [n_above], max(n_above, 1)
-    for times in BANDS:
-        ends.append(min(ends[-1] + times * width, len(order)))
-    return np.split(order, ends)
+    probability = np.asarray(probability, np.float64)
+    order = np.argsort(-probability, kind="stable")
+    above, below = np.split(order, [int((probability >= threshold).sum())])
+    expected = np.cumsum(probability[below])
+    ends = np.linspace(0, expected[-1] if len(expected) else 0, N_BANDS + 1)[1:-1]
+    return [above, *np.split(below, np.searchsorted(expected, ends, side="right"))]
 
 
 def _shares(count, sizes):

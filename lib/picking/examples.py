@@ -6,7 +6,7 @@ import numpy as np
 
 from lib.artifacts import InteractiveTable
 from lib.errors import ArtifactError, InputError
-from lib.picking.likeness import LikenessSpace
+from lib.picking.likeness import LikenessSpace, cosines
 from lib.picking.teaching import among, teach
 
 SAME_VOXEL = 0.02  # relative difference of two voxel sizes that are called equal
@@ -27,22 +27,31 @@ def score_by_examples(path, yes, no=(), *, seed):
     Returns
     -------
     ndarray of float32, shape (N,)
-        -1 to 1; see `lib.picking.teaching.teach`.
+        With counterexamples the probability to be of the kind, 0 to 1; without, the
+        cosine to the examples, -1 to 1.
 
     Raises
     ------
     ArtifactError
         If a file is of other weights, box or voxel size.
     InputError
-        If a candidate is an example and a counterexample at once.
+        If there are no examples, or one of them is a counterexample at once.
     """
     table = InteractiveTable.load(path)
     space = LikenessSpace.of(table.embeddings)
     parts = [_read(files, table, path, space) for files in (yes, no)]
+    unit = space.unit(table.embeddings)
+    if not len(no):
+        return cosines(unit, parts[0])
+    names = ", ".join(str(file) for file in (*yes, *no))
+    if both := int(among(*parts).sum()):
+        raise InputError(
+            f"{names}: {both} candidates are examples and counterexamples at once; "
+            "take them out of one of the two"
+        )
     try:
-        return teach(space.unit(table.embeddings), *parts, seed=seed)
+        return teach(unit, *parts, seed=seed)
     except InputError as error:
-        names = ", ".join(str(file) for file in (*yes, *no))
         raise InputError(f"{names}: {error}") from error
 
 
