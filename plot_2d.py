@@ -7,8 +7,11 @@ OTHER_FILES = 40  # beside a picture of each candidate
 MOST_PICTURES = 200_000  # with more, the patches are packed into one file
 BLOCK = 4096  # bytes of the disk that a file may leave unused
 # Both maps and the 3-D layout, which is by UMAP in both modes and takes a quarter of
-# what two maps by UMAP take; on one core of 2020 (one of 2023: 0.003 and 0.007).
-SECONDS_A_ROW = {"umap": 0.005, "tsne": 0.011}
+# what two maps by UMAP take; on a core of 2023 (one of 2020: 0.005 and 0.011).
+SECONDS_A_ROW = {"umap": 0.003, "tsne": 0.007}
+# Of many rows: of each pair of them to find the neighbors exactly, of each row to find
+# them approximately; of each row for UMAP's graphs, and for the layouts. Same core.
+MANY = {"pair": 8e-9, "search": 3.4e-4, "graphs": 1e-4, "layouts": 1.3e-3}
 
 
 def main():
@@ -86,15 +89,28 @@ def choose_projection(options, n):
     n_neighbors = max(2, min(options.num_neighbor, n - 1))
     if n_neighbors < options.num_neighbor:
         print(f"--num_neighbor is reduced to {n_neighbors}: there are {n} candidates")
-    seconds = 15 + n * SECONDS_A_ROW[options.mode]
     print(
         f"computing two maps by {options.mode}, and the 3-D layout: about "
-        f"{seconds / 60:.1f} minutes (on one core, so that the same seed gives the "
-        "same map)"
+        f"{seconds_needed(n, options.mode) / 60:.1f} minutes on idle cores"
     )
     return ProjectionOptions(
         options.mode, n_neighbors, options.min_dist_umap, options.seed
     )
+
+
+def seconds_needed(n, mode):
+    """Return about how long neighbors and layouts of `n` candidates take here."""
+    from lib.maps.layout import N_OWN_OPTIMIZER
+    from lib.maps.neighbors import N_EXACT_NEIGHBORS, THREADS
+    from lib.system.machine import usable_cores
+
+    if mode == "tsne" or n <= N_OWN_OPTIMIZER:
+        return 15 + n * SECONDS_A_ROW[mode]
+    exact = n <= N_EXACT_NEIGHBORS
+    search = n * n * MANY["pair"] if exact else 60 + n * MANY["search"]
+    cores = usable_cores()
+    layouts = n * (MANY["graphs"] + MANY["layouts"] / cores)
+    return 25 + search / min(THREADS, cores) + layouts
 
 
 def project_all(vectors, labels, layout, neighbors):
