@@ -26,15 +26,16 @@ def main():
     from lib.artifacts.experiment import check_folder, experiment_lock
     from lib.patches.cache import CACHE_NAME, cache_folder
     from lib.patches.preparation import prepare_candidates, prepare_store
+    from lib.pictures.found_candidates import show_candidates
     from lib.system.preflight import check_environment
     from lib.system.ranks import end_distributed
     from lib.system.runtime import choose_device, seed_everything
+    from lib.training.setup import make_trainer
 
     experiment = ExperimentDir.of(options.exp_dir, options.dataset, options.exp_id)
     if not (options.resume or options.dry_run or options.check_geometry):
         check_folder(experiment, overwrite=options.overwrite)
-    chosen, tomograms = read_input(options, experiment)
-    run, recipe, patching, checkpoint = chosen
+    (run, recipe, patching, checkpoint), tomograms = read_input(options, experiment)
     if options.check_geometry:
         check_only(tomograms, patching, options)
         return
@@ -45,8 +46,9 @@ def main():
         room=0 if options.dry_run else ROOM,
         quiet=not ranks.is_main,
     )
-    own = find_own(options, tomograms, patching, checkpoint, experiment, ranks)
-    tomograms = own.tomograms(tomograms)
+    own, tomograms = find_own(
+        options, tomograms, patching, checkpoint, experiment, ranks
+    )
     device = choose_device(options.gpus, ranks)
     seed_everything(run.seed)
     cached = cache_folder(
@@ -66,14 +68,26 @@ def main():
         }
         if options.dry_run:
             found = prepare_candidates(tomograms, patching, **prepared, ranks=ranks)
-            show_candidates(found, tomograms, patching, experiment, own, ranks)
+            if ranks.is_main:
+                show_candidates(found, tomograms, patching, experiment, own)
         else:
             store = prepare_store(tomograms, patching, **prepared, ranks=ranks)
             trainer = make_trainer(
-                store, run, recipe, checkpoint, experiment, options, own, device, ranks
+                store,
+                run,
+                recipe,
+                experiment=experiment,
+                exp_id=options.exp_id,
+                checkpoint=checkpoint,
+                load_model=options.load_model,
+                compiled=options.compile,
+                own=own,
+                device=device,
+                ranks=ranks,
             )
             start_folder(experiment, trainer, options, ranks)
-            show_candidates(store.entries, tomograms, patching, experiment, own, ranks)
+            if ranks.is_main:
+                show_candidates(store.entries, tomograms, patching, experiment, own)
             ranks.barrier()  # drawing takes a while
             train(trainer, experiment, ranks)
     end_distributed(ranks)
@@ -230,11 +244,13 @@ def start_ranks(options):
 
 
 def find_own(options, tomograms, patching, checkpoint, experiment, ranks):
-    """Return the coordinates of --coords and --exclude_coords, as of the resumed run.
+    """Return the coordinates of --coords and --exclude_coords, and their tomograms.
 
     Returns
     -------
-    lib.coordinates.given.OwnCoordinates
+    own : lib.coordinates.given.OwnCoordinates
+        As of the resumed run.
+    tomograms : list of lib.inputs.tomogram.Tomogram
     """
     from lib.coordinates.given import read_own
     from lib.run.history import TRAINING
@@ -245,7 +261,7 @@ def find_own(options, tomograms, patching, checkpoint, experiment, ranks):
     if checkpoint is not None:
         path = experiment.checkpoint("last")
         check_same_files(checkpoint.record, path, own.record(TRAINING))
-    return own
+    return own, own.tomograms(tomograms)
 
 
 def check_only(tomograms, patching, options):
@@ -271,155 +287,6 @@ def check(tomograms, patching, options, cache):
         force=options.force,
         cache=cache,
     )
-
-
-def show_candidates(entries, tomograms, patching, experiment, own, ranks):
-    """Say how many candidates there are, and draw them over their tomograms.
-
-    Parameters
-    ----------
-    entries : list of lib.patches.entries.Entry
-        With patches, or without.
-    own : lib.coordinates.given.OwnCoordinates
-    """
-    if not ranks.is_main:
-        return
-    from lib.pictures.candidate_picture import draw_candidates
-
-    count = sum(len(entry.coords) for entry in entries)
-    found = f"{count:,} candidates in {len(entries)} of {len(tomograms)} tomograms"
-    if entries[0].patches is None:
-        left_out = "; training leaves out those whose patches leave the tilt images"
-        if own.chosen.is_given:
-            left_out = "; training leaves out those whose patches leave the tomogram"
-            left_out += " or the tilt images" * patching.needs_tilts
-        told = patching.needs_tilts or own.chosen.is_given
-        print(f"{found}{left_out if told else ''}")
-    else:
-        left_out = sum(entry.metadata.left_out for entry in entries)
-        size = sum(entry.patches.nbytes for entry in entries)
-        print(
-            f"{found}{f', {left_out} more too near an edge' if left_out else ''}; "
-            f"{size / 1e9:.2f} GB of patches"
-        )
-    own.tell_excluded(entry.metadata.excluded for entry in entries)
-    tell_masked([entry.metadata for entry in entries])
-    by_name = {tomogram.name: tomogram for tomogram in tomograms}
-    for entry in entries:
-        tomogram = by_name[entry.metadata.name]
-        draw_candidates(
-            experiment.candidate_picture(tomogram.name),
-            tomogram.shown,
-            entry.coords,
-            box=patching.box,
-            diameter=patching.dog_diameter,
-            sigmas=() if own.chosen.is_given else patching.sigmas,
-            z_step=2 if patching.compress else 1,
-        )
-    print(f"candidates drawn in {experiment.candidate_picture('*')}")
-
-
-def tell_masked(metadata):
-    """Say how much gold and fill was left out, if any.
-
-    Parameters
-    ----------
-    metadata : list of lib.patches.entries.EntryMetadata
-    """
-    beads = sum(known.gold for known in metadata)
-    if beads:
-        print(f"{beads} gold beads left out; --keep_gold leaves them in")
-    filled = [known for known in metadata if known.fill]
-    if filled:
-        some = ", ".join(f"{known.fill:.0%} of {known.name}" for known in filled[:3])
-        more = f" and of {len(filled) - 3} more" if len(filled) > 3 else ""
-        print(f"constant, so left out as fill: {some}{more}")
-
-
-def make_trainer(
-    store, run, recipe, checkpoint, experiment, options, own, device, ranks
-):
-    """Return what trains the network, new or as its checkpoint left it."""
-    from lib.run.history import TRAINING
-    from lib.system.runtime import choose_precision
-    from lib.training.checkpoint_writer import CheckpointWriter
-    from lib.training.compute import Compute
-    from lib.training.recipes import Schedule
-    from lib.training.run_notes import resumed_record, training_record
-    from lib.training.same_tomograms import check_same_data
-    from lib.training.trainer import Trainer
-
-    training = run.training
-    precision = choose_precision(training.precision, device)
-    batch_size = min(training.batch_size, len(store))
-    if ranks.is_main:
-        print(f"training in {precision} on {device}")
-        if batch_size < training.batch_size:
-            print(f"only {len(store)} candidates: --batch_size shrinks to {batch_size}")
-    model, start = new_model(run, recipe, options, store, ranks)
-    if ranks.is_main:
-        print(f"the network starts from {start}")
-    record = training_record(
-        store,
-        run,
-        recipe,
-        exp_id=options.exp_id,
-        precision=precision,
-        start=start,
-        given=own.record(TRAINING),
-    )
-    if checkpoint is not None:
-        path, noted = experiment.checkpoint("last"), checkpoint.record
-        check_same_data(noted, path, store, quiet=not ranks.is_main)
-        record = resumed_record(record, noted)
-    trainer = Trainer(
-        model,
-        store,
-        recipe,
-        Schedule(
-            epochs=training.num_epochs,
-            batch_size=batch_size,
-            lr=training.lr,
-            keep_every=training.val_intervals,
-            keep_all=training.save_all,
-        ),
-        CheckpointWriter(experiment, record, ranks=ranks),
-        Compute(device, precision, ranks, compiled=options.compile),
-    )
-    if trainer.model.recompute and ranks.is_main:
-        print(
-            f"a step of --batch_size {batch_size} would keep "
-            f"{trainer.step_bytes / 1e9:.1f} GB: the first layers are computed twice "
-            "instead, to the same result; a smaller batch is faster"
-        )
-    if checkpoint is not None:
-        trainer.resume()
-    return trainer
-
-
-def new_model(run, recipe, options, store, ranks):
-    """Return the network and, in words, the weights that its run starts from."""
-    from lib.training.builtin import BUILTIN, start_from_builtin
-    from lib.training.checkpoints import load_checkpoint, restore_weights
-    from lib.training.models import build_model
-    from lib.training.pretrained import init_small, load_pretrained_trunk
-    from lib.training.run_notes import tomograms_of
-    from lib.training.same_tomograms import warn_of_voxels
-
-    model = build_model(run.model.arch, mode=options.task, dim=run.model.head_conv)
-    if recipe.small_init:
-        init_small(model)
-    if options.load_model is not None:
-        trained = load_checkpoint(options.load_model)
-        restore_weights(model, trained.state_dict, options.load_model)
-        if ranks.is_main:
-            warn_of_voxels(trained.record, tomograms_of(store))
-        return model, str(options.load_model)
-    if options.resume:
-        return model, "its checkpoint"
-    if run.model.pretrained_model == BUILTIN:
-        return model, start_from_builtin(model, options.task)
-    return model, load_pretrained_trunk(model, run.model.pretrained_model)
 
 
 def start_folder(experiment, trainer, options, ranks):
