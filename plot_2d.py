@@ -109,7 +109,8 @@ def seconds_needed(n, mode):
     exact = n <= N_EXACT_NEIGHBORS
     search = n * n * MANY["pair"] if exact else 60 + n * MANY["search"]
     cores = usable_cores()
-    layouts = n * (MANY["graphs"] + MANY["layouts"] / cores)
+    beyond_cache = max(1, n / 100_000) ** 0.25
+    layouts = n * (MANY["graphs"] + MANY["layouts"] * beyond_cache / cores)
     return 25 + search / min(THREADS, cores) + layouts
 
 
