@@ -86,11 +86,20 @@ def read_exports(options):
 
 
 def read_class(options):
-    """Return what the page keeps of a class, as its export holds it, and the table."""
+    """Return what the page keeps of a class, as its export holds it, and the table.
+
+    With a limit of scores, all candidates with what the class was taught, if it was.
+    """
+    from dataclasses import replace
+
     from lib.export.picks import find_exports, read_picks
-    from lib.session.replay import find_table, rows_of_class
+    from lib.session.replay import find_table, rows_of_class, scores_of_class
 
     files = find_exports([find_table(options.input)])
+    if options.min_score is not None or options.top is not None:
+        score = scores_of_class(files[0], options.named)
+        if score is not None:
+            return replace(read_picks(files), score=score), files
     rows = rows_of_class(files[0], options.named)
     return read_picks(files).only(rows), files
 

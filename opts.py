@@ -367,7 +367,8 @@ def coordinate_options(arguments=None):
         dest="named",
         metavar="NAME",
         help="a class that was named in the session, without exporting it there; "
-        "--input is the table of that session, or the folder of its run",
+        "--input is the table of that session, or the folder of its run. With "
+        "--min_score or --top, all candidates that the class was taught to find",
     )
     add(
         "--like",

@@ -31,6 +31,11 @@ CHANGES = [
     {"op": "recolor", "class": 2, "color": "#ABCDEF"},
     {"op": "merge", "clusters": [1, 2], "into": 0},
     {"op": "assign", "class": 0, "rows": {"list": [8]}},
+    {"op": "teach", "class": 1, "examples": [3, 1]},
+    {"op": "answer", "class": 1, "row": 20, "yes": False},
+    {"op": "check", "class": 1, "threshold": 0.25, "drawn": [7, 5]},
+    {"op": "answer", "class": 1, "row": 5, "yes": True},
+    {"op": "answer", "class": 1, "row": 30, "yes": None},
     {"op": "remove", "class": 1},
     {"op": "undo"},
     {"op": "undo"},
@@ -42,7 +47,8 @@ def seen(classes):
     """Return all that the page shows of classes."""
     named = [(c.id, c.name, c.color) for c in classes.classes.values()]
     texts = classes.undo_text, classes.redo_text
-    return sorted(named), classes.of_row.tolist(), dict(classes.merged), texts
+    kept = classes.of_row.tolist(), dict(classes.merged), dict(classes.lessons)
+    return sorted(named), *kept, texts
 
 
 @pytest.fixture
@@ -122,24 +128,24 @@ def test_lines_that_nobody_wrote_are_kept_and_said(picks, history, damage):
 
 def test_undo_goes_back_to_the_start_and_redo_to_the_end(picks):
     journal = Journal.open(picks, **TABLE)
-    states = [seen(journal.classes)[:3]]
-    for change in CHANGES[:8]:
+    states = [seen(journal.classes)[:4]]
+    for change in CHANGES[: CHANGES.index({"op": "undo"})]:
         journal.write(change)
-        states.append(seen(journal.classes)[:3])
+        states.append(seen(journal.classes)[:4])
     journal.close()
     journal = Journal.open(picks, **TABLE)  # without limit, and over sessions
     for state in states[-2::-1]:
         journal.write({"op": "undo"})
-        assert seen(journal.classes)[:3] == state
+        assert seen(journal.classes)[:4] == state
     with pytest.raises(InputError, match="nothing to undo"):
         journal.write({"op": "undo"})
     for state in states[1:]:
         journal.write({"op": "redo"})
-        assert seen(journal.classes)[:3] == state
+        assert seen(journal.classes)[:4] == state
     with pytest.raises(InputError, match="nothing to redo"):
         journal.write({"op": "redo"})
     journal.close()
-    assert seen(reopened(picks).classes)[:3] == states[-1]
+    assert seen(reopened(picks).classes)[:4] == states[-1]
 
 
 def test_naming_a_selection_is_one_step_also_after_opening_again(picks):
@@ -165,8 +171,9 @@ def test_naming_a_selection_is_one_step_also_after_opening_again(picks):
     [
         ({}, "not a change"),
         ({"op": ["undo"]}, "not a change"),
-        ({"op": "teach"}, "not a change"),
+        ({"op": "learn"}, "not a change"),
         ({"op": "undo"}, "nothing to undo"),
+        ({"op": "teach", "class": 1, "examples": [1]}, "no class 1"),
         ({"op": "class", "name": " "}, "needs a name"),
         ({"op": "class", "name": {"a": 1}}, "needs a name"),
         ({"op": "class", "name": "x" * 101}, "at most 100"),

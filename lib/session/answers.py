@@ -119,7 +119,13 @@ def state_of(journal):
     return {
         "version": classes.version,
         "classes": [
-            {"id": c.id, "name": c.name, "color": c.color, "count": counts[c.id]}
+            {
+                "id": c.id,
+                "name": c.name,
+                "color": c.color,
+                "count": counts[c.id],
+                "taught": c.id in classes.lessons,
+            }
             for c in sorted(classes.classes.values(), key=lambda c: c.id)
         ],
         "merged": {str(k): into for k, into in sorted(classes.merged.items())},

@@ -4,10 +4,13 @@ A change is a dictionary in the types of json, with what is done as ``op``.
 """
 
 import json
+import re
+import unicodedata
 
 from lib.errors import InputError
 from lib.session.rows import pack_rows, unpack_rows
 
+LONGEST_NAME = 100
 LONGEST_ORIGIN = 50_000  # characters of what a selection came from
 COLORS = [
     "#e69f00",
@@ -29,6 +32,9 @@ CHANGES = {
     "remove": ("class",),
     "assign": ("class", "name", "color", "rows", "how"),
     "merge": ("clusters", "into"),
+    "teach": ("class", "examples"),
+    "answer": ("class", "row", "yes"),
+    "check": ("class", "threshold", "drawn"),
     "undo": (),
     "redo": (),
 }
@@ -45,6 +51,25 @@ def kind_of(change):
 def tidy(name):
     """Return a name with single spaces; empty if it is no text."""
     return " ".join(name.split()) if isinstance(name, str) else ""
+
+
+def read_name(text):
+    """Return the name of a class, with single spaces."""
+    name = tidy(text)
+    if not name:
+        raise InputError("a class needs a name")
+    if len(name) > LONGEST_NAME:
+        raise InputError(f"the name of a class has at most {LONGEST_NAME} letters")
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
+        raise InputError("the name of a class is text, without control characters")
+    return name
+
+
+def read_color(text):
+    """Return a color in lower case."""
+    if not isinstance(text, str) or not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
+        raise InputError(f"{text!r} is not a color such as #e69f00")
+    return text.lower()
 
 
 def normal_change(change, classes):
@@ -110,4 +135,7 @@ def describe_change(change, classes):
         "recolor": f"recolor {name}",
         "remove": f"remove {name}",
         "merge": "merge clusters",
+        "teach": f"begin to teach {name}",
+        "answer": f"answer about {name}",
+        "check": f"check {name}",
     }[op]

@@ -4,19 +4,17 @@ The same changes on the same table give the same classes; `lib.session.changes` 
 what a change is.
 """
 
-import re
-import unicodedata
 import zlib
 from dataclasses import dataclass
 
 import numpy as np
 
 from lib.errors import InputError
-from lib.session.changes import describe_change, kind_of, tidy
+from lib.session.changes import describe_change, kind_of, read_color, read_name
+from lib.session.lessons import lesson_after
 from lib.session.rows import is_index, pack_rows, unpack_rows
 
 MOST_CLASSES = 255  # class numbers are bytes, 0 is none
-LONGEST_NAME = 100
 
 
 @dataclass
@@ -46,6 +44,8 @@ class Classes:
     classes : dict of int to NamedClass
     merged : dict of int to int
         Clusters that are shown as part of another.
+    lessons : dict of int to lib.session.lessons.Lesson
+        What classes are taught from, by the number of the class.
     n_outdated : int
         Merges of other clusters, which were left out.
     version : int
@@ -55,7 +55,7 @@ class Classes:
     def __init__(self, n_rows, n_clusters, clustering):
         self.of_row = np.zeros(n_rows, np.uint8)
         self.n_clusters, self.clustering = n_clusters, clustering
-        self.classes, self.merged = {}, {}
+        self.classes, self.merged, self.lessons = {}, {}, {}
         self.n_outdated = 0
         self.version = 0
         self._done, self._undone = [], []  # (change, restore), changes
@@ -105,7 +105,7 @@ class Classes:
             "remove": self._remove,
             "assign": self._assign,
             "merge": self._merge,
-        }[change["op"]](change)
+        }.get(change["op"], self._learn)(change)
 
     def _create(self, change):
         name, number = self._name(change), change.get("id")
@@ -113,35 +113,49 @@ class Classes:
             raise InputError(f"{number!r} is not the number of a class")
         if number in self.classes:
             raise InputError(f"there is a class {number} already")
-        self.classes[number] = NamedClass(number, name, _color(change.get("color")))
+        self.classes[number] = NamedClass(number, name, read_color(change.get("color")))
         return lambda: self.classes.pop(number)
 
     def _rename(self, change):
-        named = self.named(change.get("class"))
-        before, after = named.name, self._name(change, named.id)
-        named.name = after
-        return lambda: setattr(self.classes[named.id], "name", before)
+        number = change.get("class")
+        return self._set(number, "name", self._name(change, self.named(number).id))
 
     def _recolor(self, change):
-        named = self.named(change.get("class"))
-        before, after = named.color, _color(change.get("color"))
-        named.color = after
-        return lambda: setattr(self.classes[named.id], "color", before)
+        return self._set(change.get("class"), "color", read_color(change.get("color")))
+
+    def _set(self, number, key, value):
+        named = self.named(number)
+        before = getattr(named, key)
+        setattr(named, key, value)
+        return lambda: self._set(number, key, before)
 
     def _remove(self, change):
         named = self.named(change.get("class"))
         members = np.flatnonzero(self.of_row == named.id)
         put_back = self._put(pack_rows(members, len(self.of_row)), 0)
+        forget = self._set_lesson(named.id, None)
         del self.classes[named.id]
 
         def restore():
             self.classes[named.id] = named
             put_back()
+            forget()
 
         return restore
 
+    def _learn(self, change):
+        number = self.named(change.get("class")).id
+        lesson = lesson_after(self.lessons.get(number), change, len(self.of_row))
+        return self._set_lesson(number, lesson)
+
+    def _set_lesson(self, number, lesson):
+        """Replace a lesson; return a function that takes it back."""
+        before = self.lessons.pop(number, None)
+        self.lessons |= {number: lesson} if lesson else {}
+        return lambda: self._set_lesson(number, before)
+
     def _assign(self, change):
-        self._rows(change)  # nothing is made if they are wrong
+        unpack_rows(change.get("rows"), len(self.of_row))  # refused before all else
         if "id" in change:
             remove = self._create(change)
             put_back = self._put(change["rows"], change["id"])
@@ -153,7 +167,7 @@ class Classes:
     def _put(self, packed, number):
         """Put rows into a class; return a function that takes it back.
 
-        What it keeps is small, because there is one for every change of a session.
+        It keeps little: there is one for every change of a session.
         """
         rows = unpack_rows(packed, len(self.of_row))
         before = zlib.compress(self.of_row[rows].tobytes(), 1)
@@ -172,7 +186,7 @@ class Classes:
         into, clusters = change.get("into"), change.get("clusters")
         if not isinstance(clusters, list) or not clusters:
             raise InputError("merge needs a list of clusters")
-        for cluster in (into, *clusters):
+        for cluster in [into, *clusters]:
             if not is_index(cluster, self.n_clusters):
                 raise InputError(f"there is no cluster {cluster!r}")
         before, clusters = dict(self.merged), set(clusters)
@@ -194,6 +208,13 @@ class Classes:
             raise InputError(f"there is no class {number!r}; was it removed?")
         return self.classes[number]
 
+    def lesson(self, number):
+        """Return what a class is taught from."""
+        named = self.named(number)
+        if found := self.lessons.get(named.id):
+            return found
+        raise InputError(f"the class {named.name!r} was not taught")
+
     def find(self, name):
         """Return a class by its name, or None."""
         same = (c for c in self.classes.values() if c.name == name)
@@ -207,20 +228,11 @@ class Classes:
         raise InputError(f"there are {MOST_CLASSES} classes, which is the most")
 
     def _name(self, change, own=None):
-        name = tidy(change.get("name"))
-        if not name:
-            raise InputError("a class needs a name")
-        if len(name) > LONGEST_NAME:
-            raise InputError(f"the name of a class has at most {LONGEST_NAME} letters")
-        if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
-            raise InputError("the name of a class is text, without control characters")
+        name = read_name(change.get("name"))
         other = self.find(name)
         if other is not None and other.id != own:
             raise InputError(f"there is a class {name!r} already")
         return name
-
-    def _rows(self, change):
-        return unpack_rows(change.get("rows"), len(self.of_row))
 
     @property
     def undo_text(self):
@@ -236,9 +248,3 @@ class Classes:
         """Return the number of candidates in each class, by number."""
         counts = np.bincount(self.of_row, minlength=MOST_CLASSES + 1)
         return {number: int(counts[number]) for number in self.classes}
-
-
-def _color(text):
-    if not isinstance(text, str) or not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
-        raise InputError(f"{text!r} is not a color such as #e69f00")
-    return text.lower()

@@ -23,6 +23,7 @@ from lib.session.answers import Json, cluster_means, describe, state_of
 from lib.session.export import FORMATS, export_classes, find_export
 from lib.session.requests import read_index, read_object, read_rows
 from lib.session.slices import AXES
+from lib.session.teach_routes import TeachRoutes
 
 STATIC = Path(__file__).with_name("static")
 MOST_PATCHES = 512
@@ -50,6 +51,8 @@ class Explorer:
         self.journal, self.phoenix, self.say = journal, phoenix, say
         self._changing = threading.Lock()
         self._points = self._means = None
+        unit = candidates.columns.unit
+        self._teach = TeachRoutes(unit, journal, self._changing)
 
     def application(self):
         """Return the ASGI application."""
@@ -68,6 +71,7 @@ class Explorer:
             Route("/api/export", self._export, methods=["POST"]),
             Route("/exports", self._download),
             Mount("/static", StaticFiles(directory=STATIC)),
+            *self._teach.routes(),
             *self.phoenix.routes(),
         ]
         return Starlette(

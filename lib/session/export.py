@@ -14,6 +14,7 @@ from lib.picking.likeness import similarity
 from lib.run.record import PickedFrom
 from lib.session.requests import read_rows, read_share
 from lib.session.rows import unpack_rows
+from lib.session.teaching import taught_scores
 
 # The ending of each format; those but parquet are written by `lib.export`.
 FORMATS = {
@@ -118,7 +119,8 @@ def export_classes(candidates, classes, asked, most_similar):
     asked : dict
         ``what``: "class" with ``class``, "rows" with ``rows``, or "scores", which is
         all candidates from ``threshold`` on; ``similar``: rows that the scores are
-        of; ``format``; ``if_double``, see `interactive_to_training_coords.py`.
+        of, or ``taught``: the class that was taught; ``format``; ``if_double``, see
+        `interactive_to_training_coords.py`.
     most_similar : int
         Rows in ``similar`` at most.
 
@@ -132,7 +134,7 @@ def export_classes(candidates, classes, asked, most_similar):
     kind = asked.get("format", "parquet")
     if not isinstance(kind, str) or kind not in FORMATS:
         raise InputError(f"{kind!r} is not a format: give one of {', '.join(FORMATS)}")
-    score = _scores(candidates, asked, most_similar)
+    score = _scores(candidates, classes, asked, most_similar)
     rows = _picked_rows(candidates, classes, asked, score)
     if not len(rows):
         raise InputError("nothing is selected: there are no candidates to export")
@@ -159,7 +161,10 @@ def export_classes(candidates, classes, asked, most_similar):
     return path, len(rows)
 
 
-def _scores(candidates, asked, most):
+def _scores(candidates, classes, asked, most):
+    if asked.get("taught") is not None:
+        lesson = classes.lesson(asked["taught"])
+        return taught_scores(candidates.columns.unit, lesson)
     if asked.get("similar") is None:
         return candidates.score
     similar = read_rows(asked, "similar", len(candidates), most)
