@@ -71,6 +71,17 @@ export async function postSimilar(rows) {
   return fromHalf(new Uint16Array(await response.arrayBuffer()));
 }
 
+/**
+ * @param {number} id A class that is taught.
+ * @returns {Promise<{scores: Float32Array, told: any}>} The probability of every
+ *   candidate, and what to ask next.
+ */
+export async function postTeach(id) {
+  const response = await ask("api/teach", { class: id });
+  const told = JSON.parse(response.headers.get("X-Lesson"));
+  return { scores: new Float32Array(await response.arrayBuffer()), told };
+}
+
 /** Every half-precision number, which few browsers read by themselves. */
 const HALF = Float32Array.from({ length: 65536 }, (_, bits) => {
   const sign = bits & 0x8000 ? -1 : 1;

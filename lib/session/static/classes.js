@@ -12,6 +12,8 @@ export class ClassPanel {
     this.store = store;
     this.notices = notices;
     this.list = byId("class-list");
+    /** Called with a class that is to be taught. @type {(id: number) => void} */
+    this.teach = () => {};
     this.input = /** @type {HTMLInputElement} */ (byId("class-name"));
     byId("class-form").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -24,8 +26,9 @@ export class ClassPanel {
 
   /** What the selection came from, kept in the journal for a replay. */
   origin() {
-    const { store } = this;
-    return store.scores ? { similar: store.similarTo, threshold: store.threshold } : undefined;
+    const { scores, taught, similarTo: similar, threshold } = this.store;
+    if (!scores) return undefined;
+    return taught ? { taught, threshold } : { similar, threshold };
   }
 
   /** Put the selection into the class of that name, made if there is none. */
@@ -108,6 +111,11 @@ export class ClassPanel {
       "aria-label": `put the selection into ${name}`,
       on: { click: () => this.notices.guard(() => this.assign({ class: id })) },
     });
+    const teach = make("button", {
+      class: "small", type: "button", text: "Teach",
+      title: `find all ${name}: answer yes or no to what is doubtful (T)`, "aria-label": `teach ${name}`,
+      on: { click: () => this.teach(id) },
+    });
     const rename = make("button", {
       class: "small icon", type: "button", text: "✎", title: `rename ${name}`, "aria-label": `rename ${name}`,
       on: { click: () => this.rename(item, id, name) },
@@ -116,7 +124,7 @@ export class ClassPanel {
       class: "small icon", type: "button", text: "×", title: `remove the class ${name}`, "aria-label": `remove ${name}`,
       on: { click: () => change({ op: "remove" }) },
     });
-    const item = make("li", { class: "class" }, [paint, select, put, rename, remove]);
+    const item = make("li", { class: "class" }, [paint, select, teach, put, rename, remove]);
     return item;
   }
 

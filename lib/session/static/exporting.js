@@ -58,7 +58,8 @@ export class ExportDialog {
     if (what === "scores") {
       // the rows themselves: hidden candidates and those taken out by hand are not in it
       asked.what = "rows";
-      asked.similar = store.similarTo;
+      if (store.taught) asked.taught = store.taught;
+      else asked.similar = store.similarTo;
     }
     if (asked.what === "rows") asked.rows = store.packedSelection();
     const button = /** @type {HTMLButtonElement} */ (byId("export-write"));

@@ -8,7 +8,7 @@ const KEYS = [
     ["Shift / Ctrl / both", "add / subtract / intersect while picking"],
     ["A", "select all shown candidates"],
     ["I", "invert the selection"],
-    ["Escape", "clear the selection; close similar"],
+    ["Escape", "clear the selection; close similar and teach"],
     ["N  P", "next, previous candidate of the selection"],
     ["Space", "take the current candidate out or in"],
   ]],
@@ -17,6 +17,8 @@ const KEYS = [
     ["1 … 9", "put the selection into that class"],
     ["0", "take the selection out of its classes"],
     ["F", "find similar"],
+    ["T", "teach the class at hand"],
+    ["Y  N  U", "while it asks: yes, no, cannot tell"],
     ["Ctrl Z / Ctrl Shift Z", "undo / redo"],
     ["E", "export"],
   ]],
@@ -46,9 +48,9 @@ const click = (id) => () => byId(id).click();
 
 /**
  * @param {import("./store.js").Store} store
- * @param {{classes: any, tomogram: any, similar: any}} panels
+ * @param {{classes: any, tomogram: any, similar: any, teach: any}} panels
  */
-export function listenToKeys(store, { classes, tomogram, similar }) {
+export function listenToKeys(store, { classes, tomogram, similar, teach }) {
   const all = (mask) => store.select(mask);
   const actions = {
     v: click("tool-move"),
@@ -57,6 +59,7 @@ export function listenToKeys(store, { classes, tomogram, similar }) {
     a: () => all(store.shown.slice()),
     i: () => all(store.shown.map((shown, row) => shown & (store.selected[row] ^ 1))),
     f: () => similar.find(),
+    t: () => teach.openAny(),
     e: click("export-open"),
     d: () => document.querySelector("#map-dimensions [aria-pressed=false]").click(),
     n: () => visitNext(store, 1),
@@ -67,6 +70,7 @@ export function listenToKeys(store, { classes, tomogram, similar }) {
     "]": () => tomogram.step(1),
     " ": () => store.current >= 0 && store.toggle(store.current),
   };
+  const answers = { y: true, n: false, u: null };
   addEventListener("keydown", (event) => {
     if (document.querySelector("dialog[open]")) return;
     const target = /** @type {HTMLElement} */ (event.target);
@@ -86,6 +90,7 @@ export function listenToKeys(store, { classes, tomogram, similar }) {
     } else if (/^\d$/.test(event.key)) classes.assignDigit(Number(event.key));
     else if (event.key === "Enter" && target === document.body) byId("class-name").focus();
     else if (event.key === " " && target.matches("button, input")) return;
+    else if (!event.altKey && store.taught && event.key.toLowerCase() in answers) teach.answer(answers[event.key.toLowerCase()]);
     else if (event.altKey || !actions[event.key.toLowerCase()]) return;
     else actions[event.key.toLowerCase()]();
     event.preventDefault();

@@ -14,6 +14,7 @@ import { Notices } from "./notices.js";
 import { Patches } from "./patches.js";
 import { SimilarBar } from "./similar.js";
 import { Store } from "./store.js";
+import { TeachPanel } from "./teach.js";
 import { TomogramList } from "./tomograms.js";
 import { TomogramPanel } from "./tomogram.js";
 
@@ -139,12 +140,13 @@ async function begin() {
   new Gallery(store, patches, failed);
   const classes = new ClassPanel(store, notices);
   const similar = new SimilarBar(store, notices);
+  const teach = new TeachPanel(store, notices, patches, { similar, classes });
   new ExportDialog(store, notices);
   wireToolbar(similar);
   wireHints();
   fillHelp();
   closeMenus();
-  listenToKeys(store, { classes, tomogram, similar });
+  listenToKeys(store, { classes, tomogram, similar, teach });
   tabs(byId("side-tabs"));
   movable(byId("border-middle"), "--map-width", true);
   movable(byId("border-bottom"), "--top-height", false);

@@ -42,25 +42,30 @@ export class SimilarBar {
     const examples = rows.filter((_, k) => k % step === 0);
     await this.notices.guard(async () => {
       const scores = await postSimilar(examples);
-      store.similarTo = examples;
-      store.setScores(scores);
-      this.open(rows.length);
+      store.setScores(scores, { similarTo: examples });
+      this.open(`Likeness to ${some(rows.length, "candidate")}`, firstThreshold(scores));
     });
   }
 
-  open(examples) {
+  /**
+   * Show the scores of the store, and select what is above a threshold.
+   * @param {string} title
+   * @param {number} threshold
+   * @param {boolean} [anew] False if they are those that were shown, improved.
+   */
+  open(title, threshold, anew = true) {
     const { store } = this;
     this.before = this.bar.hidden ? store.colorBy : this.before;
-    store.remember();
+    if (anew) store.remember();
     this.bar.hidden = false;
-    byId("similar-title").textContent = `Likeness to ${some(examples, "candidate")}`;
+    byId("similar-title").textContent = title;
     this.drawHistogram();
-    this.setThreshold(firstThreshold(store.scores));
+    this.setThreshold(threshold);
     this.apply();
-    store.colorBy = "score";
+    if (anew) store.colorBy = "score";
     store.recolor();
     store.tell("colorBy");
-    this.slider.focus();
+    if (!store.taught) this.slider.focus();
   }
 
   setThreshold(value) {
@@ -81,6 +86,7 @@ export class SimilarBar {
     const { scores, shown, threshold } = store;
     for (let i = 0; i < mask.length; i++) mask[i] = scores[i] >= threshold && shown[i] ? 1 : 0;
     store.select(mask, false);
+    store.tell("threshold");
     byId("similar-value").textContent = threshold.toFixed(2);
     byId("similar-count").textContent = `${count(store.selectedCount)} of ${count(store.rows)} above`;
     this.slider.setAttribute("aria-valuetext", `${threshold.toFixed(2)}, ${store.selectedCount} above`);
@@ -111,7 +117,6 @@ export class SimilarBar {
     const { store } = this;
     if (this.bar.hidden) return;
     this.bar.hidden = true;
-    store.similarTo = [];
     store.setScores(null);
     if (store.colorBy === "score") store.colorBy = this.before ?? "cluster";
     store.recolor();

@@ -8,7 +8,7 @@ import { packBits, packSelection, unpackSelection } from "./picking.js";
 const SAMPLED = 20000; // scores that tell what the least few are
 
 /**
- * Topics: "selection", "colors", "shown", "classes", "current", "scores", "tool".
+ * Topics: "selection", "colors", "shown", "classes", "current", "scores", "threshold", "tool".
  */
 export class Store extends EventTarget {
   /** Fetch everything that the first picture needs. */
@@ -42,6 +42,8 @@ export class Store extends EventTarget {
     this.scores = null;
     this.scoreRange = scoreRange(points.score);
     this.similarTo = [];
+    /** The class whose lesson the scores are of; 0 for none. */
+    this.taught = 0;
     this.threshold = 0;
     this.done = [];
     this.undone = [];
@@ -55,10 +57,13 @@ export class Store extends EventTarget {
     return this.scores ?? this.points.score ?? null;
   }
 
-  /** @param {Float32Array|null} scores Of a search; null leaves it. */
-  setScores(scores) {
-    this.scores = scores;
-    this.scoreRange = scoreRange(this.shownScores);
+  /**
+   * @param {Float32Array|null} scores Of a search; null leaves it.
+   * @param {{similarTo?: number[], taught?: number}} [origin] What they are of.
+   */
+  setScores(scores, { similarTo = [], taught = 0 } = {}) {
+    Object.assign(this, { scores, similarTo, taught });
+    this.scoreRange = taught ? [0, 1] : scoreRange(this.shownScores);
     this.tell("scores");
   }
 
@@ -152,6 +157,11 @@ export class Store extends EventTarget {
     return index;
   }
 
+  /** @param {number} id @returns {any} A class; undefined if there is none. */
+  classOf(id) {
+    return this.state.classes.find((each) => each.id === id);
+  }
+
   /** The number shown for a cluster. @param {number} index */
   clusterNumber(index) {
     return this.session.clusters[this.mergedInto(index)].number;
@@ -167,8 +177,13 @@ export class Store extends EventTarget {
    * Change classes or clusters; the session keeps it before it answers.
    * @param {Object<string, any>} action
    */
-  async act(action) {
-    await this.accept(await postJson("api/action", action));
+  act(action) {
+    return this.keep(() => postJson("api/action", action));
+  }
+
+  /** @param {() => Promise<any>} change Changes what is kept, and returns the state. */
+  async keep(change) {
+    await this.accept(await change());
     this.done.push({});
     this.undone = [];
     this.tell("classes");
