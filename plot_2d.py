@@ -192,6 +192,7 @@ def save_for_session(experiment, table, labels, map_xy, cloud, gray, options, la
     import numpy as np
 
     from lib.artifacts import Columns, InteractiveTable, remove_at_once
+    from lib.artifacts.measures import shown_numbers
     from lib.maps.averages import cluster_averages, typical_rows
     from lib.picking.likeness import unit_float16
     from lib.pictures.patch_pictures import gray_levels
@@ -235,7 +236,7 @@ def save_for_session(experiment, table, labels, map_xy, cloud, gray, options, la
         means=cluster_averages(gray, members),
         patches=patches,
         layout={"map": layout.mode, "cloud": "umap"},
-        measures=table.measures,
+        measures=shown_numbers(table),
     ).save(experiment.columns, layout_id=shown.layout_id)
 
 

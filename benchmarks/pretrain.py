@@ -27,7 +27,7 @@ from lib.modes import MODES
 SEED = 1
 TOMOGRAMS = 300
 HELD_OUT = 16  # tomograms of kinds that are not trained on
-KINDS = range(500)
+KINDS = 500
 HELD_OUT_KINDS = range(10_000, 10_060)
 HELD_OUT_FROM = 100_000  # numbers of the tomograms
 MORE = "proteins_10A_more.npz"
@@ -55,6 +55,7 @@ def _options():
     add("--minutes", type=float, default=120, help="stop, to be resumed, after these")
     add("--workers", type=int, default=os.cpu_count(), help="tomograms at once")
     add("--tomograms", type=int, default=TOMOGRAMS)
+    add("--kinds", type=int, default=KINDS, help="procedural kinds to choose from")
     add("--templates", type=Path, default=PROJECT.parent / "shared/data/templates")
     return parser.parse_args()
 
@@ -67,11 +68,11 @@ def make_patches(options):
     folder.mkdir(exist_ok=True)
     proteins = load_more_proteins(options.templates / MORE)
     proteins = {name: proteins[name] for name in proteins if name not in LEFT_OUT}
-    print(f"{len(KINDS)} kinds and {len(proteins)} proteins")
+    print(f"{options.kinds} kinds and {len(proteins)} proteins")
     held = range(HELD_OUT_FROM, HELD_OUT_FROM + HELD_OUT)
     numbers = [*held, *range(options.tomograms)]
     numbers = [n for n in numbers if not (folder / f"{n}.npz").is_file()]
-    write = partial(_write_patches, folder, proteins)
+    write = partial(_write_patches, folder, proteins, range(options.kinds))
     start = time.monotonic()
     with ProcessPoolExecutor(options.workers) as pool:
         for done, rows in enumerate(pool.map(write, numbers), start=1):
@@ -82,7 +83,7 @@ def make_patches(options):
                 )
 
 
-def _write_patches(folder, proteins, number):
+def _write_patches(folder, proteins, kinds, number):
     import numpy as np
 
     from benchmarks.pretrain_patches import make_patches as simulate
@@ -93,7 +94,7 @@ def _write_patches(folder, proteins, number):
     made = simulate(
         number,
         seed=SEED,
-        kinds=HELD_OUT_KINDS if held_out else KINDS,
+        kinds=HELD_OUT_KINDS if held_out else kinds,
         proteins={} if held_out else proteins,
     )
     with atomic_write(folder / f"{number}.npy") as stream:

@@ -50,6 +50,30 @@ def write_peer_export(path, coord, name="tomo1"):
     return path
 
 
+@pytest.mark.parametrize("given", [None, 0.125])
+def test_the_score_of_a_pick_is_in_the_files_that_can_hold_it(tmp_path, given):
+    given = None if given is None else np.array([given], "f4")
+    pick = replace(
+        one_pick(),
+        score=np.array([0.875], "f4"),
+        given_score=given,
+        measures={"density": np.array([-1.5], "f4")},
+    )
+    (written,) = write_coordinates(tmp_path / "o.csv", pick, kind="csv")
+    row = pd.read_csv(written).iloc[0]
+    assert row["score"] == 0.875
+    assert row["density"] == -1.5
+    for kind in ("star", "star5"):
+        (written,) = write_coordinates(tmp_path / "o.star", pick, kind=kind)
+        frame = starfile.read(written)
+        assert frame["rlnAutopickFigureOfMerit"].tolist() == [0.875]
+    (written,) = write_coordinates(tmp_path / "o.txt", pick, kind="txt")
+    assert written.read_text().split() == [
+        *("image_name", "x_coord", "y_coord", "z_coord"),
+        *("tomo1", "10", "20", "30"),
+    ]
+
+
 # --- reading -------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from tests.session_runs import Running, make_table, write_run
 
 ROWS = 40
 DISTANCE = np.arange(ROWS) - 20.0
+GIVEN = np.where(np.arange(ROWS) % 4, np.arange(ROWS) / ROWS, np.nan)
 
 
 @pytest.fixture
@@ -20,6 +21,7 @@ def page(tmp_path):
         map_xy=np.random.default_rng(0).random((ROWS, 2)).astype("f4"),
         cloud=np.random.default_rng(1).random((ROWS, 3)).astype("f4"),
         measures={"mask_distance": DISTANCE.astype("f4")},
+        given_score=GIVEN.astype("f4"),
     )
     path = write_run(tmp_path / "test_sample", table)
     downloads = tmp_path / "downloads"
@@ -58,5 +60,8 @@ def test_measure_colors_the_map_and_hides_what_is_out_of_range(page):
     page.until(lambda: drawn() == wanted)
     fill("filter-high", "")
     page.until(lambda: drawn() == int((DISTANCE >= -5).sum()))
+    page.press("#filter-by option", "given score")
+    fill("filter-low", "0.5")  # candidates without a score are hidden, too
+    page.until(lambda: drawn() == int((GIVEN >= 0.5).sum()))
     page.press("#filter-by option", "all")
     page.until(lambda: drawn() == ROWS)

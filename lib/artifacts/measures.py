@@ -14,6 +14,15 @@ MEASURES = {
     "response": "response of the search",
 }
 
+# What the page colors and filters by: the measures, and what came with a candidate.
+SHOWN = {**MEASURES, "given_score": "score of the coordinates that were given"}
+
+
+def shown_numbers(table):
+    """Return the columns of `SHOWN` that a table has, by name."""
+    given = getattr(table, "given_score", None)
+    return table.measures if given is None else {**table.measures, "given_score": given}
+
 
 def read_measures(columns):
     """Return the measures among columns that anybody may have made.

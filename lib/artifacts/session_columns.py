@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.artifacts.fingerprints import fingerprint_path
-from lib.artifacts.measures import MEASURES
+from lib.artifacts.measures import SHOWN
 from lib.artifacts.shared_folders import atomic_folder
 from lib.errors import ArtifactError
 
@@ -60,7 +60,7 @@ class Columns:
     layout : dict
         ``map`` and ``cloud``: how they were computed.
     measures : dict of str to ndarray of float32, shape (N,)
-        See `lib.artifacts.measures`.
+        What colors and filters candidates; see `lib.artifacts.measures.SHOWN`.
     """
 
     names: list
@@ -138,7 +138,7 @@ class Columns:
             measures = {
                 name: _map(folder / f"measure_{name}.npy", 1, np.float32)
                 for name in index.get("measures", ())
-                if name in MEASURES
+                if name in SHOWN
             }
             rows = {len(arrays[key]) for key in ARRAYS if key not in OF_CLUSTERS}
             rows |= {len(part) for part in (*patches.values(), *measures.values())}

@@ -183,14 +183,13 @@ def _quoted(cell):
 
 
 def further_columns(picks):
-    """Return measures, and what files of coordinates said, as text by column."""
+    """Return scores, measures and labels as text, by column."""
+    scores = {"score": picks.score, "given_score": picks.given_score}
+    values = {**picks.measures, **{k: v for k, v in scores.items() if v is not None}}
     columns = {
-        key: [f"{value:.6g}" for value in values.tolist()]
-        for key, values in picks.measures.items()
+        key: [f"{value:.6g}" if value == value else "" for value in column.tolist()]
+        for key, column in values.items()
     }
-    if picks.given_score is not None:
-        scores = picks.given_score.tolist()
-        columns["given_score"] = [f"{s:.6g}" if s == s else "" for s in scores]
     if picks.given_label is not None:
         columns["given_label"] = picks.given_label.tolist()
     return columns
@@ -199,8 +198,9 @@ def further_columns(picks):
 def star_columns(picks):
     """Return the same in RELION's columns: a score, and a class that is a number."""
     columns = {}
-    if picks.given_score is not None and np.isfinite(picks.given_score).all():
-        columns["rlnAutopickFigureOfMerit"] = picks.given_score.astype(float)
+    score = picks.given_score if picks.score is None else picks.score
+    if score is not None and np.isfinite(score).all():
+        columns["rlnAutopickFigureOfMerit"] = score.astype(float)
     labels = [] if picks.given_label is None else picks.given_label.tolist()
     if labels and all(re.fullmatch(r"\d{1,9}", label) for label in labels):
         columns["rlnClassNumber"] = np.array(labels, int)

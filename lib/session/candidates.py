@@ -18,6 +18,7 @@ from lib.artifacts import (
     check_fingerprint,
     file_states,
 )
+from lib.artifacts.measures import shown_numbers
 from lib.errors import ArtifactError
 from lib.maps.averages import EXAMPLES, typical_rows
 from lib.picking.likeness import unit_float16
@@ -152,7 +153,7 @@ def _read_table(path, run, state):
             examples=typical_rows(unit, cluster, len(numbers), EXAMPLES),
             means=None,
             layout=layout,
-            measures=table.measures,
+            measures=shown_numbers(table),
         ),
         patches=patches,
         fingerprint=fingerprint,
