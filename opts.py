@@ -12,8 +12,7 @@ from pathlib import Path
 
 from lib import __version__
 from lib.modes import MODES
-from lib.run.config import read_config
-from lib.run.fields import Real, Whole, options_of
+from lib.run.config import Real, Whole, options_of, read_config
 from lib.run.later_steps import (
     ExportOptions,
     OverlayOptions,
@@ -639,7 +638,7 @@ def _add_fields(group, cls, only=None, *, but=(), inherited=False):
     ----------
     group : argparse group
     cls : type
-        Dataclass whose fields are made by `lib.run.fields.option`.
+        Dataclass whose fields are made by `lib.run.config.option`.
     only, but : sequence of str, optional
         Options to add, or to leave out.
     inherited : bool

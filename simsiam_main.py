@@ -26,7 +26,7 @@ def main():
     from lib.artifacts.experiment import check_folder, experiment_lock
     from lib.patches.cache import CACHE_NAME, cache_folder
     from lib.patches.preparation import prepare_candidates, prepare_store
-    from lib.pictures.found_candidates import show_candidates
+    from lib.pictures.candidate_picture import show_candidates
     from lib.system.preflight import check_environment
     from lib.system.ranks import end_distributed
     from lib.system.runtime import choose_device, seed_everything
@@ -147,7 +147,7 @@ def settings(options, experiment):
         That is resumed.
     """
     from lib.patches.options import PatchOptions
-    from lib.run.fields import known
+    from lib.run.config import known
     from lib.training.recipes import find_recipe
     from lib.training.resume import load_run, resumed_options
 

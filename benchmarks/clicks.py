@@ -37,9 +37,8 @@ from benchmarks import quality_metrics as metrics
 from benchmarks.quality_labels import CROWDER, REACH, read_truth
 from lib.artifacts import EmbeddingTable
 from lib.errors import run_script
-from lib.picking.doubtful import most_doubtful
-from lib.picking.estimate import draw_checks, estimate
 from lib.picking.likeness import similarity, unit_float16
+from lib.picking.questions import draw_checks, estimate, most_doubtful
 from lib.picking.teaching import teach
 
 ANSWERS = (1, 5, 10, 20, 40)

@@ -1,6 +1,6 @@
 """Records of runs, as far as a test needs them."""
 
-from lib.run.fields import take
+from lib.run.config import take
 from lib.run.options import RunOptions
 from lib.run.record import HealthRecord, RunRecord, TomogramRecord
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lib.candidates.density import add_midpoints, centroid_offset, climb_to_maximum
+from lib.candidates.surroundings import add_midpoints, centroid_offset, climb_to_maximum
 
 FIELD = (32, 32, 40)  # (Z, Y, X)
 INNER = (slice(4, 28), slice(4, 28), slice(4, 36))

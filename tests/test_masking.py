@@ -15,7 +15,7 @@ from lib.patches.tomogram_data import (
     preprocess_tilt_images,
     preprocess_tomogram,
 )
-from lib.pictures.found_candidates import tell_masked
+from lib.pictures.candidate_picture import tell_masked
 from tests.mrc_files import write_mrc
 
 SHAPE = (40, 72, 120)

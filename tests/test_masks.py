@@ -4,7 +4,7 @@ from scipy.ndimage import distance_transform_edt
 
 from lib.artifacts import Columns, EmbeddingTable, InteractiveTable
 from lib.artifacts.measures import MEASURES
-from lib.candidates.mask_distance import on_side, signed_distance
+from lib.candidates.surroundings import on_side, signed_distance
 from lib.errors import InputError
 from lib.export.formats import write_coordinates
 from lib.export.picks import Picks

@@ -11,7 +11,7 @@ import pytest
 
 import lib
 import opts
-from lib.run.fields import options_of
+from lib.run.config import options_of
 from lib.run.options import ModelOptions, PatchSettings, RunOptions, TrainingOptions
 
 ROOT = Path(__file__).parents[1]

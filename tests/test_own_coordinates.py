@@ -16,7 +16,7 @@ from lib.export.picks import read_picks
 from lib.inputs.image_list import read_image_list
 from lib.patches.preparation import prepare_store
 from lib.session.export import export_classes
-from lib.session.rows import pack_rows
+from lib.session.requests import pack_rows
 from lib.training.checkpoints import load_checkpoint
 from tests.data_sets import SHAPE, small_options, write_data_set
 from tests.scripts import PROJECT, call

@@ -4,11 +4,9 @@ import numpy as np
 import pytest
 
 from lib.errors import InputError
-from lib.picking.calibration import probabilities
-from lib.picking.doubtful import most_doubtful
-from lib.picking.estimate import draw_checks, estimate
 from lib.picking.likeness import unit_float16
-from lib.picking.teaching import teach
+from lib.picking.questions import draw_checks, estimate, most_doubtful
+from lib.picking.teaching import probabilities, teach
 
 DIM = 16
 

@@ -19,7 +19,6 @@ from lib.artifacts.fingerprints import (
 from lib.artifacts.interactive_table import InteractiveTable, TableFacts
 from lib.artifacts.locks import locked
 from lib.artifacts.neighbor_table import Neighbors
-from lib.artifacts.packed_patches import open_packed, packed_path
 from lib.artifacts.parquet_files import (
     parse_coordinates,
     read_given,
@@ -29,7 +28,7 @@ from lib.artifacts.parquet_files import (
     read_score,
     require_columns,
 )
-from lib.artifacts.session_columns import VIEWS, Columns
+from lib.artifacts.session_columns import VIEWS, Columns, open_packed, packed_path
 from lib.artifacts.shared_folders import Watch, atomic_folder, claim, first_folder
 from lib.errors import ArtifactError
 

@@ -2,6 +2,7 @@
 
 A gzip parquet of 128 numbers a row takes seconds to open. This folder holds the same
 rows as plain arrays, of which only those parts are read that the page asks for.
+``imgs/patches.npy`` holds the patches of all rows in one file, in place of a PNG each.
 """
 
 import json
@@ -165,3 +166,40 @@ def _map(path, axes, kind):
     if array.ndim != axes or array.dtype != kind:
         raise ValueError(f"{path.name} is {array.dtype} of shape {array.shape}")
     return array.view(np.ndarray)
+
+
+def packed_path(folder):
+    """Return the file in a folder of patches that holds all of them."""
+    return Path(folder) / "patches.npy"
+
+
+def open_packed(folder):
+    """Map the packed patches of a folder.
+
+    Parameters
+    ----------
+    folder : path-like
+        See `lib.artifacts.ExperimentDir.patch_pictures`.
+
+    Returns
+    -------
+    ndarray of uint8, shape (N, H, W), or None
+        None if the patches are not packed.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is damaged.
+    """
+    path = packed_path(folder)
+    if path.is_symlink() or not path.is_file():
+        return None
+    try:
+        patches = np.lib.format.open_memmap(path, mode="r")
+        if patches.ndim != 3 or patches.dtype != np.uint8:
+            raise ValueError(f"it is {patches.dtype} of shape {patches.shape}")
+    except (OSError, EOFError, ValueError) as error:
+        raise ArtifactError(
+            f"{path} cannot be read ({error}); run plot_2d.py again"
+        ) from error
+    return patches.view(np.ndarray)

@@ -10,7 +10,7 @@ repeated outwards: nothing then varies along one direction.
 import numpy as np
 from scipy import ndimage
 
-from lib.candidates.blocks import CUBE, grown, of_size, sample_of
+from lib.candidates.masked import CUBE, grown, of_size, sample_of
 
 TAIL = 2.0  # percent on either side that are beyond the usual levels
 FLAT = 0.02  # of the usual range within a block: what has less is constant
@@ -37,7 +37,7 @@ def find_fill(mean, span):
     Parameters
     ----------
     mean, span : ndarray of float32
-        Of each block, see `lib.candidates.blocks.block_statistics`.
+        Of each block, see `lib.candidates.masked.block_statistics`.
 
     Returns
     -------

@@ -8,16 +8,17 @@ dark as the darkest percents of the tomogram, and protein is not.
 import numpy as np
 from scipy import ndimage
 
-from lib.candidates.blocks import (
+from lib.candidates.fill import TAIL, find_fill
+from lib.candidates.masked import (
     BLOCK,
     CUBE,
+    Masked,
     block_statistics,
     grown,
+    neutral_levels,
     of_size,
     sample_of,
 )
-from lib.candidates.fill import TAIL, find_fill
-from lib.candidates.masked import Masked, neutral_levels
 from lib.system.machine import usable_threads
 
 # In units of the distance between the median and `TAIL` on either side:

@@ -27,13 +27,13 @@ from itertools import starmap
 import numpy as np
 from scipy.spatial import cKDTree
 
-from lib.candidates.density import add_midpoints, centroid_offset, climb_to_maximum
 from lib.candidates.scale_space import (
     multiscale_levels,
     non_maximum_suppression,
     on_cpu,
     on_gpu,
 )
+from lib.candidates.surroundings import add_midpoints, centroid_offset, climb_to_maximum
 
 MULTISCALE_FROM = 4  # number of sigmas that selects this search
 # Distances in the larger sigma of the finest level of blobs, which is the third of all:

@@ -6,9 +6,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from lib.candidates.chosen import Chosen
-from lib.coordinates.names import match_names, name_from_path
 from lib.coordinates.placing import Reading, place, to_voxels
-from lib.coordinates.plausible import keep_inside, warn_of_unit
+from lib.coordinates.plausible import (
+    keep_inside,
+    match_names,
+    name_from_path,
+    warn_of_unit,
+)
 from lib.coordinates.reading import find_files, read_coordinates
 from lib.errors import InputError, format_names, user_files, warn
 from lib.run.history import COORDS, EXCLUDE, MOST_GENERATIONS, GivenFile

@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from lib.artifacts import read_parquet, read_parquet_record
-from lib.coordinates.json_files import read_json
+from lib.coordinates.program_files import read_json, read_star
 from lib.coordinates.raw import LARGEST, VOXELS, RawCoordinates
-from lib.coordinates.star_files import read_star
 from lib.coordinates.tables import read_table
 from lib.errors import InputError, user_files
 from lib.export.picks import find_exports, read_picks

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from lib.errors import InputError
 from lib.inputs.folder_walk import is_series_name, walk_folders
-from lib.inputs.found import FoundFiles, FoundTomogram
+from lib.inputs.found import FoundFiles, FoundTomogram, with_own_names
 from lib.inputs.found_halves import with_halves
 from lib.inputs.mrc import inspect_mrc
 from lib.inputs.naming import (
@@ -24,7 +24,6 @@ from lib.inputs.naming import (
     VOLUMES,
     base_folder,
 )
-from lib.inputs.own_names import with_own_names
 from lib.inputs.plain_text import expand_path
 from lib.inputs.relion_list import read_relion_list
 from lib.inputs.series_files import SeriesFiles

@@ -1,9 +1,11 @@
 """What was found below folders: tomograms with what belongs to them, and the rest."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lib.inputs.mrc import MrcInfo
+
+LONGEST_NAME = 150  # characters, so that suffixes fit into a file name
 
 
 @dataclass(frozen=True)
@@ -70,3 +72,49 @@ class FoundFiles:
     left_out: list = field(default_factory=list)
     renamed: list = field(default_factory=list)
     n_files: int = 0
+
+
+def with_own_names(twins):
+    """Return all tomograms with names, sorted; a folder tells those of one name apart.
+
+    Parameters
+    ----------
+    twins : dict of str to list of lib.inputs.found.FoundTomogram
+        By the name of their series.
+    """
+    taken, named = {name for name, same in twins.items() if len(same) == 1}, []
+    for name, same in twins.items():
+        folders = [one.path.parent.parts[1:] for one in same]
+        for tomogram in same:
+            own = name
+            if len(same) > 1:
+                parts = _telling(tomogram.path.parent.parts[1:], folders)
+                own = _free("_".join([*parts, name])[-LONGEST_NAME:], taken)
+                taken.add(own)
+            named.append(replace(tomogram, name=own))
+    return sorted(named, key=lambda one: one.name)
+
+
+def _free(name, taken):
+    """Return a name, or the name with the first number that is not taken."""
+    number, own = 1, name
+    while own in taken:
+        number += 1
+        own = f"{name}_{number}"
+    return own
+
+
+def _telling(folder, folders):
+    """Return the nearest folder whose name tells some tomograms apart, or all of them.
+
+    Parameters
+    ----------
+    folder : tuple of str
+        Parts of the folder of a tomogram.
+    folders : list of tuple of str
+        Those of all of its name.
+    """
+    for up in range(1, max(map(len, folders)) + 1):
+        if len({parts[-up:][:1] for parts in folders}) == len(folders):
+            return folder[-up:][:1]
+    return folder

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.spatial import cKDTree
 
-from lib.candidates.mask_distance import on_side, signed_distance
+from lib.candidates.surroundings import on_side, signed_distance
 from lib.inputs.mask import read_mask
 from lib.patches.tomogram_data import TOMOGRAM_CLIP
 

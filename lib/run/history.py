@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import PurePath
 
-from lib.run.fields import take
+from lib.run.config import take
 
 COORDS, EXCLUDE = "coords", "exclude_coords"
 TRAINING, EMBEDDING = "training", "embedding"

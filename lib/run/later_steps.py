@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lib.run.fields import Real, Whole, option
+from lib.run.config import Real, Whole, option
 from lib.run.options import MOST, ORDER_NAMES
 
 PORT = Whole(1, 65535)

@@ -4,7 +4,7 @@ One function for each layout. What a layout does not hold is None.
 """
 
 from lib.errors import ArtifactError
-from lib.run.fields import take
+from lib.run.config import take
 from lib.run.options import RunOptions
 from lib.run.record import (
     SCHEMA_VERSION,

@@ -5,7 +5,7 @@ A value of None is not known: not given, or not noted by the program that wrote 
 
 from dataclasses import dataclass, field
 
-from lib.run.fields import Real, Whole, known, option, options_of, take
+from lib.run.config import Real, Whole, known, option, options_of, take
 
 MOST = 1_000_000  # of what has no natural end, such as epochs
 ORDER_NAMES = ("xzy", "zxy", "xyz", "yxz")

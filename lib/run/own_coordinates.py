@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from lib.run.fields import Real, option
+from lib.run.config import Real, option
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import math
 from dataclasses import asdict, dataclass, field
 from numbers import Integral, Real
 
-from lib.run.fields import take
+from lib.run.config import take
 from lib.run.history import take_given
 from lib.run.options import ModelOptions, PatchSettings, RunOptions, TrainingOptions
 

@@ -8,7 +8,7 @@ import re
 import unicodedata
 
 from lib.errors import InputError
-from lib.session.rows import pack_rows, unpack_rows
+from lib.session.requests import pack_rows, unpack_rows
 
 LONGEST_NAME = 100
 LONGEST_ORIGIN = 50_000  # characters of what a selection came from

@@ -12,7 +12,7 @@ import numpy as np
 from lib.errors import InputError
 from lib.session.changes import describe_change, kind_of, read_color, read_name
 from lib.session.lessons import lesson_after
-from lib.session.rows import is_index, pack_rows, unpack_rows
+from lib.session.requests import is_index, pack_rows, unpack_rows
 
 MOST_CLASSES = 255  # class numbers are bytes, 0 is none
 

@@ -12,8 +12,7 @@ from lib.artifacts import InteractiveTable, atomic_write, file_states
 from lib.errors import ArtifactError, InputError, OptionError
 from lib.picking.likeness import similarity
 from lib.run.record import PickedFrom
-from lib.session.requests import read_rows, read_share
-from lib.session.rows import unpack_rows
+from lib.session.requests import read_rows, read_share, unpack_rows
 from lib.session.teaching import taught_scores
 
 # The ending of each format; those but parquet are written by `lib.export`.

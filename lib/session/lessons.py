@@ -7,7 +7,7 @@ at random above and below a threshold, whose answers tell how good the scores ar
 from dataclasses import dataclass, replace
 
 from lib.errors import InputError
-from lib.session.rows import is_index
+from lib.session.requests import is_index
 
 MOST_EXAMPLES = 1000
 MOST_CHECKED = 1000

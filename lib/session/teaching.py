@@ -6,8 +6,7 @@ from dataclasses import asdict, dataclass
 import numpy as np
 
 from lib.errors import InputError
-from lib.picking.doubtful import most_doubtful
-from lib.picking.estimate import draw_checks, estimate
+from lib.picking.questions import draw_checks, estimate, most_doubtful
 
 SEED = 0  # of the candidates at random that stand for all others
 CHECKED_ABOVE = CHECKED_BELOW = 10

@@ -9,7 +9,7 @@ from lib.artifacts import EmbeddingTable
 from lib.coordinates.given import OwnCoordinates
 from lib.errors import ArtifactError, user_files, warn
 from lib.patches.options import PatchOptions
-from lib.run.fields import known
+from lib.run.config import known
 from lib.run.history import EMBEDDING
 from lib.run.options import RunOptions
 from lib.run.record import Normalization

@@ -10,8 +10,7 @@ from pathlib import Path
 
 from lib import __version__
 from lib.artifacts import atomic_write
-from lib.run.config import write_config
-from lib.run.fields import known, take
+from lib.run.config import known, take, write_config
 from lib.run.options import PatchSettings
 from lib.run.record import Lineage, Normalization, RunRecord, TomogramRecord
 

@@ -1,4 +1,4 @@
-"""How many above a threshold are right and how many below are missed, from checks.
+"""What the user is asked: the most doubtful candidates, and checks with what they tell.
 
 The checked candidates are drawn at random, some above the threshold and some in bands
 below it, which should hold equal numbers of what is missed: nearest the threshold,
@@ -11,12 +11,53 @@ import numpy as np
 
 from lib.errors import InputError
 
+CHOICE = 20  # doubtful candidates considered for each one that is asked
+TOO_ALIKE = 0.9  # cosine above which a second answer tells little
 N_BANDS = 3  # below the threshold
 LEVEL = 0.95
 N_DRAWS = 40_000
 # How far the probabilities may be off, before any check: standard deviation of
 # the logarithm of what is missed, in all bands together and in each on its own.
 OFF_TOGETHER, OFF_ALONE = 1.2, 0.6
+
+
+def most_doubtful(probability, unit, answered, *, count):
+    """Return candidates whose probability is nearest one half, and that differ.
+
+    Parameters
+    ----------
+    probability : ndarray of float32, shape (N,)
+        See `lib.picking.teaching.teach`.
+    unit : ndarray of float16, shape (N, D)
+        Directions of all candidates; see `lib.picking.likeness`.
+    answered : sequence of int
+        Rows that are not asked again.
+    count : int
+
+    Returns
+    -------
+    ndarray of int64, shape (at most count,)
+        Rows, the most doubtful first. Those too much alike one before them come last.
+    """
+    doubt = np.abs(probability.astype(np.float64) - 0.5)
+    doubt[np.asarray(answered, np.int64)] = np.inf
+    n_left = int(np.isfinite(doubt).sum())
+    choice = min(n_left, CHOICE * count)
+    if not choice or count < 1:
+        return np.zeros(0, np.int64)
+    nearest = np.argpartition(doubt, choice - 1)[:choice]
+    # equal doubts in the order of the rows: the same answers ask the same next
+    nearest = nearest[np.lexsort((nearest, doubt[nearest]))].astype(np.int64)
+    alike = unit[nearest].astype(np.float32)
+    alike = alike @ alike.T > TOO_ALIKE
+    chosen = []
+    for index in range(choice):
+        if not alike[index, chosen].any():
+            chosen.append(index)
+        if len(chosen) == count:
+            break
+    rest = np.setdiff1d(np.arange(choice), chosen)
+    return nearest[np.concatenate([chosen, rest]).astype(int)[:count]]
 
 
 @dataclass(frozen=True)
