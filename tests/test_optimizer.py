@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.sparse import coo_matrix
+from scipy.sparse import block_diag, coo_matrix
 
 from lib.maps import layout
 from lib.maps.layout import ProjectionOptions, project_2d, project_3d, unit_rows
@@ -49,21 +49,36 @@ def rings(n, k):
     return coo_matrix((strength, (rows, (rows + steps) % n)), shape=(n, n))
 
 
-def test_threads_do_not_change_the_positions(monkeypatch):
+@pytest.mark.parametrize("k", [5, 20])
+def test_threads_do_not_change_the_positions(k, monkeypatch):
     start = 10 * np.random.default_rng(0).random((501, 3))
     found = []
     for cores in (1, 2):
         monkeypatch.setattr("lib.maps.optimizer.usable_cores", lambda n=cores: n)
         found.append(
-            optimize_positions(rings(501, 5), start, n_epochs=20, seed=3, **A_AND_B)
+            optimize_positions(rings(501, k), start, n_epochs=20, seed=3, **A_AND_B)
         )
     np.testing.assert_array_equal(*found)
 
 
-def test_neighbors_attract_and_others_repel():
-    start = 10 * np.random.default_rng(0).random((400, 2))
-    found = optimize_positions(rings(400, 5), start, n_epochs=100, seed=0, **A_AND_B)
+# With 20 on either side, a part of the rows is laid out first.
+@pytest.mark.parametrize(("n", "k"), [(400, 5), (1600, 20)])
+def test_neighbors_attract_and_others_repel(n, k):
+    start = 10 * np.random.default_rng(0).random((n, 2))
+    found = optimize_positions(rings(n, k), start, n_epochs=100, seed=0, **A_AND_B)
     near = np.linalg.norm(found - np.roll(found, 1, axis=0), axis=1)
-    far = np.linalg.norm(found - np.roll(found, 200, axis=0), axis=1)
+    far = np.linalg.norm(found - np.roll(found, n // 2, axis=0), axis=1)
     assert np.median(near) < 1 < 5 < np.median(far)
     assert np.isfinite(found).all()
+
+
+def test_rows_without_a_neighbor_that_was_laid_out_are_placed_too():
+    # 200 rows in a chain that no other row knows, among 1,600 with many neighbors
+    graph = block_diag([rings(1600, 24), rings(200, 1)])
+    start = 10 * np.random.default_rng(0).random((1800, 2))
+    found = optimize_positions(graph, start, n_epochs=60, seed=0, **A_AND_B)
+    assert np.isfinite(found).all()
+    chain = found[1600:]
+    steps = np.linalg.norm(np.diff(chain, axis=0), axis=1)
+    apart = np.linalg.norm(chain - np.roll(chain, 100, axis=0), axis=1)
+    assert np.median(steps) < np.median(apart)

@@ -6,6 +6,10 @@ along all its edges while the other rows of its block stay where they are, as in
 batch mode of uwot (Melville 2021); random numbers depend on row and epoch alone. Edges,
 epochs, forces and their decay are those of UMAP (McInnes et al. 2018).
 
+Where rows have many neighbors, one row of four is laid out first, which costs a
+sixteenth; the others are then put amid their neighbors, and all rows move in the last
+quarter of the epochs alone. The map keeps as many neighbors (benchmarks/RESULTS.md).
+
 numba compiles this module when it is imported: a few seconds.
 """
 
@@ -15,9 +19,11 @@ from numba import float32, int64, prange, uint64
 
 from lib.system.machine import usable_cores
 
-BLOCKS = (
-    4  # of rows, moved one after the other: in 1 alone, neighbors would swap places
-)
+# Of rows, moved one after the other: in 1 alone, neighbors would swap places.
+BLOCKS = 4
+SAMPLED = 4  # one row of so many is laid out first, ...
+LEAST_DEGREE = 32  # ... where a row has so many neighbors on average
+LAST = 0.25  # of the epochs, in which all rows move then
 CLIP = 4.0  # largest step in each coordinate, before it is scaled by the rate
 # Forces are tabulated over the squared distance: 64 values for each power of two.
 LOWEST, HIGHEST = -30, 24
@@ -45,19 +51,46 @@ def optimize_positions(graph, start, *, n_epochs, a, b, seed):
     ndarray of float32, shape (N, C)
         The same for any number of threads.
     """
-    indptr, others, rate = _drawn_edges(graph.tocsr(), n_epochs)
-    position = np.array(start, np.float32, order="C")
+    graph, start = graph.tocsr(), np.array(start, np.float32, order="C")
+    curve = {"n_epochs": n_epochs, "a": a, "b": b, "seed": seed}
+    if graph.nnz < LEAST_DEGREE * len(start):
+        return _optimize(graph, start, **curve)
+    rows = np.random.default_rng(seed).permutation(len(start))
+    rows = np.sort(rows[: len(start) // SAMPLED])
+    sample = _optimize(graph[rows][:, rows], start[rows], **curve)
+    start = _put_amid_neighbors(graph, rows, sample)
+    return _optimize(graph, start, first=round((1 - LAST) * n_epochs), **curve)
+
+
+def _put_amid_neighbors(graph, rows, sample):
+    """Return positions of all rows: the mean of their neighbors among some rows."""
+    placed = np.zeros((graph.shape[0], sample.shape[1]), np.float32)
+    placed[rows] = sample
+    known = np.zeros(len(placed), np.float32)
+    known[rows] = 1
+    for _ in range(2):  # some have no such neighbor, but neighbors that have
+        weight = graph @ known
+        found = (weight > 0) & (known == 0)
+        placed[found] = (graph @ placed)[found] / weight[found, None]
+        known[found] = 1
+    placed[known == 0] = sample.mean(axis=0)
+    return placed
+
+
+def _optimize(graph, position, *, n_epochs, a, b, seed, first=0):
+    """Move positions in place, from some epoch on; return them."""
+    indptr, others, rate = _drawn_edges(graph, n_epochs)
     moved = np.empty((-(-len(position) // BLOCKS), position.shape[1]), np.float32)
     pull, push = _force_tables(a, b)
     before = numba.get_num_threads()
     numba.set_num_threads(max(1, min(usable_cores(), before)))
     try:
-        for epoch in range(n_epochs):
+        for epoch in range(first, n_epochs):
             step = np.float32(1 - epoch / n_epochs)
-            for first in range(BLOCKS):
-                block = position[first::BLOCKS]
+            for number in range(BLOCKS):
+                block = position[number::BLOCKS]
                 _move_block(
-                    *(position, moved, first, indptr, others, rate),
+                    *(position, moved, number, indptr, others, rate),
                     *(pull, push, step, epoch, seed),
                 )
                 block[:] = moved[: len(block)]
