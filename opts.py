@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lib import __version__
 from lib.modes import MODES
+from lib.run.candidate_options import CoordinateSettings, PatchSettings
 from lib.run.config import Real, Whole, options_of, read_config
 from lib.run.later_steps import (
     ExportOptions,
@@ -19,15 +20,7 @@ from lib.run.later_steps import (
     PlotOptions,
     SessionOptions,
 )
-from lib.run.options import (
-    MOST,
-    ModelOptions,
-    PatchSettings,
-    RunOptions,
-    TrainingOptions,
-    named,
-)
-from lib.run.own_coordinates import CoordinateSettings
+from lib.run.options import MOST, ModelOptions, RunOptions, TrainingOptions, named
 
 PROJECT = Path(__file__).resolve().parent
 COORDINATE_FILES = ("coords", "exclude_coords")

@@ -1,10 +1,10 @@
 """Train the embedding: exp/<dataset>/<exp_id>/ gets models, log and options."""
 
-import signal
 import sys
 from dataclasses import replace
+from functools import partial
 
-from lib.errors import Interrupted, OptionError, run_script
+from lib.errors import OptionError, run_script
 from lib.modes import MODES
 from opts import (
     PROJECT,
@@ -24,28 +24,23 @@ def main():
     options = train_options()
     from lib.artifacts import ExperimentDir
     from lib.artifacts.experiment import check_folder, experiment_lock
-    from lib.patches.cache import CACHE_NAME, cache_folder
+    from lib.patches.cache import cache_folder
     from lib.patches.preparation import prepare_candidates, prepare_store
     from lib.pictures.candidate_picture import show_candidates
-    from lib.system.preflight import check_environment
     from lib.system.ranks import end_distributed
     from lib.system.runtime import choose_device, seed_everything
-    from lib.training.setup import make_trainer
+    from lib.training.setup import make_trainer, start_folder, train
 
     experiment = ExperimentDir.of(options.exp_dir, options.dataset, options.exp_id)
     if not (options.resume or options.dry_run or options.check_geometry):
         check_folder(experiment, overwrite=options.overwrite)
     (run, recipe, patching, checkpoint), tomograms = read_input(options, experiment)
+    check = geometry_check(tomograms, patching, options)
     if options.check_geometry:
-        check_only(tomograms, patching, options)
+        require_tilts(patching)
+        check(cache=None)
         return
-    ranks = start_ranks(options)
-    check_environment(
-        {experiment.root: "--exp_dir or --exp_id"},
-        cache=options.cache_dir or options.exp_dir / CACHE_NAME,
-        room=0 if options.dry_run else ROOM,
-        quiet=not ranks.is_main,
-    )
+    ranks = start_ranks(options, experiment)
     own, tomograms = find_own(
         options, tomograms, patching, checkpoint, experiment, ranks
     )
@@ -59,7 +54,7 @@ def main():
     )
     with experiment_lock(experiment, is_main=ranks.is_main), cached as cache:
         if ranks.is_main:
-            check(tomograms, patching, options, cache)
+            check(cache=cache)
         prepared = {
             "cache": cache,
             "workers": options.num_workers,
@@ -85,8 +80,15 @@ def main():
                 device=device,
                 ranks=ranks,
             )
-            start_folder(experiment, trainer, options, ranks)
             if ranks.is_main:
+                start_folder(
+                    experiment,
+                    trainer,
+                    resume=options.resume,
+                    overwrite=options.overwrite,
+                    typed={k: v for k, v in vars(options).items() if k != "typed"},
+                    config=config_of(options),
+                )
                 show_candidates(store.entries, tomograms, patching, experiment, own)
             ranks.barrier()  # drawing takes a while
             train(trainer, experiment, ranks)
@@ -122,11 +124,20 @@ def make_list():
 
 def read_input(options, experiment):
     """Return the settings of the run, as `settings` does, and its tomograms."""
-    from lib.training.same_tomograms import check_same_list
+    from lib.training.run_tomograms import check_same_list, read_run_list
 
     chosen = settings(options, experiment)
     run, _, patching, checkpoint = chosen
-    tomograms = read_tomograms(options, run, patching, experiment)
+    options.img_txt, tomograms = read_run_list(
+        options.img_txt,
+        PROJECT,
+        experiment.training_list,
+        patching,
+        order_is_given=run.patches.order is not None,
+        voxel_size=run.voxel_size,
+        keep=options.resume,
+        halves=patching.halves,
+    )
     if checkpoint is not None:
         check_same_list(checkpoint.record, experiment.checkpoint("last"), tomograms)
     if options.particle_diameter and checkpoint is None:
@@ -168,47 +179,6 @@ def settings(options, experiment):
     return run, recipe, PatchOptions(**wanted), checkpoint
 
 
-def read_tomograms(options, run, patching, experiment):
-    """Read the image list, or make that of a folder.
-
-    A list that lacks what the options ask for is rejected.
-    """
-    from lib.artifacts.folder_list import find_list_or_folder
-    from lib.inputs.companions import HALVES, MASK, VIEW, check_companions
-    from lib.inputs.image_list import read_image_list
-    from lib.system.ranks import find_launch
-
-    if patching.halves and patching.needs_tilts:
-        raise OptionError(
-            f"--halves is for simsiam3d; {patching.mode} can pair even with odd tilt "
-            "images: leave it out"
-        )
-    options.img_txt = find_list_or_folder(
-        options.img_txt,
-        PROJECT,
-        experiment.training_list,
-        needs_tilts=patching.needs_tilts,
-        keep=options.resume,
-        quiet=find_launch().rank > 0,
-    )
-    tomograms = read_image_list(
-        options.img_txt,
-        project=PROJECT,
-        needs_tilts=patching.needs_tilts,
-        order=patching.order,
-        order_is_given=run.patches.order is not None,
-        voxel_size=run.voxel_size,
-        optional=(*MASK, *VIEW, *(HALVES if patching.halves else ())),
-    )
-    check_companions(
-        tomograms,
-        halves=patching.halves,
-        by_mask=patching.needs_mask,
-        in_view=patching.in_view,
-    )
-    return tomograms
-
-
 def fit_to_particle(options, run, tomograms):
     """Set the options that follow from --particle_diameter and were not given."""
     from lib.candidates.particle_size import ParticleSize
@@ -217,22 +187,17 @@ def fit_to_particle(options, run, tomograms):
     size = ParticleSize.in_tomograms(
         run.particle_diameter, tomograms, voxel_size=run.voxel_size
     )
-    told = []
-    for name, value in size.options().items():
-        if name in options.typed:
-            told.append(f"--{name} {getattr(options, name)} (given)")
-        else:
-            setattr(options, name, value)
-            told.append(f"--{name} {value}")
+    chosen = size.options()
+    given = {name: getattr(options, name) for name in chosen if name in options.typed}
+    vars(options).update({k: v for k, v in chosen.items() if k not in given})
     if find_launch().rank == 0:
-        print(
-            f"particle diameter {options.particle_diameter} A at "
-            f"{size.voxel_size:g} A/voxel: {' '.join(told)}"
-        )
+        print(size.describe(options.particle_diameter, given))
 
 
-def start_ranks(options):
-    """Join the processes that train together, and heed signals."""
+def start_ranks(options, experiment):
+    """Join the processes that train together; look at what the run will need."""
+    from lib.patches.cache import CACHE_NAME
+    from lib.system.preflight import check_environment
     from lib.system.ranks import init_distributed
     from lib.system.runtime import install_signal_handlers
 
@@ -240,6 +205,12 @@ def start_ranks(options):
     if options.compile and ranks.world > 1:
         raise OptionError("--compile is for one process; leave it out with several")
     install_signal_handlers(ranks)
+    check_environment(
+        {experiment.root: "--exp_dir or --exp_id"},
+        cache=options.cache_dir or options.exp_dir / CACHE_NAME,
+        room=0 if options.dry_run else ROOM,
+        quiet=not ranks.is_main,
+    )
     return ranks
 
 
@@ -264,8 +235,21 @@ def find_own(options, tomograms, patching, checkpoint, experiment, ranks):
     return own, own.tomograms(tomograms)
 
 
-def check_only(tomograms, patching, options):
-    """Check the geometry anew (--check_geometry); reject a mode without tilt series."""
+def geometry_check(tomograms, patching, options):
+    """Return a function of the cache that checks whether the files fit each other."""
+    from lib.geometry.check import check_tomograms
+
+    return partial(
+        check_tomograms,
+        tomograms,
+        flip_tilt_angles=patching.flip_tilt_angles,
+        bright=patching.bright,
+        force=options.force,
+    )
+
+
+def require_tilts(patching):
+    """Reject --check_geometry in a mode without tilt series."""
     if not patching.needs_tilts:
         tilted = [name for name, mode in MODES.items() if mode.needs_tilts]
         raise OptionError(
@@ -273,71 +257,6 @@ def check_only(tomograms, patching, options):
             f"{', '.join(tilted)} uses; give that mode and a list with tilt_path and "
             "angle_path"
         )
-    check(tomograms, patching, options, cache=None)
-
-
-def check(tomograms, patching, options, cache):
-    """Check whether the files fit each other; findings in `cache` are used again."""
-    from lib.geometry.check import check_tomograms
-
-    check_tomograms(
-        tomograms,
-        flip_tilt_angles=patching.flip_tilt_angles,
-        bright=patching.bright,
-        force=options.force,
-        cache=cache,
-    )
-
-
-def start_folder(experiment, trainer, options, ranks):
-    """Make room for the run, now that it can start, and note what it is."""
-    from lib.artifacts.experiment import clear_folder
-    from lib.training.run_notes import note_resumption, write_options
-
-    if not ranks.is_main:
-        return
-    if options.resume:
-        note_resumption(experiment.options, trainer.state.epoch)
-        return
-    if options.overwrite and (removed := clear_folder(experiment)):
-        print(f"--overwrite removed from {experiment.root}: {', '.join(removed)}")
-    record = trainer.writer.record
-    found = {
-        "device": trainer.compute.device,
-        "precision": trainer.compute.precision,
-        "start": record.lineage.start,
-        "candidates": len(trainer.store),
-        "order": ",".join(record.orders),
-        "tilt_range": trainer.store.options.tilt_range,
-        "disjoint_tilts": trainer.store.options.disjoint_tilts,
-    }
-    typed = {key: value for key, value in vars(options).items() if key != "typed"}
-    write_options(experiment, typed, found, config=config_of(options))
-
-
-def train(trainer, experiment, ranks):
-    """Train and say how it went; a line an epoch where no progress bar is seen."""
-    from lib.training.run_notes import epoch_line
-
-    epochs = trainer.schedule.epochs
-    watched = sys.stdout.isatty() and sys.stderr.isatty()
-
-    def tell(entry):
-        if ranks.is_main and not watched:
-            print(epoch_line(entry, epochs), flush=True)
-
-    try:
-        health = trainer.run(after_epoch=tell)
-    except KeyboardInterrupt as stop:
-        raise Interrupted(
-            f"interrupted; {trainer.state.epoch} of {epochs} epochs are kept in "
-            f"{experiment.checkpoint('last')}: go on with the same command and "
-            "--resume",
-            getattr(stop, "number", signal.SIGINT),
-        ) from None
-    if ranks.is_main:
-        print(f"trained {trainer.state.epoch} epochs; {health.message}")
-        print(f"models and log: {experiment.root}")
 
 
 if __name__ == "__main__":

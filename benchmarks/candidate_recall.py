@@ -29,7 +29,8 @@ from lib.candidates.masking import find_masked
 from lib.errors import OptionError, run_script
 from lib.inputs.tomogram import Tomogram
 from lib.patches.tomogram_data import preprocess_tomogram
-from lib.run.options import PatchSettings, RunOptions
+from lib.run.candidate_options import PatchSettings
+from lib.run.options import RunOptions
 from lib.run.record import RunRecord, TomogramRecord
 
 WITHIN = 6.0  # of a particle's center is found well [voxels]

@@ -5,7 +5,7 @@ from lib.errors import InputError
 from lib.inputs.axis_order import ORDERS, is_mirrored, resolve_order, z_sign
 from lib.inputs.image_list import read_image_list
 from lib.inputs.mrc import MrcInfo
-from lib.run.options import ORDER_NAMES
+from lib.run.candidate_options import ORDER_NAMES
 from tests.mrc_files import make_volume, write_mrc
 
 

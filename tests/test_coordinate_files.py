@@ -18,7 +18,7 @@ from lib.export.formats import write_coordinates
 from lib.export.picks import double_z, read_picks
 from lib.inputs.axis_order import ORDERS
 from lib.inputs.tomogram import Tomogram
-from lib.run.own_coordinates import CoordinateSettings
+from lib.run.candidate_options import CoordinateSettings
 from tests.data_sets import small_options
 from tests.mrc_files import write_mrc
 from tests.records import make_record

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 from lib.errors import InputError
-from lib.inputs.image_list import find_image_list, read_image_list
+from lib.inputs.image_list import read_image_list
+from lib.inputs.plain_text import find_image_list
 from lib.inputs.tomogram import Tomogram
 
 HEADER = "image_name rec_path tilt_path angle_path"

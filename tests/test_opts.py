@@ -11,8 +11,9 @@ import pytest
 
 import lib
 import opts
+from lib.run.candidate_options import PatchSettings
 from lib.run.config import options_of
-from lib.run.options import ModelOptions, PatchSettings, RunOptions, TrainingOptions
+from lib.run.options import ModelOptions, RunOptions, TrainingOptions
 
 ROOT = Path(__file__).parents[1]
 PARSERS = {

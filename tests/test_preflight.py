@@ -120,7 +120,7 @@ def test_disk_without_locks_is_said_to_be_one(monkeypatch, tmp_path):
 OPEN_FILES = """
 import resource, sys, pathlib, numpy
 from lib.system.preflight import inspect_process
-from lib.patches.entries import map_bytes
+from lib.artifacts.npz_files import map_bytes
 resource.setrlimit(resource.RLIMIT_NOFILE, (48, 96))
 first = inspect_process()[0]
 assert first.ok and "96" in first.found, first
@@ -141,7 +141,7 @@ def test_limit_of_open_files_is_raised_and_entries_hold_none(tmp_path):
 
 
 def test_short_entry_is_no_array(tmp_path):
-    from lib.patches.entries import map_bytes
+    from lib.artifacts.npz_files import map_bytes
 
     (tmp_path / "patches.u8").write_bytes(b"123")
     with pytest.raises(ValueError, match="3 bytes, not 20"):

@@ -6,8 +6,7 @@ from lib.artifacts.files import atomic_write
 from lib.errors import InputError, OptionError
 from lib.inputs.find_files import find_files
 from lib.inputs.found_list import list_text, table_of, tomograms_for
-from lib.inputs.image_list import find_image_list
-from lib.inputs.plain_text import LARGEST_TEXT, expand_path, is_file
+from lib.inputs.plain_text import LARGEST_TEXT, expand_path, find_image_list, is_file
 
 
 def find_list_or_folder(name, project, path, *, needs_tilts, keep=False, quiet=False):
@@ -16,7 +15,7 @@ def find_list_or_folder(name, project, path, *, needs_tilts, keep=False, quiet=F
     Parameters
     ----------
     name : path-like
-        See `lib.inputs.image_list.find_image_list`; or a folder of tomograms.
+        See `lib.inputs.plain_text.find_image_list`; or a folder of tomograms.
     project : path-like
         Project folder.
     path : path-like

@@ -11,6 +11,7 @@ from lib.artifacts.files import atomic_write
 from lib.artifacts.fingerprints import digest_of, fingerprint_rows
 from lib.artifacts.measures import measures_of, pick_measures
 from lib.artifacts.parquet_files import (
+    _read_layout,
     opened_parquet,
     parse_coordinates,
     read_given,
@@ -223,19 +224,6 @@ class TableFacts:
             )
 
 
-def _read_layout(table, parts):
-    """Return positions (N, 2) or (N, 3), or None where they are not all there."""
-    if not set(parts) <= set(table.column_names):
-        return None
-    try:
-        columns = [table[part].to_numpy().astype(np.float32) for part in parts]
-    except (TypeError, ValueError):
-        return None
-    positions = np.stack(columns, axis=1)
-    inside = (positions >= 0) & (positions <= 1)
-    return positions if inside.all() else None
-
-
 def _read_embeddings(path, column, finite):
     """Return the float32 array (N, D) of a parquet column of lists."""
     again = "make the table again with plot_2d.py"
@@ -254,10 +242,9 @@ def _read_embeddings(path, column, finite):
             f"({', '.join(sorted(map(str, lengths)))}); {again}"
         )
     embeddings = flat.reshape(len(column), -1)
-    if not finite:
-        return embeddings
     try:
-        require_finite(embeddings)
+        if finite:
+            require_finite(embeddings)
     except ArtifactError as error:
         raise ArtifactError(f"{path}: {error}") from error
     return embeddings

@@ -1,6 +1,13 @@
-"""An npz that anybody may have made: its code is not run, large arrays stay on disk."""
+"""Arrays of files that stay on the disk: mapped bytes, and an npz of anybody.
 
+No code in an npz is run.
+"""
+
+import ctypes
 import lzma
+import mmap
+import os
+import weakref
 import zipfile
 import zlib
 from pathlib import Path
@@ -25,6 +32,18 @@ _UNREADABLE = (
     zlib.error,
     lzma.LZMAError,
 )
+
+
+# Python's mmap, and so np.memmap, holds an open file as long as the array lives. A list
+# of a thousand tomograms then takes more open files than many clusters allow.
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_LIBC.mmap.restype = ctypes.c_void_p
+_LIBC.mmap.argtypes = [
+    *(ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int),
+    ctypes.c_int64,  # off_t of every 64-bit system
+]
+_LIBC.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+_FAILED = ctypes.c_void_p(-1).value
 
 
 def read_npz(path, in_pieces=()):
@@ -161,3 +180,43 @@ def _header(stream):
     if version == (1, 0):
         return np.lib.format.read_array_header_1_0(stream)
     return np.lib.format.read_array_header_2_0(stream)
+
+
+def map_bytes(path, shape):
+    """Map a file for reading; nothing of it is in memory until it is looked at.
+
+    Parameters
+    ----------
+    path : path-like
+    shape : tuple of int
+        Of the whole file; no axis is empty.
+
+    Returns
+    -------
+    ndarray of uint8
+        Read-only; lives on when the file is removed.
+
+    Raises
+    ------
+    OSError
+        When the file cannot be mapped.
+    ValueError
+        When it holds less than that.
+    """
+    size = int(np.prod(shape, dtype=np.int64))
+    with open(path, "rb") as stream:  # noqa: PTH123 - of any path-like
+        held = os.fstat(stream.fileno()).st_size
+        if held < size:
+            raise ValueError(f"{path} has {held:,} bytes, not {size:,}")
+        address = _LIBC.mmap(
+            None, size, mmap.PROT_READ, mmap.MAP_PRIVATE, stream.fileno(), 0
+        )
+    if address == _FAILED:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), str(path))
+    buffer = (ctypes.c_uint8 * size).from_address(address)
+    # Not at the end of the process, when a thread may still be reading.
+    weakref.finalize(buffer, _LIBC.munmap, address, size).atexit = False
+    array = np.frombuffer(buffer, np.uint8).reshape(shape)
+    array.flags.writeable = False
+    return array

@@ -163,3 +163,16 @@ def read_given(table):
     if "given_label" in table.column_names:
         label = np.array([str(text) for text in table["given_label"].to_pylist()], str)
     return {"given_score": read_score(table, "given_score"), "given_label": label}
+
+
+def _read_layout(table, parts):
+    """Return positions (N, 2) or (N, 3), or None where they are not all there."""
+    if not set(parts) <= set(table.column_names):
+        return None
+    try:
+        columns = [table[part].to_numpy().astype(np.float32) for part in parts]
+    except (TypeError, ValueError):
+        return None
+    positions = np.stack(columns, axis=1)
+    inside = (positions >= 0) & (positions <= 1)
+    return positions if inside.all() else None

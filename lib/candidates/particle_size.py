@@ -108,6 +108,23 @@ class ParticleSize:
             values["dog_std_multiplier"] = LEVEL_THRESHOLD
         return values
 
+    def describe(self, typed, given):
+        """Return a line of the options that follow.
+
+        Parameters
+        ----------
+        typed : str
+            The diameters as the user typed them.
+        given : dict
+            Options that the user gave as well, by name; they stand.
+        """
+        options = [
+            f"--{name} {given[name]} (given)" if name in given else f"--{name} {value}"
+            for name, value in self.options().items()
+        ]
+        voxel_size = f"{self.voxel_size:g} A/voxel"
+        return f"particle diameter {typed} A at {voxel_size}: {' '.join(options)}"
+
     def _sigmas(self):
         low, high = self.in_voxels()
         if not self.is_multiscale:

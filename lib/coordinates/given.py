@@ -84,7 +84,7 @@ def read_own(tomograms, settings, patching, *, quiet=False):
     Parameters
     ----------
     tomograms : list of lib.inputs.tomogram.Tomogram
-    settings : lib.run.own_coordinates.CoordinateSettings
+    settings : lib.run.candidate_options.CoordinateSettings
     patching : lib.patches.options.PatchOptions
     quiet : bool
         Say nothing of what is no error.

@@ -30,7 +30,7 @@ class Reading:
 
     Attributes
     ----------
-    settings : lib.run.own_coordinates.CoordinateSettings
+    settings : lib.run.candidate_options.CoordinateSettings
     compress : bool
         Whether the run merges pairs of slices.
     flipped : bool

@@ -1,6 +1,5 @@
 """The user's list of tomograms (``data/*.txt``), all its faults reported at once."""
 
-import re
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from lib.inputs.list_warnings import warn_of_list
 from lib.inputs.plain_text import (
     can_be_named,
     expand_path,
+    find_image_list,
     is_file,
     read_lines,
     split_blanks,
@@ -23,37 +23,6 @@ TILT_COLUMNS = ("tilt_path", "angle_path")
 LONGEST_NAME = 200  # bytes: file systems stop at 255, and suffixes follow
 LONGEST_PATH = 4096
 MOST_FAULTS = 100
-
-
-def find_image_list(name, project):
-    """Return the path of an image list.
-
-    Parameters
-    ----------
-    name : path-like
-        A bare name is looked up in ``data/`` of the project before the current
-        folder; any other path is taken as it is when it exists.
-    project : path-like
-        Project folder.
-
-    Raises
-    ------
-    InputError
-        When it is in none of the places, which are named.
-    """
-    given, project = expand_path(str(name)), Path(project)
-    in_data = project / "data" / given
-    places = [given, in_data, project / given]
-    if given.name == str(given):
-        places = [in_data, given]
-    for place in places:
-        if is_file(place):
-            return place
-    looked = " nor ".join(dict.fromkeys(str(place.absolute()) for place in places))
-    raise InputError(
-        f"image list {name} does not exist: neither {looked} is a file; put it "
-        f"into {project / 'data'} or give its path"
-    )
 
 
 def read_image_list(
@@ -254,10 +223,7 @@ class _EntryReader:
         return {name: cells[index] for name, index in self.columns.items()}
 
     def _check_name(self, name):
-        usable = (
-            name.strip(" .") and not re.search(r"[/\\]", name) and name.isprintable()
-        )
-        if not usable:
+        if not (name.strip(" .") and name.isprintable()) or set(name) & set("/\\"):
             self.note(
                 f"image_name {name!r} cannot be a file name: it becomes part of names "
                 "such as <image_name>_rec3d.npy, without / and \\"

@@ -116,3 +116,34 @@ def _clean(cells):
 def _unquote(cell):
     quoted = len(cell) > 1 and cell[0] == cell[-1] and cell[0] in "\"'"
     return cell[1:-1] if quoted else cell
+
+
+def find_image_list(name, project):
+    """Return the path of an image list.
+
+    Parameters
+    ----------
+    name : path-like
+        A bare name is looked up in ``data/`` of the project before the current
+        folder; any other path is taken as it is when it exists.
+    project : path-like
+        Project folder.
+
+    Raises
+    ------
+    InputError
+        When it is in none of the places, which are named.
+    """
+    given, project = expand_path(str(name)), Path(project)
+    in_data = project / "data" / given
+    places = [given, in_data, project / given]
+    if given.name == str(given):
+        places = [in_data, given]
+    for place in places:
+        if is_file(place):
+            return place
+    looked = " nor ".join(dict.fromkeys(str(place.absolute()) for place in places))
+    raise InputError(
+        f"image list {name} does not exist: neither {looked} is a file; put it "
+        f"into {project / 'data'} or give its path"
+    )

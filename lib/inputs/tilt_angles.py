@@ -1,6 +1,7 @@
 """Tilt angles of a series, from the text file that lists them."""
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -108,3 +109,18 @@ def _parse(path, number, line):
     if abs(angle) > 90:
         raise InputError(f"{where} is not within +-90 degrees")
     return angle + 0.0  # -0.00 becomes 0
+
+
+@dataclass(frozen=True)
+class TiltSeries:
+    """The images of a tilt series that can be used.
+
+    Attributes
+    ----------
+    images : ndarray of float32, shape (T, Y, X)
+    angles : ndarray of float64, shape (T,)
+        [degrees].
+    """
+
+    images: np.ndarray
+    angles: np.ndarray

@@ -22,22 +22,7 @@ from lib.inputs.mrc_voxels import (
     read_images,
     read_sections,
 )
-from lib.inputs.tilt_angles import read_tilt_angles
-
-
-@dataclass(frozen=True)
-class TiltSeries:
-    """The images of a tilt series that can be used.
-
-    Attributes
-    ----------
-    images : ndarray of float32, shape (T, Y, X)
-    angles : ndarray of float64, shape (T,)
-        [degrees].
-    """
-
-    images: np.ndarray
-    angles: np.ndarray
+from lib.inputs.tilt_angles import TiltSeries, read_tilt_angles
 
 
 @dataclass(frozen=True)
@@ -152,7 +137,7 @@ class Tomogram:
     @property
     def tilt_path(self):
         """Path of the tilt series, or None."""
-        return self.tilt_info.path if self.tilt_info else None
+        return self.tilt_info and self.tilt_info.path
 
     def of_file(self, info):
         """Return the tomogram with the voxels of another file of its shape and axes."""
@@ -208,11 +193,10 @@ class Tomogram:
             When the file cannot be read, or voxels are not finite, or all equal.
         """
         axes = ORDERS[self.order]
-        to_file = np.argsort(axes)
         depth, height, width = self.shape
         merged = -(-depth // 2) if compress else depth
         array = np.empty((merged, height, width), np.float32)
-        in_file = array.transpose(to_file)  # our array, with the axes of the file
+        in_file = array.transpose(np.argsort(axes))  # with the axes of the file
         ranges = block_ranges(self.info)
         extremes = Extremes()
         for (start, stop), block in zip(

@@ -14,10 +14,9 @@ N_LEAST_FOR_LAYOUT = 6
 # Up to this many rows UMAP's own optimizer, on one core; beyond, that of
 # `lib.maps.optimizer`, on all.
 N_OWN_OPTIMIZER = 50_000
-N_ROUNDS = 200  # of the latter
+N_ROUNDS = 200  # of the latter, and of UMAP from given positions
 # Weight of the labels in supervised UMAP: groups separate, neighborhoods remain.
 LABEL_PULL = 0.3
-N_ROUNDS_FROM_START = 200
 # Length of one label step against unit-length embeddings, in supervised t-SNE.
 LABEL_WEIGHT = 0.5
 # The view of the interactive page: it is waited for, so a large one takes fewer rounds.
@@ -108,7 +107,7 @@ def project_2d(vectors, options, *, neighbors=None, labels=None, start=None):
         start = _to_unit_square(_principal_axes(vectors))
     if options.mode == "umap":
         # from the map without labels half the rounds are enough
-        n_epochs = None if labels is None else N_ROUNDS_FROM_START
+        n_epochs = None if labels is None else N_ROUNDS
         map_xy = _umap(vectors, options, start, neighbors, labels, n_epochs)
     else:
         map_xy = _tsne(vectors, options, labels, start)

@@ -95,9 +95,8 @@ def load_colors(path, table, table_path):
 
 
 def _format_shape(shape):
-    if len(shape) == 2 and shape[1] == 3:
-        return f"{shape[0]} colors"
-    return f"an array of shape {shape}"
+    is_colors = len(shape) == 2 and shape[1] == 3
+    return f"{shape[0]} colors" if is_colors else f"an array of shape {shape}"
 
 
 def find_overlay_jobs(

@@ -4,13 +4,10 @@ An entry is a folder. It is there and whole, or not there, or was damaged by som
 else and is made again.
 """
 
-import ctypes
 import json
 import math
-import mmap
 import os
 import time
-import weakref
 import zipfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -20,23 +17,14 @@ import numpy as np
 
 from lib.artifacts import claim
 from lib.artifacts.measures import read_measures
+from lib.artifacts.npz_files import map_bytes
 from lib.errors import ArtifactError, user_files, warn
 
 METADATA, COORDS, PATCHES = "entry.json", "coords.npy", "patches.u8"
 MEASURES = "measures.npz"
 NOTE_USE_AFTER = 3600  # seconds: entries need not be touched more often
 
-# Python's mmap, and so np.memmap, holds an open file as long as the array lives. A list
-# of a thousand tomograms then takes more open files than many clusters allow.
-_LIBC = ctypes.CDLL(None, use_errno=True)
-_LIBC.mmap.restype = ctypes.c_void_p
-_LIBC.mmap.argtypes = [
-    *(ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int),
-    ctypes.c_int64,  # off_t of every 64-bit system
-]
-_LIBC.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
 _DAMAGE = (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile)
-_FAILED = ctypes.c_void_p(-1).value
 
 
 @dataclass(frozen=True)
@@ -229,43 +217,3 @@ def _note_use(folder):
     with suppress(OSError):
         if time.time() - last_use(folder) > NOTE_USE_AFTER:
             os.utime(folder / METADATA)
-
-
-def map_bytes(path, shape):
-    """Map a file for reading; nothing of it is in memory until it is looked at.
-
-    Parameters
-    ----------
-    path : path-like
-    shape : tuple of int
-        Of the whole file; no axis is empty.
-
-    Returns
-    -------
-    ndarray of uint8
-        Read-only; lives on when the file is removed.
-
-    Raises
-    ------
-    OSError
-        When the file cannot be mapped.
-    ValueError
-        When it holds less than that.
-    """
-    size = int(np.prod(shape, dtype=np.int64))
-    with open(path, "rb") as stream:  # noqa: PTH123 - of any path-like
-        held = os.fstat(stream.fileno()).st_size
-        if held < size:
-            raise ValueError(f"{path} has {held:,} bytes, not {size:,}")
-        address = _LIBC.mmap(
-            None, size, mmap.PROT_READ, mmap.MAP_PRIVATE, stream.fileno(), 0
-        )
-    if address == _FAILED:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number), str(path))
-    buffer = (ctypes.c_uint8 * size).from_address(address)
-    # Not at the end of the process, when a thread may still be reading.
-    weakref.finalize(buffer, _LIBC.munmap, address, size).atexit = False
-    array = np.frombuffer(buffer, np.uint8).reshape(shape)
-    array.flags.writeable = False
-    return array

@@ -4,7 +4,7 @@ A patch entry needs the candidates of its tomogram: they are read where they are
 searched where not, so that the tomogram is read once.
 """
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import numpy as np
 
@@ -15,7 +15,8 @@ from lib.candidates.chosen import SEARCHED
 from lib.candidates.dog import find_candidates
 from lib.patches.entries import PATCHES, Entry, EntryMetadata, find_entries, is_whole
 from lib.patches.keys import CUTTING, FINDING, candidates_folder
-from lib.patches.measures import chosen_by_mask, distance_to_mask, measure
+from lib.patches.measures import measure
+from lib.patches.selection import choose_by_mask, without_excluded
 from lib.patches.tomogram_data import load_tomogram
 from lib.patches.views import cut_views, fits_all
 from lib.system.runtime import enough_memory
@@ -82,28 +83,6 @@ def make_patches(
     return mine
 
 
-def choose_by_mask(entry, tomogram, options):
-    """Return candidates with their distance to a mask, those that are asked for.
-
-    Parameters
-    ----------
-    entry : lib.patches.entries.Entry
-    tomogram : lib.inputs.tomogram.Tomogram
-    options : lib.patches.options.PatchOptions
-
-    Returns
-    -------
-    lib.patches.entries.Entry
-        The same where the tomogram has no mask.
-    """
-    distance = distance_to_mask(tomogram, entry.coords, compress=options.compress)
-    if distance is None:
-        return entry
-    kept = chosen_by_mask(distance, options)
-    measures = pick_measures({**entry.measures, "mask_distance": distance}, kept)
-    return replace(entry, coords=entry.coords[kept], measures=measures)
-
-
 def _find(tomogram, data, folder, options, device, threads):
     """Return the candidates of a tomogram, searched unless they are there."""
     searched = candidates_folder(folder.parent, tomogram, options, device)
@@ -126,19 +105,6 @@ def given_entry(tomogram, chosen, masked=None):
         What of the volume is no specimen.
     """
     return Entry(chosen.given[tomogram.name], _metadata(tomogram, masked))
-
-
-def without_excluded(entry, chosen):
-    """Return candidates without those near positions that the user excludes."""
-    name = entry.metadata.name
-    if not len(chosen.excluded.get(name, ())):
-        return entry
-    kept = chosen.keeps(name, entry.coords)
-    metadata = replace(entry.metadata, excluded=int((~kept).sum()))
-    measures = pick_measures(entry.measures, kept)
-    return replace(
-        entry, coords=entry.coords[kept], measures=measures, metadata=metadata
-    )
 
 
 def _search(tomogram, data, folder, options, device, threads):

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from lib.errors import OptionError
 from lib.modes import MODES
 from lib.patches.views import ODD_EVEN_TILTS, SAME_TILTS
+from lib.run.candidate_options import PatchSettings
 from lib.run.config import Real, Whole, options_of
-from lib.run.options import PatchSettings
 
 ONE_SIDE = ("inside", "outside")  # of a mask
 

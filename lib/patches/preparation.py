@@ -15,28 +15,24 @@ from lib.artifacts import remove_partial_files
 from lib.candidates.chosen import SEARCHED
 from lib.candidates.dog import widest_diameter
 from lib.errors import (
-    InputError,
     ResourceError,
     user_files,
-    warn,
     warn_once,
 )
 from lib.inputs.noted_files import note_file
 from lib.patches.entries import find_entries
 from lib.patches.keys import candidates_folder, patches_folder
-from lib.patches.making import (
-    choose_by_mask,
-    given_entry,
-    make_candidates,
-    make_patches,
-    without_excluded,
-)
+from lib.patches.making import given_entry, make_candidates, make_patches
 from lib.patches.resources import (
     announce,
     cores,
     share_out,
     within_memory,
     worker_count,
+)
+from lib.patches.selection import (
+    chosen_entries,
+    not_empty,
 )
 from lib.patches.store import PatchStore
 from lib.system.ranks import ALONE
@@ -72,7 +68,7 @@ def prepare_candidates(
     cache = Path(cache)
     if chosen.is_given:
         entries = [given_entry(tomogram, chosen) for tomogram in tomograms]
-        return _chosen(entries, tomograms, options, chosen)
+        return chosen_entries(entries, tomograms, options, chosen)
     folders = [candidates_folder(cache, t, options, device) for t in tomograms]
     make = partial(make_candidates, options=options, device=device)
     entries = _prepare(
@@ -86,19 +82,7 @@ def prepare_candidates(
         device=device,
         ranks=ranks,
     )
-    return _chosen(entries, tomograms, options, chosen)
-
-
-def _chosen(entries, tomograms, options, chosen):
-    """Return the candidates that masks and the user leave, see `prepare_candidates`."""
-    by_name = {tomogram.name: tomogram for tomogram in tomograms}
-    if options.needs_mask:
-        entries = [
-            choose_by_mask(entry, by_name[entry.metadata.name], options)
-            for entry in entries
-        ]
-    entries = [without_excluded(entry, chosen) for entry in entries]
-    return _not_empty(entries, options, chosen)
+    return chosen_entries(entries, tomograms, options, chosen)
 
 
 def prepare_store(
@@ -232,7 +216,7 @@ def _prepare(
         replace(found[number], metadata=_of_list(found[number].metadata, tomogram))
         for number, tomogram in enumerate(tomograms)
     ]
-    return _not_empty(entries, options, chosen)
+    return not_empty(entries, options, chosen)
 
 
 def _of_list(metadata, tomogram):
@@ -264,38 +248,3 @@ def _make_all(missing, make, *, cache, workers):
     with within_memory(max(workers, 1)):
         share_out(missing, make, cache=cache, workers=workers)
     remove_partial_files(cache)  # of jobs that were killed meanwhile
-
-
-def _not_empty(entries, options, chosen):
-    """Return the entries with candidates; reject a list without, name those without."""
-    empty = [entry.metadata.name for entry in entries if not len(entry.coords)]
-    if len(empty) == len(entries):
-        raise InputError(_why_empty(entries, options, chosen))
-    if empty:
-        warn(f"no candidates in {', '.join(empty)}; left out")
-    return [entry for entry in entries if len(entry.coords)]
-
-
-def _why_empty(entries, options, chosen):
-    if options.needs_mask:
-        return (
-            "no candidates where the masks want them: look at mask_path and rec_path "
-            "together, give another --mask_side or a larger --mask_distance, or lower "
-            "--dog_std_multiplier"
-        )
-    if any(entry.metadata.excluded for entry in entries):
-        return (
-            "no candidate remains: all lie near positions of --exclude_coords, or too "
-            "near the border of their tomogram; lower --exclude_distance "
-            f"({chosen.distance:g})"
-        )
-    if chosen.is_given:
-        return (
-            "none of the positions of --coords has a whole patch: all lie too near the "
-            "border of their tomogram, or of its tilt images; give a smaller --bbox, "
-            "and check the unit of the coordinates with --dry_run"
-        )
-    return (
-        "no candidates in any tomogram: check --order, and the contrast (protein "
-        "must be dark, else --bright); or lower --dog_std_multiplier"
-    )

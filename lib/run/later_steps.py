@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from lib.run.candidate_options import ORDER_NAMES
 from lib.run.config import Real, Whole, option
-from lib.run.options import MOST, ORDER_NAMES
+from lib.run.options import MOST
 
 PORT = Whole(1, 65535)
 

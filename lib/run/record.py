@@ -9,9 +9,10 @@ import math
 from dataclasses import asdict, dataclass, field
 from numbers import Integral, Real
 
+from lib.run.candidate_options import PatchSettings
 from lib.run.config import take
 from lib.run.history import take_given
-from lib.run.options import ModelOptions, PatchSettings, RunOptions, TrainingOptions
+from lib.run.options import ModelOptions, RunOptions, TrainingOptions
 
 SCHEMA_VERSION = 2
 

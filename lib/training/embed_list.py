@@ -3,20 +3,18 @@
 from pathlib import Path
 
 from lib.artifacts import ExperimentDir
-from lib.artifacts.folder_list import find_list_or_folder
 from lib.coordinates.given import read_own
 from lib.errors import warn
 from lib.geometry.check import check_tomograms
-from lib.inputs.companions import HALVES, MASK, VIEW, check_companions
-from lib.inputs.image_list import read_image_list
 from lib.patches.cache import CACHE_NAME, cache_folder
 from lib.patches.preparation import prepare_store
-from lib.run.own_coordinates import CoordinateSettings
+from lib.run.candidate_options import CoordinateSettings
 from lib.system.preflight import check_environment
-from lib.system.ranks import end_distributed, find_launch, init_distributed
+from lib.system.ranks import end_distributed, init_distributed
 from lib.system.runtime import choose_device, seed_everything
 from lib.training.inference import TrainedRun, embed
-from lib.training.same_tomograms import (
+from lib.training.run_tomograms import (
+    read_run_list,
     tell_of_other_files,
     warn_of_header_voxels,
     warn_of_voxels,
@@ -81,7 +79,7 @@ def embed_image_list(
     seed : int
     force : bool
         Continue if the geometry check finds no agreement.
-    own : lib.run.own_coordinates.CoordinateSettings, optional
+    own : lib.run.candidate_options.CoordinateSettings, optional
         Coordinates to embed in place of those of the search, or to leave out.
     """
     run = TrainedRun(
@@ -92,23 +90,13 @@ def embed_image_list(
         voxel_size=voxel_size,
     )
     experiment = ExperimentDir.of(exp_dir, mode, exp_id)
-    tomograms = read_image_list(
-        find_list_or_folder(
-            img_txt,
-            project,
-            experiment.embedding_list,
-            needs_tilts=run.patching.needs_tilts,
-            quiet=find_launch().rank > 0,
-        ),
-        project=project,
-        needs_tilts=run.patching.needs_tilts,
-        order=run.patching.order,
+    _, tomograms = read_run_list(
+        img_txt,
+        project,
+        experiment.embedding_list,
+        run.patching,
         order_is_given=run.order_was_told,
         voxel_size=run.voxel_size,
-        optional=(*MASK, *VIEW, *(HALVES if run.patching.halves else ())),
-    )
-    check_companions(
-        tomograms, by_mask=run.patching.needs_mask, in_view=run.patching.in_view
     )
     ranks = init_distributed()
     check_environment(

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from lib import __version__
 from lib.artifacts import atomic_write
+from lib.run.candidate_options import PatchSettings
 from lib.run.config import known, take, write_config
-from lib.run.options import PatchSettings
 from lib.run.record import Lineage, Normalization, RunRecord, TomogramRecord
 
 LIBRARIES = ("torch", "numpy", "scipy", "mrcfile", "scikit-learn", "umap-learn")

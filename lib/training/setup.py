@@ -1,5 +1,10 @@
-"""What a training is made of: network, weights to start from, record, schedule."""
+"""A training put together and run: network, start, record, schedule, folder."""
 
+import signal
+import sys
+
+from lib.artifacts.experiment import clear_folder
+from lib.errors import Interrupted
 from lib.run.history import TRAINING
 from lib.system.runtime import choose_precision
 from lib.training.builtin import BUILTIN, start_from_builtin
@@ -9,8 +14,15 @@ from lib.training.compute import Compute
 from lib.training.models import build_model
 from lib.training.pretrained import init_small, load_pretrained_trunk
 from lib.training.recipes import Schedule
-from lib.training.run_notes import resumed_record, tomograms_of, training_record
-from lib.training.same_tomograms import check_same_data, warn_of_voxels
+from lib.training.run_notes import (
+    epoch_line,
+    note_resumption,
+    resumed_record,
+    tomograms_of,
+    training_record,
+    write_options,
+)
+from lib.training.run_tomograms import check_same_data, warn_of_voxels
 from lib.training.trainer import Trainer
 
 
@@ -124,3 +136,64 @@ def _new_model(run, recipe, store, *, load_model, resumed, ranks):
     if run.model.pretrained_model == BUILTIN:
         return model, start_from_builtin(model, mode)
     return model, load_pretrained_trunk(model, run.model.pretrained_model)
+
+
+def start_folder(experiment, trainer, *, resume, overwrite, typed, config):
+    """Make room for a run, now that it can start, and note what it is.
+
+    Parameters
+    ----------
+    experiment : lib.artifacts.ExperimentDir
+    trainer : lib.training.trainer.Trainer
+    resume, overwrite : bool
+        Whether an earlier run goes on, or is removed.
+    typed : dict
+        The options of the command line, for ``opts.txt``.
+    config : str
+        For ``opts.yaml``.
+    """
+    if resume:
+        note_resumption(experiment.options, trainer.state.epoch)
+        return
+    if overwrite and (removed := clear_folder(experiment)):
+        print(f"--overwrite removed from {experiment.root}: {', '.join(removed)}")
+    record, patching = trainer.writer.record, trainer.store.options
+    found = {
+        "device": trainer.compute.device,
+        "precision": trainer.compute.precision,
+        "start": record.lineage.start,
+        "candidates": len(trainer.store),
+        "order": ",".join(record.orders),
+        "tilt_range": patching.tilt_range,
+        "disjoint_tilts": patching.disjoint_tilts,
+    }
+    write_options(experiment, typed, found, config=config)
+
+
+def train(trainer, experiment, ranks):
+    """Train and say how it went; a line an epoch where no progress bar is seen.
+
+    Raises
+    ------
+    Interrupted
+        By Ctrl-C or a signal; the last complete epoch is kept.
+    """
+    epochs = trainer.schedule.epochs
+    watched = sys.stdout.isatty() and sys.stderr.isatty()
+
+    def tell(entry):
+        if ranks.is_main and not watched:
+            print(epoch_line(entry, epochs), flush=True)
+
+    try:
+        health = trainer.run(after_epoch=tell)
+    except KeyboardInterrupt as stop:
+        raise Interrupted(
+            f"interrupted; {trainer.state.epoch} of {epochs} epochs are kept in "
+            f"{experiment.checkpoint('last')}: go on with the same command and "
+            "--resume",
+            getattr(stop, "number", signal.SIGINT),
+        ) from None
+    if ranks.is_main:
+        print(f"trained {trainer.state.epoch} epochs; {health.message}")
+        print(f"models and log: {experiment.root}")

@@ -1,12 +1,16 @@
-"""Whether the tomograms at hand are those that a checkpoint was trained on."""
+"""The tomograms of a run: read, and held against those that it was trained on."""
 
-from lib.errors import TrainingError, format_names, warn
+from lib.artifacts.folder_list import find_list_or_folder
+from lib.errors import OptionError, TrainingError, format_names, warn
+from lib.inputs.companions import HALVES, MASK, VIEW, check_companions
+from lib.inputs.image_list import read_image_list
 from lib.inputs.mrc import DEFAULT_SIZE
 from lib.inputs.noted_files import (
     is_noted_file,
     name_other_files,
     warn_of_other_voxels,
 )
+from lib.system.ranks import find_launch
 from lib.training.run_notes import tomograms_of
 
 
@@ -144,3 +148,75 @@ def _as_size(shape):
 
 def _listed(names):
     return f"{len(names)} tomograms ({format_names(list(names), 3)})"
+
+
+def read_run_list(
+    img_txt,
+    project,
+    written,
+    patching,
+    *,
+    order_is_given,
+    voxel_size=None,
+    keep=False,
+    halves=False,
+):
+    """Read the image list of a run, or make that of a folder.
+
+    Parameters
+    ----------
+    img_txt : path-like
+        Image list, or folder of tomograms.
+    project : Path
+        Folder that relative paths start from.
+    written : Path
+        Where the list of a folder is written.
+    patching : lib.patches.options.PatchOptions
+    order_is_given : bool
+        See `lib.inputs.axis_order.resolve_order`.
+    voxel_size : float, optional
+        Of all tomograms [Angstrom].
+    keep : bool
+        Use the list that was written before, if there is one.
+    halves : bool
+        Whether the halves of every tomogram are needed.
+
+    Returns
+    -------
+    path : path-like
+        Of the list.
+    tomograms : list of lib.inputs.tomogram.Tomogram
+
+    Raises
+    ------
+    OptionError
+        If halves are asked for in a mode that takes tilt series.
+    InputError
+        If the list lacks what the options ask for.
+    """
+    if patching.halves and patching.needs_tilts:
+        raise OptionError(
+            f"--halves is for simsiam3d; {patching.mode} can pair even with odd tilt "
+            "images: leave it out"
+        )
+    path = find_list_or_folder(
+        img_txt,
+        project,
+        written,
+        needs_tilts=patching.needs_tilts,
+        keep=keep,
+        quiet=find_launch().rank > 0,
+    )
+    tomograms = read_image_list(
+        path,
+        project=project,
+        needs_tilts=patching.needs_tilts,
+        order=patching.order,
+        order_is_given=order_is_given,
+        voxel_size=voxel_size,
+        optional=(*MASK, *VIEW, *(HALVES if patching.halves else ())),
+    )
+    check_companions(
+        tomograms, halves=halves, by_mask=patching.needs_mask, in_view=patching.in_view
+    )
+    return path, tomograms
