@@ -51,7 +51,7 @@ def _options():
     add("--work", type=Path, required=True, help="folder of patches and checkpoints")
     add("--mode", choices=tuple(MODES), default="simsiam3d")
     add("--steps", type=int, default=3000)
-    add("--start", type=Path, help="checkpoint of the other mode to begin with")
+    add("--start", type=Path, help="checkpoint of the other mode, or builtin")
     add("--minutes", type=float, default=120, help="stop, to be resumed, after these")
     add("--workers", type=int, default=os.cpu_count(), help="tomograms at once")
     add("--tomograms", type=int, default=TOMOGRAMS)

@@ -18,6 +18,7 @@ from benchmarks.quality_metrics import knn_accuracy
 from lib.artifacts import atomic_write
 from lib.modes import MODES
 from lib.system.runtime import autocast, choose_precision
+from lib.training.builtin import BUILTIN, load_builtin
 from lib.training.encoding import encode, recalibrate
 from lib.training.models import build_model
 from lib.training.recipes import CONTRASTIVE, Schedule, learning_rate
@@ -26,6 +27,7 @@ from lib.training.transforms import Augmentation, apply_transforms, sample_trans
 BOXES = (24, 30, 36)  # one for each step: people cut patches of different sizes
 BATCH = 256
 PER_KIND = 2
+PER_DIRECTION = 8  # patches that the direction of a kind begins with
 SHARE_OF_BACKGROUND = 0.12
 SCALE = 16.0  # of the cosines in the softmax
 LR = 1.5e-3
@@ -83,7 +85,8 @@ def train_kinds(work, *, mode, steps, seed, until, held_out_from, start=None):
     held_out_from : int
         Tomograms of this number or greater are not trained on.
     start : path-like, optional
-        Checkpoint of the other mode to begin with.
+        Checkpoint of the other mode to begin with, or ``builtin``: the weights that
+        the project has of this mode.
     """
     numbers = sorted(int(path.stem) for path in (work / "patches").glob("*.npz"))
     trained = [number for number in numbers if number < held_out_from]
@@ -153,12 +156,34 @@ class KindTraining:
             self.model.load_state_dict(kept["model"])
             self.optimizer.load_state_dict(kept["optimizer"])
             self.step = kept["step"]
+        elif str(start) == BUILTIN:
+            known = load_builtin(self.mode).state_dict
+            self.model.load_state_dict({**self.model.state_dict(), **known})
+            self.directions.data.copy_(self._mean_directions())
+            return
         elif start is not None:
             kept = torch.load(start, weights_only=True)
             _start_from(self.model, kept["model"])
         else:
             return
         self.directions.data.copy_(kept["directions"])
+
+    def _mean_directions(self):
+        """Return the mean direction of a few patches of each kind."""
+        rng = np.random.default_rng(self.seed)
+        rows = [rng.permutation(rows)[:PER_DIRECTION] for rows in self.rows_of]
+        kinds = np.repeat(np.arange(len(rows)), [len(part) for part in rows])
+        total = torch.zeros_like(self.directions.data)
+        for part in np.array_split(np.arange(len(kinds)), -(-len(kinds) // BATCH)):
+            chosen = np.concatenate(rows)[part]
+            views = _choose_views(self.mode, len(chosen), rng)
+            stored = self.patches.gather(chosen, views)
+            nothing = torch.Generator().manual_seed(self.seed)
+            batch = prepare_views(stored, BOX, PLAIN, nothing)
+            z, p = encode(self.model, batch, device=DEVICE, precision=self.precision)
+            unit = F.normalize(z, dim=1) + F.normalize(p, dim=1)
+            total.index_add_(0, torch.from_numpy(kinds[part]), unit)
+        return F.normalize(total, dim=1)
 
     def take_step(self):
         """Take a step; return its loss, and the share of rows named right."""

@@ -82,7 +82,12 @@ def test_the_folder_of_the_run_stands_for_its_table(run, tmp_path):
 
 
 def test_only_scores_from_a_number_on_are_taken(run, tmp_path):
-    path, export = run
+    path, _ = run
+    body = {"what": "rows", "rows": {"list": ROWS}, "similar": [2]}
+    with Asked(path) as asked:
+        export = (
+            path.parent / "exports" / asked.post("/api/export", body).json()["name"]
+        )
     score = InteractiveTable.load(export).score
     least = np.sort(score)[-2]
     arguments = ["--input", export, "--output", "o.txt", "--min_score"]

@@ -118,7 +118,8 @@ def export_classes(candidates, classes, asked, most_similar):
     asked : dict
         ``what``: "class" with ``class``, "rows" with ``rows``, or "scores", which is
         all candidates from ``threshold`` on; ``similar``: rows that the scores are
-        of, or ``taught``: the class that was taught; ``format``; ``if_double``, see
+        of, or ``taught``: the class that was taught (neither with a class);
+        ``format``; ``if_double``, see
         `interactive_to_training_coords.py`.
     most_similar : int
         Rows in ``similar`` at most.
@@ -161,6 +162,9 @@ def export_classes(candidates, classes, asked, most_similar):
 
 
 def _scores(candidates, classes, asked, most):
+    """Return the scores to write, or None; a class is not a list of scores."""
+    if asked.get("what") == "class":
+        return candidates.score
     if asked.get("taught") is not None:
         lesson = classes.lesson(asked["taught"])
         return taught_scores(candidates.columns.unit, lesson)
