@@ -4,7 +4,9 @@ UMAP's own optimizer moves both ends of an edge as soon as it draws it, so that 
 threads overwrite each other, and with a seed it uses one. Here a thread moves one row
 along all its edges while the other rows of its block stay where they are, as in the
 batch mode of uwot (Melville 2021); random numbers depend on row and epoch alone. Edges,
-epochs, forces and their decay are those of UMAP (McInnes et al. 2018).
+epochs, forces and their decay are those of UMAP (McInnes et al. 2018). The rows that
+push are drawn from a few thousand, other ones for each block and epoch, which fit into
+the cache: of a million rows, to read others at random took most of the time.
 
 Where rows have many neighbors, one row of four is laid out first, which costs a
 sixteenth; the others are then put amid their neighbors, and all rows move in the last
@@ -24,6 +26,8 @@ BLOCKS = 4
 SAMPLED = 4  # one row of so many is laid out first, ...
 LEAST_DEGREE = 32  # ... where a row has so many neighbors on average
 LAST = 0.25  # of the epochs, in which all rows move then
+POOL_BITS = 13  # of the number of rows that push the others of a block in an epoch
+PUSHES = 5  # for each edge that is drawn
 CLIP = 4.0  # largest step in each coordinate, before it is scaled by the rate
 # Forces are tabulated over the squared distance: 64 values for each power of two.
 LOWEST, HIGHEST = -30, 24
@@ -77,10 +81,13 @@ def _put_amid_neighbors(graph, rows, sample):
     return placed
 
 
-def _optimize(graph, position, *, n_epochs, a, b, seed, first=0):
-    """Move positions in place, from some epoch on; return them."""
+def _optimize(graph, start, *, n_epochs, a, b, seed, first=0):
+    """Return the positions that those of some epoch come to."""
     indptr, others, rate = _drawn_edges(graph, n_epochs)
-    moved = np.empty((-(-len(position) // BLOCKS), position.shape[1]), np.float32)
+    n, axes = start.shape
+    position = np.zeros((n, 4), np.float32)  # 16 bytes a row, and one loop for 2 and 3
+    position[:, :axes] = start
+    moved = np.zeros((-(-n // BLOCKS), 4), np.float32)
     pull, push = _force_tables(a, b)
     before = numba.get_num_threads()
     numba.set_num_threads(max(1, min(usable_cores(), before)))
@@ -89,14 +96,17 @@ def _optimize(graph, position, *, n_epochs, a, b, seed, first=0):
             step = np.float32(1 - epoch / n_epochs)
             for number in range(BLOCKS):
                 block = position[number::BLOCKS]
+                drawn = np.random.default_rng((seed, epoch, number))
+                far = drawn.integers(n, size=2**POOL_BITS)
+                pool = np.ascontiguousarray(position[far].T)
                 _move_block(
-                    *(position, moved, number, indptr, others, rate),
+                    *(position, moved, number, indptr, others, rate, pool),
                     *(pull, push, step, epoch, seed),
                 )
                 block[:] = moved[: len(block)]
     finally:
         numba.set_num_threads(before)
-    return position
+    return position[:, :axes].copy()
 
 
 def _drawn_edges(graph, n_epochs):
@@ -118,17 +128,19 @@ def _force_tables(a, b):
     return pull.astype(np.float32), push.astype(np.float32)
 
 
-@numba.njit(fastmath=True)
+@numba.njit(fastmath=True, inline="always")
 def _force(table, square):
     """Interpolate a table by the exponent and the first bits of a float32."""
+    square = min(max(square, float32(2.0**LOWEST)), float32(2.0 ** (HIGHEST - 1)))
     bits = np.float32(square).view(np.int32)
-    cell = (bits >> REST_BITS) - ((127 + LOWEST) << CELL_BITS)
-    if cell < 0:
-        return table[0]
-    if cell >= len(table) - 1:
-        return float32(0)
+    cell = uint64((bits >> REST_BITS) - ((127 + LOWEST) << CELL_BITS))
     rest = float32(bits & ((1 << REST_BITS) - 1)) * float32(2.0**-REST_BITS)
-    return table[cell] + rest * (table[cell + 1] - table[cell])
+    return table[cell] + rest * (table[cell + uint64(1)] - table[cell])
+
+
+@numba.njit(fastmath=True, inline="always")
+def _clipped(value):
+    return min(max(value, float32(-CLIP)), float32(CLIP))
 
 
 @numba.njit(fastmath=True)
@@ -139,39 +151,44 @@ def _mixed(state):
     return state ^ (state >> uint64(31))
 
 
-@numba.njit(fastmath=True)
-def _move(own, other, table, step):
-    """Move a position by the force between it and another."""
-    square = float32(0)
-    for axis in range(len(own)):
-        square += (own[axis] - other[axis]) ** 2
-    force = _force(table, square)
-    for axis in range(len(own)):
-        wanted = force * (own[axis] - other[axis])
-        own[axis] += step * min(max(wanted, float32(-CLIP)), float32(CLIP))
-
-
 @numba.njit(parallel=True, fastmath=True)
 def _move_block(
-    position, moved, first, indptr, others, rate, pull, push, step, epoch, seed
+    position, moved, first, indptr, others, rate, pool, pull, push, step, epoch, seed
 ):
     """Write the new positions of every row of a block into `moved`.
 
     An edge lies in the rows of both its ends, and UMAP moves both ends each time: so
-    each row moves twice along an edge, with five other rows to be pushed away by.
+    each row moves twice along an edge, and is pushed away by five other rows. These
+    push together, from where the row is then: a processor works on them side by side.
     """
     n = len(position)
+    far_x, far_y, far_z = pool[0], pool[1], pool[2]
     for index in prange((n - first + BLOCKS - 1) // BLOCKS):
         row = first + index * BLOCKS
-        own = moved[index]
-        own[:] = position[row]
+        x, y, z = position[row, 0], position[row, 1], position[row, 2]
         state = _mixed(_mixed(uint64(seed)) + uint64(epoch) * uint64(n) + uint64(row))
+        far = int64(state >> uint64(64 - POOL_BITS))
         for edge in range(indptr[row], indptr[row + 1]):
             if int64((epoch + 1) * rate[edge]) <= int64(epoch * rate[edge]):
                 continue
-            for turn in range(2):
-                _move(own, position[others[edge]], pull, -step)
-                for _ in range(2 + turn):
-                    state += uint64(0x9E3779B97F4A7C15)
-                    far = ((_mixed(state) >> uint64(32)) * uint64(n)) >> uint64(32)
-                    _move(own, position[int64(far)], push, step)
+            other = position[others[edge]]
+            for _ in range(2):
+                dx, dy, dz = x - other[0], y - other[1], z - other[2]
+                force = _force(pull, dx * dx + dy * dy + dz * dz)
+                x -= step * _clipped(force * dx)
+                y -= step * _clipped(force * dy)
+                z -= step * _clipped(force * dz)
+            if far + PUSHES > 2**POOL_BITS:
+                far = 0
+            sum_x, sum_y, sum_z = float32(0), float32(0), float32(0)
+            for drawn in range(far, far + PUSHES):
+                dx, dy, dz = x - far_x[drawn], y - far_y[drawn], z - far_z[drawn]
+                force = _force(push, dx * dx + dy * dy + dz * dz)
+                sum_x += _clipped(force * dx)
+                sum_y += _clipped(force * dy)
+                sum_z += _clipped(force * dz)
+            x += step * sum_x
+            y += step * sum_y
+            z += step * sum_z
+            far += PUSHES
+        moved[index, 0], moved[index, 1], moved[index, 2] = x, y, z
