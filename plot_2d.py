@@ -11,7 +11,7 @@ BLOCK = 4096  # bytes of the disk that a file may leave unused
 SECONDS_A_ROW = {"umap": 0.003, "tsne": 0.007}
 # Of many rows: of each pair of them to find the neighbors exactly, of each row to find
 # them approximately; of each row for UMAP's graphs, and for the layouts. Same core.
-MANY = {"pair": 8e-9, "search": 3.4e-4, "graphs": 1e-4, "layouts": 1.5e-3}
+MANY = {"pair": 8e-9, "search": 3.4e-4, "graphs": 1e-4, "layouts": 3.5e-4}
 
 
 def main():
