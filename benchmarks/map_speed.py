@@ -1,16 +1,20 @@
 """The steps of plot_2d.py that lay out the maps, beside UMAP's own on the same graph.
 
     python benchmarks/map_speed.py 100000 --umap
-    python benchmarks/map_speed.py 1000000
+    python benchmarks/map_speed.py 1000000 --plot
 
 Prints for each step its time, and the memory of the process at its peak; of each map,
 how many of the 40 nearest neighbors in the embedding are among the 40 nearest there.
+With ``--plot``, plot_2d.py itself as well, on patches of 36 x 36.
 The embedding is made up: 200 kinds of unequal size, each spread in 12 directions of its
 own, and noise.
 """
 
 import argparse
+import resource
+import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -18,9 +22,14 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.peak_memory import PeakMemory
+
+PROJECT = Path(__file__).resolve().parents[1]
 NEIGHBORS = 40
 CLUSTERS = 48
 CHECKED = 2000
+BOX = 36
+DISTINCT = 3000  # patches; they are repeated
 
 
 def main():
@@ -30,21 +39,45 @@ def main():
     )
     parser.add_argument("count", type=int)
     parser.add_argument("--umap", action="store_true", help="UMAP's calls, too")
+    parser.add_argument("--plot", action="store_true", help="plot_2d.py, too")
     options = parser.parse_args()
-    from lib.maps.clustering import over_cluster
-    from lib.maps.layout import ProjectionOptions, project_2d, project_3d, unit_rows
-    from lib.maps.neighbors import nearest_neighbors
+    from lib.maps.layout import unit_rows
 
     vectors = unit_rows(structured_embeddings(options.count))
-    layout = ProjectionOptions("umap", NEIGHBORS, 0.5, 42)
-    own = []
+    print(f"{options.count:,} rows, peak {peak_memory() / 1e9:.2f} GB", flush=True)
+    steps = Steps()
+    near, labels, maps = own_steps(vectors, steps)
+    print(f"all steps {steps.total()[0]:.0f} s", flush=True)
+    if options.umap:
+        theirs = umap_steps(vectors, near, labels, maps["map"])
+        ours, floor = np.sum(steps.times[2:], axis=0), theirs.total()
+        print(
+            f"three layouts: {ours[0]:.0f} s, UMAP's {floor[0]:.0f} s, ratio "
+            f"{ours[0] / floor[0]:.2f}; of the processor {ours[1] / floor[1]:.2f}"
+        )
+    if options.plot:
+        del near, labels, maps
+        wall, _ = run_plot(vectors)
+        if options.umap:
+            floor = np.sum(steps.times[:2], axis=0) + theirs.total()
+            print(
+                f"plot_2d.py over neighbors, clusters and UMAP's: {wall / floor[0]:.2f}"
+            )
 
-    def step(name, work, times=own):
+
+class Steps:
+    """Steps that are run, timed and reported one after the other."""
+
+    def __init__(self):
+        self.times = []
+
+    def run(self, name, work):
+        """Return what `work` returns, and print what it took."""
         wall, processor = time.perf_counter(), time.process_time()
         result = work()
         wall = time.perf_counter() - wall
         processor = time.process_time() - processor
-        times.append((wall, processor))
+        self.times.append((wall, processor))
         print(
             f"{name}: {wall:.1f} s, of the processor {processor:.1f} s, "
             f"peak {peak_memory() / 1e9:.2f} GB",
@@ -52,10 +85,21 @@ def main():
         )
         return result
 
-    print(f"{options.count:,} rows, peak {peak_memory() / 1e9:.2f} GB", flush=True)
-    near = step("neighbors", lambda: nearest_neighbors(vectors, NEIGHBORS))
+    def total(self):
+        """Return the seconds of all steps, and those of the processor."""
+        return np.sum(self.times, axis=0)
+
+
+def own_steps(vectors, steps):
+    """Run what plot_2d.py does; return the neighbors, the labels and the maps."""
+    from lib.maps.clustering import over_cluster
+    from lib.maps.layout import ProjectionOptions, project_2d, project_3d
+    from lib.maps.neighbors import nearest_neighbors
+
+    layout = ProjectionOptions("umap", NEIGHBORS, 0.5, 42)
+    near = steps.run("neighbors", lambda: nearest_neighbors(vectors, NEIGHBORS))
     print(f"recall {near.recall:.4f}")
-    labels = step(
+    labels = steps.run(
         "clusters", lambda: over_cluster(vectors, n_cluster=CLUSTERS, seed=42)
     )
     laid = {
@@ -67,26 +111,64 @@ def main():
     }
     maps = {}
     for name, work in laid.items():
-        maps[name] = step(name, work)
+        maps[name] = steps.run(name, work)
         print(f"{name}: kept {kept_neighbors(maps[name], near):.3f}", flush=True)
-    if options.umap:
-        theirs = []
-        for name, epochs in (("map", None), ("labels", 200), ("3-D", 100)):
-            axes = 3 if name == "3-D" else 2
-            of = labels if name == "labels" else None
-            start = maps["map"] if name == "labels" else None
+    return near, labels, maps
 
-            def work(axes=axes, of=of, epochs=epochs, start=start):
-                return umap_alone(vectors, near, axes, of, epochs, start)
 
-            found = step(f"UMAP, {name}", work, theirs)
-            print(f"UMAP, {name}: kept {kept_neighbors(found, near):.3f}", flush=True)
-        ours, floor = np.sum(own[2:], axis=0), np.sum(theirs, axis=0)
-        print(
-            f"three layouts: {ours[0]:.0f} s, UMAP's {floor[0]:.0f} s, ratio "
-            f"{ours[0] / floor[0]:.2f}; of the processor {ours[1] / floor[1]:.2f}"
+def umap_steps(vectors, near, labels, start):
+    """Run UMAP's own layouts of the same graph; return their times."""
+    steps = Steps()
+    calls = {
+        "map": (2, None, None, None),
+        "labels": (2, labels, 200, start),
+        "3-D": (3, None, 100, None),
+    }
+    for name, arguments in calls.items():
+        found = steps.run(
+            f"UMAP, {name}", lambda a=arguments: umap_alone(vectors, near, *a)
         )
-    print(f"all steps {np.sum(own, axis=0)[0]:.0f} s")
+        print(f"UMAP, {name}: kept {kept_neighbors(found, near):.3f}", flush=True)
+    return steps
+
+
+def run_plot(vectors):
+    """Run plot_2d.py on the embeddings; return its seconds and the processor's."""
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "all_output_info.npz"
+        write_table(table, vectors)
+        command = [sys.executable, PROJECT / "plot_2d.py", "--input", table]
+        spent = resource.getrusage(resource.RUSAGE_CHILDREN)
+        wall = time.perf_counter()
+        with subprocess.Popen(command) as process, PeakMemory(process.pid) as memory:
+            failed = process.wait()
+        wall = time.perf_counter() - wall
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if failed:
+        sys.exit(f"plot_2d.py ended with exit code {failed}")
+    processor = (after.ru_utime + after.ru_stime) - (spent.ru_utime + spent.ru_stime)
+    print(
+        f"plot_2d.py: {wall:.1f} s, of the processor {processor:.1f} s, "
+        f"peak anonymous memory {memory.peak / 1e9:.2f} GB",
+        flush=True,
+    )
+    return wall, processor
+
+
+def write_table(path, vectors):
+    """Write all_output_info.npz of these embeddings, with noise for patches."""
+    from lib.artifacts import EmbeddingTable
+
+    rng = np.random.default_rng(2)
+    count = len(vectors)
+    noise = rng.standard_normal((min(count, DISTINCT), 1, BOX, BOX), np.float32)
+    EmbeddingTable(
+        name=np.repeat("tomo1", count),
+        coords=rng.integers(0, 500, (count, 3)),
+        pred=vectors,
+        proj=vectors,
+        subvol=np.resize(noise, (count, 1, BOX, BOX)),
+    ).save(path)
 
 
 def structured_embeddings(count, seed=0, kinds=200, dim=128, inner=12):

@@ -7,7 +7,16 @@ from pathlib import Path
 
 
 class PeakMemory:
-    """The largest anonymous memory of this process and its children in a block."""
+    """The largest anonymous memory of a process and its children in a block.
+
+    Parameters
+    ----------
+    pid : int, optional
+        Of the process; default: this one.
+    """
+
+    def __init__(self, pid=None):
+        self._pid = pid or os.getpid()
 
     def __enter__(self):
         """Start to watch."""
@@ -24,7 +33,7 @@ class PeakMemory:
 
     def _watch(self):
         while not self._stop.is_set():
-            self.peak = max(self.peak, anonymous_memory(os.getpid()))
+            self.peak = max(self.peak, anonymous_memory(self._pid))
             time.sleep(0.1)
 
 
