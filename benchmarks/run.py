@@ -3,8 +3,9 @@
     python benchmarks/run.py                       # every stage, on the CPU
     python benchmarks/run.py train embed --device cuda
 
-Prints a table: stage, size, ours, floor, ratio, peak memory; then the machine. A
-ratio holds on a noisy machine, a time does not: quote ratios.
+Prints a table: stage, size, ours, floor, ratio, goal of the ratio, peak memory; then
+the machine with the instruction sets of its processor. A ratio holds on a noisy
+machine, a time does not: quote ratios.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.peak_memory import PeakMemory
-from benchmarks.stages import STAGES
+from benchmarks.stages import GOALS, STAGES
 
 
 def main():
@@ -36,7 +37,7 @@ def main():
     for name in options.stage or STAGES:
         with PeakMemory() as memory:
             for row in STAGES[name](options.device, options.small):
-                rows.append((name, *row, f"{memory.peak / 1e9:.2f} GB"))
+                rows.append((name, *row, GOALS[name], f"{memory.peak / 1e9:.2f} GB"))
                 print(" | ".join(map(str, rows[-1])), flush=True)
     print_table(rows)
     print(f"\n{date.today()}, {machine(options.device)}, `{' '.join(sys.argv)}`")
@@ -44,7 +45,7 @@ def main():
 
 def print_table(rows):
     """Print the rows as a markdown table."""
-    header = ("stage", "size", "ours", "floor", "ratio", "peak anonymous memory")
+    header = ("stage", "size", "ours", "floor", "ratio", "goal", "peak of memory")
     print("\n| " + " | ".join(header) + " |\n|" + ":--|" * len(header))
     for row in rows:
         print("| " + " | ".join(map(str, row)) + " |")
@@ -54,9 +55,11 @@ def machine(device):
     """Say on what this ran."""
     import torch
 
+    from lib.system.doctor import processor
     from lib.system.machine import usable_cores
 
-    cores = f"{usable_cores()} cores {platform.machine()}"
+    known = dict(processor())
+    cores = f"{usable_cores()} cores {known['model']} ({known['features']})"
     if device == "cuda":
         cores += f", {torch.cuda.get_device_name()}"
     return f"{cores}, Python {platform.python_version()}, torch {torch.__version__}"

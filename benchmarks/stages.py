@@ -3,13 +3,12 @@
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 
-PROJECT = Path(__file__).resolve().parents[1]
-BOX = 36
+from benchmarks.stage_tools import BOX, PROJECT, quiet, seconds, synthetic, told
+from benchmarks.stages_network import compiled, embed, train
 
 
 def candidates(device, small):
@@ -68,127 +67,6 @@ def store(device, small):
         count = len(prepare())
     size = f"1 tomogram, {count:,} candidates"
     yield size, f"{again:.3f} s again", f"first {first:.2f} s", f"{again / first:.3f}"
-
-
-def train(device, small):
-    """Whole runs as a user's, all that an epoch holds, against the bare network."""
-    import torch
-
-    model, trainer = small_trainer(device, 96 if small else 1024)
-    step, views = bare_step(model, trainer)
-    steps = trainer.loader.steps
-    patches = 2 * trainer.store.options.views * len(views) * steps
-
-    def bare():
-        for _ in range(steps):
-            step(model, views)
-        wait(device)
-
-    step(model, views)
-    before = seconds(bare)
-    trainer.run()
-    epochs = [entry["time"] for entry in trainer.state.history]
-    model.train()
-    floor, own = (before + seconds(bare)) / 2, np.median(epochs[1:])
-    yield (
-        f"{trainer.store.options.views} views, box {BOX}, batch {len(views)}, "
-        f"{len(trainer.store):,} candidates, {trainer.compute.precision}, "
-        "epochs 2 to 4",
-        f"{patches / own:.0f} patches/s",
-        f"bare network {patches / floor:.0f} patches/s",
-        f"{floor / own:.3f}",
-    )
-    if device == "cpu":
-        plain = model.to(memory_format=torch.contiguous_format)
-        nchw = seconds(lambda: step(plain, views.contiguous()))
-        yield (
-            "bare network, one step",
-            f"channels last {floor / steps:.2f} s",
-            f"plain eager {nchw:.2f} s",
-            f"{floor / steps / nchw:.2f}",
-        )
-
-
-def compiled(device, small):
-    """The network as --compile trains it against the same network without."""
-    import torch
-
-    model, trainer = small_trainer(device, 32 if small else 64)
-    step, views = bare_step(model, trainer)
-    fast = torch.compile(model, dynamic=False)
-
-    def once(network):
-        step(network, views)
-        wait(device)
-
-    first = seconds(lambda: once(fast))
-    once(model)
-    pairs = [
-        (seconds(lambda: once(model)), seconds(lambda: once(fast))) for _ in range(3)
-    ]
-    plain, own = np.median(pairs, axis=0)
-    yield (
-        f"a step, 2 views, box {BOX}, batch {len(views)}",
-        f"{own:.2f} s (the first {first:.0f} s)",
-        f"not compiled {plain:.2f} s",
-        f"{np.median([own / plain for plain, own in pairs]):.2f}",
-    )
-
-
-def bare_step(model, trainer):
-    """Return a training step of the network alone, and views already in place."""
-    import torch
-
-    from lib.system.runtime import autocast
-    from lib.training.losses import training_loss
-
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-    model.train()
-
-    def step(network, views):
-        with autocast(trainer.compute.device, trainer.compute.precision):
-            outputs = network(views, views)
-        optimizer.zero_grad(set_to_none=True)
-        loss, _ = training_loss(
-            *outputs, loss="nt_xent", temperature=0.2, simsiam_weight=0.1
-        )
-        loss.backward()
-        optimizer.step()
-
-    return step, trainer.views(np.arange(trainer.schedule.batch_size))
-
-
-def embed(device, small):
-    """Embedding of a store against the bare forward pass."""
-    import torch
-
-    from lib.training.encoding import encode, encode_store
-
-    model, trainer = small_trainer(device, 96 if small else 512)
-    store, batch = trainer.store, trainer.schedule.batch_size
-    views = trainer.views(np.arange(batch))
-    where = torch.device(device)
-
-    def bare():
-        for _ in range(-(-len(store) // batch)):
-            encode(model, views, device=where, precision="fp32")
-        wait(device)
-
-    def ours():
-        norm = vars(trainer.writer.record.normalization)
-        encode_store(model, store, batch_size=batch, device=where, **norm)
-
-    bare()
-    floors, times = zip(
-        *[(seconds(bare), seconds(ours)) for _ in range(3)], strict=True
-    )
-    count = len(store) * store.options.views
-    yield (
-        f"{len(store)} candidates, box {BOX}",
-        f"{count / np.median(times):.0f} patches/s",
-        f"bare forward {count / np.median(floors):.0f} patches/s",
-        f"{np.median(np.divide(floors, times)):.3f}",
-    )
 
 
 def plots(_device, small):
@@ -307,20 +185,20 @@ def _peak_of_training(count, size, extra):
             f"{folder}/exp --num_workers 1 --pretrained_model none --force {extra}"
         ).split()
         with PeakMemory() as watched:
-            _quiet([sys.executable, PROJECT / command[0], *command[1:]])
+            quiet([sys.executable, PROJECT / command[0], *command[1:]])
         return watched.peak
 
 
 def help_time(_device, _small):
     """--help of each script against Python's own start."""
     floor = min(
-        seconds(lambda: _quiet([sys.executable, "-c", "pass"])) for _ in range(5)
+        seconds(lambda: quiet([sys.executable, "-c", "pass"])) for _ in range(5)
     )
     for script in sorted(PROJECT.glob("*.py")):
         if script.name == "opts.py":
             continue
         command = [sys.executable, script, "--help"]
-        own = min(seconds(lambda c=command: _quiet(c)) for _ in range(5))
+        own = min(seconds(lambda c=command: quiet(c)) for _ in range(5))
         yield (
             script.name,
             f"{own:.3f} s",
@@ -340,87 +218,17 @@ STAGES = {
     "memory": memory,
     "help": help_time,
 }
-
-
-class Silent:
-    """A progress bar that is never drawn."""
-
-    def update(self):
-        """Say that nothing was drawn."""
-        return False
-
-
-def seconds(work):
-    """Return how long a call takes."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def wait(device):
-    """Wait for the GPU."""
-    if device != "cpu":
-        import torch
-
-        torch.cuda.synchronize()
-
-
-def told(shape):
-    """Return x, y, z of a (Z, Y, X) shape in words."""
-    return "x".join(map(str, shape[::-1]))
-
-
-def synthetic(folder, count, size):
-    """Write synthetic tomograms; return their image list."""
-    make = [sys.executable, PROJECT / "sample_data" / "make_synthetic.py"]
-    make += ["--out", folder, "--tomograms", str(count), "--size", *map(str, size)]
-    subprocess.run(make, check=True, capture_output=True)
-    return Path(folder) / "image_list.txt"
-
-
-def small_trainer(device, count):
-    """Return a model and its trainer on `count` random candidates in memory."""
-    import torch
-
-    from lib.artifacts import ExperimentDir
-    from lib.patches.entries import Entry, EntryMetadata
-    from lib.patches.options import PatchOptions
-    from lib.patches.store import PatchStore
-    from lib.run.options import RunOptions
-    from lib.run.record import Normalization, RunRecord
-    from lib.system.ranks import ALONE
-    from lib.system.runtime import choose_precision
-    from lib.training.checkpoint_writer import CheckpointWriter
-    from lib.training.compute import Compute
-    from lib.training.models import build_model
-    from lib.training.recipes import CONTRASTIVE, Schedule
-    from lib.training.trainer import Trainer
-
-    options = PatchOptions("simsiam2d3d", BOX, (3, 5), 0.8)
-    if device != "cpu":
-        count *= 16
-    rng = np.random.default_rng(0)
-    shape = (count, *options.patch_shape)
-    patches = rng.integers(0, 256, shape, dtype=np.uint8)
-    sums = {"pixels": 1, "total": (127, 127), "squares": (2e4, 2e4)}
-    metadata = EntryMetadata("noise", **sums)
-    entry = Entry(np.zeros((count, 3), np.int32), metadata, patches)
-    where = torch.device(device)
-    model = build_model("simsiam2d3d_18", mode="simsiam2d3d")
-    experiment = ExperimentDir(Path(tempfile.gettempdir()))
-    record = RunRecord(
-        options=RunOptions(seed=0),
-        normalization=Normalization((0.5, 0.5), (0.2, 0.2)),
-    )
-    trainer = Trainer(
-        model,
-        PatchStore([entry], options),
-        CONTRASTIVE,
-        Schedule(4, 256 if device != "cpu" else min(count, 128), 1e-3),
-        CheckpointWriter(experiment, record, ranks=ALONE),
-        Compute(where, choose_precision("auto", where)),
-    )
-    return model, trainer
+GOALS = {
+    "candidates": "at most 1.5",
+    "store": "at most 0.01",
+    "train": "at least 0.95; channels last at most 1",
+    "compile": "at most 1",
+    "embed": "at least 0.95",
+    "plots": "at most 1.2",
+    "paint": "at most 1.5",
+    "memory": "at most 1.1; of a volume at most 4",
+    "help": "at most +0.1 s",
+}
 
 
 def clustered_table(count):
@@ -437,7 +245,3 @@ def clustered_table(count):
         proj=pred.astype(np.float32),
         subvol=rng.normal(size=(count, 1, BOX, BOX)).astype(np.float32),
     )
-
-
-def _quiet(command):
-    subprocess.run(command, check=True, capture_output=True)
