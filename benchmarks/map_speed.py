@@ -57,11 +57,12 @@ def main():
         )
     if options.plot:
         del near, labels, maps
-        wall, _ = run_plot(vectors)
+        wall, processor = run_plot(vectors)
         if options.umap:
             floor = np.sum(steps.times[:2], axis=0) + theirs.total()
             print(
                 f"plot_2d.py over neighbors, clusters and UMAP's: {wall / floor[0]:.2f}"
+                f"; of the processor {processor / floor[1]:.2f}"
             )
 
 
