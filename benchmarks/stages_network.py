@@ -22,7 +22,7 @@ def train(device, small):
 
     batch = 32 if small else 256
     with tempfile.TemporaryDirectory() as folder:
-        listed = synthetic(folder, *((1, (96, 96, 48)) if small else (18, (256,) * 3)))
+        listed = synthetic(folder, *((1, (96, 96, 48)) if small else (7, (256,) * 3)))
         for mode in ("simsiam3d", "simsiam2d3d"):
             model, trainer = small_trainer(device, batch, mode=mode)
             model.recompute = False
