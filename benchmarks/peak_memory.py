@@ -33,8 +33,10 @@ class PeakMemory:
 
     def _watch(self):
         while not self._stop.is_set():
+            start = time.monotonic()
             self.peak = max(self.peak, anonymous_memory(self._pid))
-            time.sleep(0.1)
+            # Of gigabytes, the system takes long to add up and holds the process up.
+            time.sleep(max(0.1, 20 * (time.monotonic() - start)))
 
 
 def anonymous_memory(pid):
