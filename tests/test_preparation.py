@@ -1,5 +1,6 @@
 import os
 import shutil
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
@@ -8,12 +9,14 @@ import pytest
 
 from lib.errors import InputError, OptionError, ResourceError, run_script
 from lib.inputs.image_list import read_image_list
+from lib.patches import preparation
 from lib.patches.cache import cache_folder
 from lib.patches.options import PatchOptions
 from lib.patches.preparation import (
     prepare_store,
     warn_of_small_box,
 )
+from lib.patches.resources import LIBRARY_BYTES
 from lib.patches.tomogram_data import load_tomogram
 from lib.patches.views import cut_views
 from lib.system.ranks import Ranks
@@ -278,3 +281,21 @@ def test_a_box_narrower_than_the_widest_blob_is_warned_of(
     assert capsys.readouterr().err == ""
     warn_of_small_box(PatchOptions("simsiam3d", narrow, sigmas, 0.8))
     assert f"give --bbox {enough} or more" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("sigmas", [(1.5, 3), (1.5, 2, 3, 4)])
+def test_a_tomogram_takes_no_more_memory_than_announced(tmp_path, monkeypatch, sigmas):
+    write_blobs(tmp_path / "a.rec", 0, (64, 128, 128))
+    (tmp_path / "list.txt").write_text("image_name rec_path\na a.rec\n")
+    announce, told = preparation.announce, []
+    monkeypatch.setattr(
+        preparation, "announce", lambda *a, **k: told.append(announce(*a, **k))
+    )
+    tracemalloc.start()
+    try:
+        prepare(tmp_path / "list.txt", tmp_path / "cache", sigmas=sigmas)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    copy = 4 * 64 * 128 * 128
+    assert 2 * copy < peak < told[0] - LIBRARY_BYTES + copy / 4  # small buffers

@@ -25,10 +25,11 @@ from lib.system.machine import (
 
 # Copies of a tomogram as float32 at the peak of its preparation.
 FLOAT_COPIES, FLOAT_COPIES_MULTISCALE = 3, 5
+LIBRARY_BYTES = 300_000_000  # what a process takes before it reads a tomogram
 CONTEXT_BYTES = 600_000_000  # what a process takes of a GPU before it does anything
 GPU_SHARE = 4  # of `need`: what the search holds on the GPU at its peak
-# The rest is for what `need` leaves out, which is libraries and the buffers of the
-# files, and for others on the machine.
+# The rest is for what `need` leaves out, which is the buffers of the files, and for
+# others on the machine.
 MEMORY_SHARE = 0.5
 
 
@@ -78,7 +79,7 @@ def announce(
         tilts = tomogram.tilt_info.shape if offsets and options.needs_tilts else (0,)
         halves = 2 / 4 if offsets and options.halves else 0  # of 8 bits
         floats = (copies + halves) * np.prod(tomogram.shape) + np.prod(tilts)
-        memory = max(memory, 4 * int(floats))
+        memory = max(memory, LIBRARY_BYTES + 4 * int(floats))
     disk = expected * len(offsets) * math.prod(options.patch_shape[1:])
     if not quiet:
         on_disk = f"{disk / 1e9:.2f} GB on disk in {cache}, " if offsets else ""
