@@ -31,7 +31,7 @@ def angles(path, values=ANGLES, *, column=""):
 
 
 def etomo(folder, name, *, old_style=False):
-    """What etomo leaves: raw and aligned series, angles, whole and trimmed tomogram."""
+    """What etomo leaves: raw and aligned series, angles, tomograms, samples."""
     if old_style:
         endings = (".st", ".preali", ".ali", "_full.rec", ".rec")
     else:
@@ -42,6 +42,9 @@ def etomo(folder, name, *, old_style=False):
     series(aligned)
     volume(whole, shape=(SIZE[1], SIZE[0], SIZE[2]))
     volume(trimmed)
+    for work in ("top", "mid", "bot", f"{name}_3dfind"):
+        volume(folder / f"{work}{endings[-1]}")
+    series(folder / f"{name}_3dfind{endings[2]}")
     angles(folder / f"{name}.rawtlt")
     angles(folder / f"{name}.tlt", [value + 0.5 for value in ANGLES])
     (folder / f"{name}.xf").write_text(ROTATED * len(ANGLES))
@@ -55,6 +58,8 @@ def aretomo3(folder, name, *, transforms=None):
         series(folder / f"{name}_{half}.mrc")
         volume(folder / f"{name}_{half}_Vol.mrc")
     volume(folder / f"{name}_Vol.mrc")
+    volume(folder / f"{name}_2ND_Vol.mrc", shape=(3, 10, 12), voxel_size=20.0)
+    volume(folder / f"{name}_CTF.mrc", shape=(5, 16, 16))
     angles(folder / f"{name}_TLT.txt", column="     1")
     (folder / f"{name}.aln").write_text("# AreTomo Alignment\n")
     if transforms:
@@ -68,6 +73,8 @@ def warp(folder, name):
     """What WarpTools leaves in warp_tiltseries."""
     for kind in ("", "even", "odd", "deconv"):
         volume(folder / "reconstruction" / kind / f"{name}_10.00Apx.mrc")
+    volume(folder / "matching" / f"{name}_10.00Apx_emd_15854_corr.mrc")
+    volume(folder / "subtomo" / name / f"{name}_0000001_10.00A.mrc")
     series(folder / "tiltstack" / name / f"{name}.st")
     angles(folder / "tiltstack" / name / f"{name}.rawtlt")
 

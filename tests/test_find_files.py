@@ -121,6 +121,37 @@ def test_of_several_samplings_the_commonest_is_taken(tmp_path):
     assert "another sampling" in reasons(found)["a_5.00Apx.mrc"]
 
 
+def test_of_aretomos_volumes_the_first_is_taken(tmp_path):
+    made.aretomo3(tmp_path, "p1")
+    found = find_files([tmp_path])
+    assert [one.path.name for one in found.tomograms] == ["p1_Vol.mrc"]
+    assert "another sampling" in reasons(found)["p1_2ND_Vol.mrc"]
+
+
+def test_what_programs_work_with_is_no_tomogram(tmp_path):
+    made.etomo(tmp_path / "imod", "TS_01")
+    made.warp(tmp_path / "warp", "TS_02")
+    found = find_files([tmp_path])
+    assert names(found) == ["TS_01", "TS_02"]
+    why = reasons(found)
+    assert "sample" in why["top_rec.mrc"]
+    assert "sample" in why["TS_01_3dfind_rec.mrc"]
+    assert "name does not say" in why["TS_02_0000001_10.00A.mrc"]
+    assert "name does not say" in why["TS_02_10.00Apx_emd_15854_corr.mrc"]
+
+
+def test_plain_names_are_tomograms_in_a_folder_that_has_no_others(tmp_path):
+    made.volume(tmp_path / "sure" / "a.rec")
+    made.volume(tmp_path / "sure" / "b.mrc")
+    made.volume(tmp_path / "plain" / "c.mrc")
+    made.volume(tmp_path / "plain" / "top.rec")  # no sample where it is the only one
+    assert names(find_files([tmp_path / "sure"])) == ["a"]
+    assert names(find_files([tmp_path / "plain" / "."])) == ["top"]
+    (tmp_path / "plain" / "top.rec").unlink()
+    found = find_files([tmp_path / "sure", tmp_path / "plain"])
+    assert names(found) == ["a", "c"]
+
+
 def test_relion_names_its_tomograms_and_keeps_no_series(tmp_path):
     made.relion(tmp_path, ["TS_01", "TS_03"])
     made.volume(tmp_path / "Refine3D" / "job020" / "run_class001.mrc")
@@ -144,7 +175,7 @@ def test_relion_list_without_tomograms_is_named(tmp_path):
 
 def test_relion_halves_alone_are_no_tomograms(tmp_path):
     made.relion(tmp_path, ["TS_01"], split=True)
-    with pytest.raises(InputError, match=r"no tomogram found(?s:.*)half"):
+    with pytest.raises(InputError, match=r"only halves(?s:.*)Denoise(?s:.*)half1"):
         find_files([tmp_path])
 
 

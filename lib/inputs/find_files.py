@@ -7,23 +7,16 @@ and of the series that may belong to them.
 """
 
 import os
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
 from lib.errors import InputError
+from lib.inputs.choice import choose_tomograms
 from lib.inputs.folder_walk import is_series_name, walk_folders
 from lib.inputs.found import FoundFiles, FoundTomogram, with_own_names
-from lib.inputs.found_halves import with_halves
+from lib.inputs.found_halves import A_HALF, with_halves
 from lib.inputs.mrc import inspect_mrc
-from lib.inputs.naming import (
-    LABELS,
-    PROCESSED,
-    RELION_LIST,
-    UNTRIMMED,
-    VOLUMES,
-    base_folder,
-)
+from lib.inputs.naming import RELION_LIST, VOLUMES
 from lib.inputs.plain_text import expand_path
 from lib.inputs.relion_list import read_relion_list
 from lib.inputs.series_files import SeriesFiles
@@ -59,7 +52,7 @@ def find_files(folders):
     if chosen:  # a project of RELION has many volumes that are no tomograms
         volumes = _surely_tomograms(volumes, found)
     series = SeriesFiles(walk.named, walk.recorded)
-    chosen = _once(chosen + _choose(volumes, series, found), found)
+    chosen = _once(chosen + choose_tomograms(volumes, series, found), found)
     opened = [one for tomogram in chosen if (one := _open(tomogram, found))]
     opened = with_halves(opened, volumes, found)
     twins = {}
@@ -119,77 +112,6 @@ def _surely_tomograms(volumes, found):
     return sure
 
 
-def _choose(volumes, series, found):
-    """Return one tomogram for each name in a folder; note why others are left out."""
-    certain = {
-        name.name
-        for _, name in volumes
-        if name.is_reconstruction and not (name.half or name.words & LABELS)
-    }
-    groups, copies = {}, {}
-    for path, name in volumes:
-        is_copy = bool(name.words & PROCESSED)
-        if name.half or (not name.is_reconstruction and is_series_name(name)):
-            continue  # with the tomogram it belongs to, and with the series
-        if name.words & LABELS:
-            reason = "mask, thickness or picture"
-        elif not (name.is_reconstruction or is_copy) and name.name in certain:
-            reason = "a tilt series by its name, which a tomogram has too"
-        elif not name.is_reconstruction and (why := series.looks_like_series(path)):
-            reason = why
-        else:
-            key = (base_folder(path.parent), name.name)
-            (copies if is_copy else groups).setdefault(key, []).append((path, name))
-            continue
-        found.left_out.append((str(path), reason))
-    whole = {name for _, name in groups}
-    for key, files in copies.items():
-        if key[1] in whole:
-            found.left_out += [
-                (str(path), "a processed copy of a tomogram in the list")
-                for path, _ in files
-            ]
-        else:
-            groups[key] = files
-    samplings = Counter(n.sampling.lower() for fs in groups.values() for _, n in fs)
-    return [_best(name, files, samplings, found) for (_, name), files in groups.items()]
-
-
-def _best(name, files, samplings, found):
-    """Return the tomogram of several of the same name in a folder."""
-
-    def rank(file):
-        path, words = file[0], file[1].words
-        sampling = file[1].sampling.lower()
-        return (
-            bool(words & PROCESSED),
-            -samplings[sampling],
-            _reverse(sampling),
-            bool(words & UNTRIMMED),
-            not file[1].is_reconstruction,
-            str(path),
-        )
-
-    best, *others = sorted(files, key=rank)
-    for path, meaning in others:
-        what = "another reconstruction"
-        if meaning.words & UNTRIMMED and not best[1].words & UNTRIMMED:
-            what = "the untrimmed reconstruction"
-        if meaning.sampling != best[1].sampling:
-            what = "another sampling"
-        found.left_out.append((str(path), f"{what} of a tomogram in the list"))
-    copy = bool(best[1].words & PROCESSED)
-    return FoundTomogram(
-        name, best[0], best[1].program, best[1].sampling.lower(), is_copy=copy
-    )
-
-
-def _reverse(sampling):
-    """Sort samplings of equal number by size, the coarsest first."""
-    digits = "".join(c for c in sampling if c.isdigit() or c == ".")
-    return -float(digits or 0)
-
-
 def _once(tomograms, found):
     """Leave out links to a tomogram that is there already."""
     kept = {}
@@ -228,9 +150,14 @@ def _open(tomogram, found):
 def _nothing(found):
     places = ", ".join(map(str, found.roots))
     reasons = "".join(f"\n  {path}: {why}" for path, why in found.left_out[:10])
+    advice = "list the files by hand if yours differ"
+    if any(why.startswith(A_HALF) for _, why in found.left_out):
+        advice = (
+            "there are only halves: reconstruct from all images too, denoise them "
+            "(RELION: Denoise tomograms), or list one as rec_path by hand"
+        )
     return (
         f"no tomogram found in {places} ({found.n_files:,} files); expected names such "
         "as NAME.rec, NAME_rec.mrc, NAME_Vol.mrc, NAME_10.00Apx.mrc or "
-        "tomograms.star; list the files by hand if yours differ"
-        + (f". Left out:{reasons}" if reasons else "")
+        f"tomograms.star; {advice}" + (f". Left out:{reasons}" if reasons else "")
     )

@@ -7,6 +7,7 @@ from lib.inputs.mrc import inspect_mrc
 from lib.inputs.naming import base_folder
 
 SIDES = ("even", "odd")
+A_HALF = "a half"  # begins the reason why one is left out
 
 
 def with_halves(tomograms, volumes, found):
@@ -40,7 +41,7 @@ def with_halves(tomograms, volumes, found):
         complete.append(replace(tomogram, halves=pair))
     for path, name in volumes:
         if name.half and path not in used:
-            found.left_out.append((str(path), f"a half ({name.half} images)"))
+            found.left_out.append((str(path), f"{A_HALF} ({name.half} images)"))
     return complete
 
 

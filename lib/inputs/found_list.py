@@ -111,10 +111,15 @@ def table_of(found, tomograms):
     copies = [one.name for one in tomograms if one.is_copy]
     if copies:
         lines.append(f"processed copies, no others were found: {format_names(copies)}")
-    if found.renamed:
+    renamed = [
+        name
+        for name in found.renamed
+        if any(one.series_name == name for one in tomograms)
+    ]
+    if renamed:
         lines.append(
             "a folder is put before names that several tomograms have: "
-            f"{format_names(found.renamed)}"
+            f"{format_names(renamed)}"
         )
     pairs = sum(bool(one.halves) for one in tomograms)
     if pairs:

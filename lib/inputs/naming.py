@@ -27,15 +27,19 @@ HALVES |= {"odd": "odd", "half2": "odd"}
 PROCESSED = {"dn", "den", "denoised", "deconv", "deconvolved", "corrected", "isonet"}
 PROCESSED |= {"filt", "filtered", "cryocare", "ddw", "n2n", "sirt"}
 LABELS = {"seg", "segmented", "segmentation", "mask", "bmask", "label", "labels"}
-LABELS |= {"thick", "scores", "projxy", "projxz", "projyz"}
+LABELS |= {"thick", "scores", "projxy", "projxz", "projyz", "3dfind"}
 RECONSTRUCTED = {"rec", "vol"}
 UNTRIMMED = {"full"}
 ALIGNED = {"ali", "aligned"}
 STACKS = {"st", "bin", "preali", "orig", "raw", "fixed"}  # images, unless in a .rec
+FURTHER = ("2nd", "3rd")  # volumes of AreTomo 3, binned otherwise
 SAMPLINGS = re.compile(r"\d+(\.\d+)?apx|b(in)?\d+|2nd|3rd", re.IGNORECASE)
 PIXEL = re.compile(r"(\d+(\.\d+)?)apx", re.IGNORECASE)
 WORDS = set(HALVES) | PROCESSED | LABELS | RECONSTRUCTED | UNTRIMMED | ALIGNED | STACKS
 LAST_WORD = re.compile(r"(.+)[_-]([^_-]+)")
+# Whole names: what etomo cuts to position tomograms, and what it combines them from.
+WORK_NAMES = {f"{name}{axis}" for name in ("top", "mid", "bot") for axis in ("", *"ab")}
+WORK_NAMES |= {"sum", "matchcheck"}
 IMOD_FOLDER = "_Imod"  # behind the name of a series, of AreTomo
 
 

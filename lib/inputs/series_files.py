@@ -7,7 +7,7 @@ the tomogram, and the angle file as many angles as the series has images.
 from lib.errors import InputError
 from lib.inputs.axis_order import ORDERS, describe_misfit
 from lib.inputs.mrc import inspect_mrc
-from lib.inputs.naming import ANGLES, IMOD_FOLDER, TRANSFORMS, VOLUMES
+from lib.inputs.naming import ANGLES, IMOD_FOLDER, LABELS, TRANSFORMS, VOLUMES
 from lib.inputs.plain_text import read_lines
 from lib.inputs.tilt_angles import read_tilt_angles
 
@@ -38,7 +38,7 @@ class SeriesFiles:
         for path, name in named:
             if name.ending in ANGLES:
                 self._angles.setdefault(name.name, []).append((path, name))
-            elif name.half or name.ending in TRANSFORMS:
+            elif name.half or name.words & LABELS or name.ending in TRANSFORMS:
                 continue
             elif name.is_aligned or _is_moved_already(path, name, transforms):
                 self._aligned.setdefault(name.name, []).append(path)
