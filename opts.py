@@ -206,6 +206,7 @@ def embed_options(mode, arguments=None):
         "candidates, patches and network",
         "read from the checkpoint; when given again they must agree",
     )
+    _add_fields(inherited, RunOptions, ("particle_diameter",), inherited=True)
     _add_fields(inherited, PatchSettings, inherited=True)
     _add_fields(inherited, ModelOptions, ("arch",), inherited=True)
     _add_coordinates(parser)
@@ -917,6 +918,7 @@ def patch_options(options):
     """Return what an inference was given of candidates and patches, by field."""
     given = _given(options)
     names = {field.name for field in options_of(PatchSettings).values()}
+    names.add("particle_diameter")
     return {key: given[key] for key in given if key in names}
 
 
@@ -958,7 +960,12 @@ def parse_epochs(text):
 
 def parse_diameters(text):
     """Return the diameters of ``--particle_diameter`` [Angstrom]."""
-    return tuple(_number(Real(1, 100_000))(part) for part in text.split(","))
+    try:
+        return tuple(Real(1, 100_000).parse(part) for part in text.split(","))
+    except ValueError:
+        raise _unfit(
+            text, "Angstrom from 1 to 100,000, several with commas, such as 120,250"
+        ) from None
 
 
 PARSERS = {

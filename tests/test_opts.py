@@ -205,7 +205,7 @@ def read_by(script):
             if "run_options" in helpers:  # reads what the fields name, and the file
                 found |= {"config"}.union(*map(options_of, KEPT))
             if "inference_keywords" in helpers:
-                found |= {"arch", *options_of(PatchSettings)}
+                found |= {"arch", "particle_diameter", *options_of(PatchSettings)}
     return found
 
 

@@ -16,6 +16,7 @@ from lib.inputs.tomogram import Tomogram
 from lib.run.options import RunOptions
 from lib.run.record import RunRecord
 from lib.training.checkpoints import load_checkpoint
+from lib.training.inference import TrainedRun
 from lib.training.resume import resumed_options
 from tests.mrc_files import write_mrc
 from tests.scripts import call
@@ -174,6 +175,23 @@ def test_diameter_is_refused_for_a_run_that_had_none():
         resumed_options(
             RunRecord(options=noted), "model_last.pth", chosen=typed, typed=typed
         )
+
+
+def test_diameter_decides_what_the_weights_in_the_box_leave_open(tmp_path):
+    words = "simsiam3d --test_img_txt l --load_model builtin --particle_diameter 60"
+    options = opts.embed_options("simsiam3d", [*words.split(), "--dog_boundary", "6"])
+    given = opts.inference_keywords(options)["given"]
+    run = TrainedRun("builtin", mode="simsiam3d", given=given)
+    expected = ParticleSize((60.0,), 10.0).options()
+    assert run.fit_to_particle(tomograms(tmp_path, a=10.0)) == (
+        f"particle diameter 60 A at 10 A/voxel: --bbox {expected['bbox']} "
+        f"--dog {expected['dog']} --dog_diameter 6 --dog_boundary 6 (given)"
+    )
+    assert run.patching.box == expected["bbox"]
+    assert run.patching.sigmas == opts.parse_sigmas(expected["dog"])
+    assert (run.patching.dog_diameter, run.patching.dog_boundary) == (6, 6)
+    plain = TrainedRun("builtin", mode="simsiam3d", given={})
+    assert plain.fit_to_particle(tomograms(tmp_path, a=10.0)) is None
 
 
 def test_other_diameter_replaces_what_followed_from_that_of_the_file(tmp_path):

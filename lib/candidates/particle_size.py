@@ -108,6 +108,12 @@ class ParticleSize:
             values["dog_std_multiplier"] = LEVEL_THRESHOLD
         return values
 
+    def settings(self):
+        """Return the options by their fields in `PatchSettings`."""
+        values = self.options()
+        sigmas = tuple(map(float, values.pop("dog").split(",")))
+        return {"box": values.pop("bbox"), "sigmas": sigmas, **values}
+
     def describe(self, typed, given):
         """Return a line of the options that follow.
 

@@ -58,7 +58,8 @@ def embed_image_list(
     mode : str
         Key of `lib.modes.MODES`.
     given : dict
-        Patch options of the command line, only those that were given.
+        Patch options of the command line, and ``particle_diameter``; only those that
+        were given.
     project : Path
         Folder that relative paths of the list start from.
     cache_dir : path-like, optional
@@ -98,7 +99,10 @@ def embed_image_list(
         order_is_given=run.order_was_told,
         voxel_size=run.voxel_size,
     )
+    fitted = run.fit_to_particle(tomograms)
     ranks = init_distributed()
+    if fitted and ranks.is_main:
+        print(fitted)
     check_environment(
         {experiment.root: "--exp_dir or --exp_id"},
         cache=cache_dir or Path(exp_dir) / CACHE_NAME,

@@ -6,12 +6,13 @@ from dataclasses import replace
 import numpy as np
 
 from lib.artifacts import EmbeddingTable
+from lib.candidates.particle_size import ParticleSize
 from lib.coordinates.given import OwnCoordinates
 from lib.errors import ArtifactError, user_files, warn
 from lib.patches.options import PatchOptions
 from lib.run.config import known
 from lib.run.history import EMBEDDING
-from lib.run.options import RunOptions
+from lib.run.options import RunOptions, named
 from lib.run.record import Normalization
 from lib.system.runtime import enough_memory
 from lib.training.builtin import BUILTIN, load_builtin
@@ -19,7 +20,7 @@ from lib.training.checkpoints import load_checkpoint, restore_weights
 from lib.training.encoding import encode_store
 from lib.training.models import arch_of, build_model
 from lib.training.recipes import CONTRASTIVE
-from lib.training.resume import agreed_options
+from lib.training.resume import agreed_options, as_typed, check_diameter
 from lib.training.run_notes import embedding_record
 from lib.training.transforms import center_crop
 
@@ -37,7 +38,8 @@ class TrainedRun:
     mode : str
         Key of `lib.modes.MODES`.
     given : dict
-        Patch options of the command line, only those that were given.
+        Patch options of the command line, and ``particle_diameter``; only those that
+        were given.
     arch : str or None
         As given.
     voxel_size : float or None
@@ -79,13 +81,42 @@ class TrainedRun:
             self.record = replace(self.record, options=replace(trained, model=model))
         if arch is not None:
             given = {**given, "arch": arch}
+        check_diameter(given, self.record, path)
         agreed = RunOptions.of(agreed_options(given, self.record, path))
+        self.given = given
+        self.particle_diameter = agreed.particle_diameter
         wanted = {"mode": mode, **known(agreed.patches), **chosen}
         self.patching = PatchOptions(**wanted)
         self.arch = agreed.model.arch
         dim = len(weights["fc.bias"]) if "fc.bias" in weights else 128
         self.model = build_model(self.arch, mode=mode, dim=dim)
         restore_weights(self.model, weights, path)
+
+    def fit_to_particle(self, tomograms):
+        """Set what follows from the diameter of particles, was it not for training.
+
+        Parameters
+        ----------
+        tomograms : list of lib.inputs.tomogram.Tomogram
+            Whose voxel size counts.
+
+        Returns
+        -------
+        str or None
+            What was set, to be shown; None if nothing was.
+        """
+        decided = self.record.options.patches.box is not None
+        if decided or self.particle_diameter is None:
+            return None
+        diameters = self.particle_diameter
+        size = ParticleSize.in_tomograms(
+            diameters, tomograms, voxel_size=self.voxel_size
+        )
+        found = size.settings()
+        left = {key: value for key, value in found.items() if key not in self.given}
+        self.patching = replace(self.patching, **left)
+        given = {named(key): as_typed(self.given[key]) for key in found.keys() - left}
+        return size.describe(as_typed(diameters), given)
 
     def normalization_for(self, store):
         """Return mean and std of training; of these patches in a peer's checkpoint."""

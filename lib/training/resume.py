@@ -77,12 +77,7 @@ def resumed_options(record, path, *, chosen, typed):
     if fixed.get("precision") == "auto":  # whatever the run took
         del fixed["precision"]
     agreed_options(fixed, record, path, "start a run of its own with another --exp_id")
-    if "particle_diameter" in typed and "particle_diameter" not in noted:
-        raise OptionError(
-            f"{path} was trained without --particle_diameter, by --bbox "
-            f"{noted.get('box')} and --dog {_as_typed(noted.get('sigmas'))}: leave it "
-            "out, or start a run of its own with another --exp_id"
-        )
+    check_diameter(typed, record, path, "start a run of its own with another --exp_id")
     changed = {key: typed[key] for key in MAY_CHANGE if key in typed}
     epochs = {**noted, **changed}.get("num_epochs")
     if epochs != noted.get("num_epochs", epochs):
@@ -91,6 +86,30 @@ def resumed_options(record, path, *, chosen, typed):
             f"{record.lineage.epoch + 1} on, the learning rate follows the new length"
         )
     return RunOptions.of({**chosen.known(), **noted, **changed})
+
+
+def check_diameter(given, record, path, advice="name another --load_model"):
+    """Reject the diameter of particles for a run that was trained without.
+
+    Parameters
+    ----------
+    given, record, path, advice
+        As of `agreed_options`.
+
+    Raises
+    ------
+    OptionError
+        Naming the options by which it was trained.
+    """
+    noted = _by_field(record.options)
+    if "particle_diameter" not in given or "box" not in noted:
+        return
+    if "particle_diameter" not in noted:
+        raise OptionError(
+            f"{path} was trained without --particle_diameter, by --bbox "
+            f"{noted['box']} and --dog {as_typed(noted.get('sigmas'))}: leave it "
+            f"out, or {advice}"
+        )
 
 
 def agreed_options(given, record, path, advice="name another --load_model"):
@@ -119,7 +138,7 @@ def agreed_options(given, record, path, advice="name another --load_model"):
     """
     given, noted = _comparable_orders(given, _by_field(record.options), record)
     differing = [
-        f"--{named(key)} {_as_typed(value)} given, {_as_typed(noted[key])} in training"
+        f"--{named(key)} {as_typed(value)} given, {as_typed(noted[key])} in training"
         for key, value in given.items()
         if key in noted and noted[key] != value
     ]
@@ -186,5 +205,6 @@ def check_same_files(record, path, files):
     )
 
 
-def _as_typed(value):
+def as_typed(value):
+    """Return the value of an option as people type it."""
     return ",".join(f"{v:g}" for v in value) if isinstance(value, tuple) else value

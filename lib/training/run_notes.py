@@ -107,7 +107,11 @@ def embedding_record(run, store, exp_id, given=()):
     return replace(
         record,
         exp_id=exp_id,
-        options=replace(record.options, patches=_settings(store)),
+        options=replace(
+            record.options,
+            patches=_settings(store),
+            particle_diameter=run.particle_diameter,
+        ),
         lineage=replace(
             record.lineage,
             checkpoint=str(run.path),
