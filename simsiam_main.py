@@ -29,7 +29,7 @@ def main():
     from lib.pictures.candidate_picture import show_candidates
     from lib.system.ranks import end_distributed
     from lib.system.runtime import choose_device, seed_everything
-    from lib.training.setup import make_trainer, start_folder, train
+    from lib.training.setup import make_trainer, train
 
     experiment = ExperimentDir.of(options.exp_dir, options.dataset, options.exp_id)
     if not (options.resume or options.dry_run or options.check_geometry):
@@ -81,14 +81,7 @@ def main():
                 ranks=ranks,
             )
             if ranks.is_main:
-                start_folder(
-                    experiment,
-                    trainer,
-                    resume=options.resume,
-                    overwrite=options.overwrite,
-                    typed={k: v for k, v in vars(options).items() if k != "typed"},
-                    config=config_of(options),
-                )
+                note_start(options, experiment, trainer)
                 show_candidates(store.entries, tomograms, patching, experiment, own)
             ranks.barrier()  # drawing takes a while
             train(trainer, experiment, ranks)
@@ -124,6 +117,7 @@ def make_list():
 
 def read_input(options, experiment):
     """Return the settings of the run, as `settings` does, and its tomograms."""
+    from lib.artifacts.experiment import place_of_list
     from lib.training.run_tomograms import check_same_list, read_run_list
 
     chosen = settings(options, experiment)
@@ -131,7 +125,7 @@ def read_input(options, experiment):
     options.img_txt, tomograms = read_run_list(
         options.img_txt,
         PROJECT,
-        experiment.training_list,
+        place_of_list(experiment, resume=options.resume),
         patching,
         order_is_given=run.patches.order is not None,
         voxel_size=run.voxel_size,
@@ -233,6 +227,22 @@ def find_own(options, tomograms, patching, checkpoint, experiment, ranks):
         path = experiment.checkpoint("last")
         check_same_files(checkpoint.record, path, own.record(TRAINING))
     return own, own.tomograms(tomograms)
+
+
+def note_start(options, experiment, trainer):
+    """Make room for the run in its folder, and note its options there."""
+    from lib.artifacts.experiment import adopt_list
+    from lib.training.setup import start_folder
+
+    options.img_txt = adopt_list(experiment, options.img_txt)
+    start_folder(
+        experiment,
+        trainer,
+        resume=options.resume,
+        overwrite=options.overwrite,
+        typed={k: v for k, v in vars(options).items() if k != "typed"},
+        config=config_of(options),
+    )
 
 
 def geometry_check(tomograms, patching, options):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import opts
-from lib.artifacts import EmbeddingTable
+from lib.artifacts import EmbeddingTable, ExperimentDir
+from lib.artifacts.experiment import adopt_list, place_of_list
 from lib.training.checkpoints import load_checkpoint
 from tests import program_files as made
 from tests.data_sets import write_data_set
@@ -38,6 +39,9 @@ def test_folder_is_trained_on_and_embedded(tmp_path):
     call("simsiam_main.py", "simsiam3d", *more, cwd=tmp_path)
     record = load_checkpoint(run / "model_last.pth").record
     assert list(record.tomograms) == ["tomo1", "tomo2"]
+    call("simsiam_main.py", "simsiam3d", *given, "--dry_run", cwd=tmp_path)
+    assert (run / "train_list.txt").read_text() == text  # what the run was trained on
+    assert "later.rec" in (run / "new_list.txt").read_text()
     call(
         "simsiam_test_hm_3d.py",
         "simsiam3d",
@@ -47,6 +51,22 @@ def test_folder_is_trained_on_and_embedded(tmp_path):
     )
     table = EmbeddingTable.load(run / "all_output_info.npz")
     assert set(np.unique(table.name)) == {"tomo1", "tomo2", "later"}
+
+
+def test_list_of_a_run_that_is_replaced_takes_its_place_when_that_goes(tmp_path):
+    experiment = ExperimentDir(tmp_path)
+    assert place_of_list(experiment, resume=False) == experiment.training_list
+    assert adopt_list(experiment, experiment.training_list) == experiment.training_list
+    experiment.training_list.write_text("old")
+    experiment.checkpoint("last").touch()
+    assert place_of_list(experiment, resume=True) == experiment.training_list
+    assert place_of_list(experiment, resume=False) == experiment.new_list
+    experiment.new_list.write_text("new")
+    assert adopt_list(experiment, experiment.new_list) == experiment.training_list
+    assert experiment.training_list.read_text() == "new"
+    assert not experiment.new_list.exists()
+    mine = tmp_path / "mine.txt"
+    assert adopt_list(experiment, mine) == mine
 
 
 def test_make_list_of_several_folders(tmp_path):

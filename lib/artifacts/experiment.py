@@ -37,6 +37,11 @@ class ExperimentDir:
         return self.root / "train_list.txt"
 
     @property
+    def new_list(self):
+        """The same, as long as the run of another training is here."""
+        return self.root / "new_list.txt"
+
+    @property
     def embedding_list(self):
         """Image list of the folder that inference was given."""
         return self.root / "test_list.txt"
@@ -168,13 +173,32 @@ def check_folder(experiment, *, overwrite):
     experiment : lib.artifacts.ExperimentDir
     overwrite : bool
     """
-    models = list(experiment.root.glob("model_*.pth"))
+    models = _models(experiment)
     if models and not overwrite:
         raise ArtifactError(
             f"{experiment.root} holds a trained model ({models[0].name}): "
             "continue with --resume, replace it with --overwrite, or choose another "
             "--exp_id"
         )
+
+
+def place_of_list(experiment, *, resume):
+    """Return where the image list of a folder is written.
+
+    The list of the run that is there stays until `adopt_list`: it is resumed with it,
+    whatever is tried with --dry_run meanwhile.
+    """
+    keeps = not resume and _models(experiment)
+    return experiment.new_list if keeps else experiment.training_list
+
+
+def adopt_list(experiment, path):
+    """Give the list of a new run the place of the old one; return where it is now."""
+    if path != experiment.new_list:
+        return path
+    with user_files(path):
+        path.replace(experiment.training_list)
+    return experiment.training_list
 
 
 def clear_folder(experiment):
@@ -190,13 +214,16 @@ def clear_folder(experiment):
     list of str
         Names of what was removed.
     """
-    models = sorted(experiment.root.glob("model_*.pth"))
     removed = []
-    for path in (*models, *_written_after_training(experiment)):
+    for path in (*_models(experiment), *_written_after_training(experiment)):
         with user_files():
             if remove_at_once(path):
                 removed.append(path.name)
     return removed
+
+
+def _models(experiment):
+    return sorted(experiment.root.glob("model_*.pth"))
 
 
 def _written_after_training(experiment):
