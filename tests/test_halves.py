@@ -134,6 +134,28 @@ def test_half_without_the_other_is_refused(tmp_path, by_column):
     assert "without rec_odd" in error_of(listed)
 
 
+@pytest.mark.parametrize(
+    ("halves", "said"),
+    [
+        (
+            ["tomo1_EVN.rec", "tomo1_EVN.rec"],
+            "rec_odd: {}_EVN.rec is the file of rec_even",
+        ),
+        (
+            ["linked.rec", "tomo1_EVN.rec"],
+            "rec_odd: {}_EVN.rec is the file of rec_even",
+        ),
+        (["tomo1.rec", "tomo1_ODD.rec"], "rec_even: {}.rec is the file of rec_path"),
+    ],
+)
+def test_halves_that_share_their_noise_are_refused(tmp_path, halves, said):
+    write_halves(tmp_path)
+    (tmp_path / "linked.rec").symlink_to("tomo1_EVN.rec")
+    assert said.format(tmp_path / "tomo1") in error_of(
+        list_of(tmp_path, {"tomo1": halves})
+    )
+
+
 def test_halves_of_some_tomograms_only_are_refused_by_name(tmp_path):
     write_halves(tmp_path, ("tomo1", "tomo2"))
     files = {"tomo1": ["tomo1_EVN.rec", "tomo1_ODD.rec"], "tomo2": ["-", "-"]}

@@ -4,6 +4,7 @@ They come from optional columns of the image list. Each has the shape and the ax
 the tomogram, so that a position means the same in all of them.
 """
 
+import os
 from contextlib import nullcontext
 from dataclasses import dataclass
 
@@ -62,7 +63,8 @@ class Companions:
         Raises
         ------
         InputError
-            When a file cannot be read or has another shape, or a half is alone.
+            When a file cannot be read or has another shape, or a half is alone, or the
+            same file as the other or as the tomogram.
         """
         found = {}
         for column, path in paths.items():
@@ -73,10 +75,19 @@ class Companions:
             with noting(given[0]):
                 other = next(column for column in HALVES if column not in paths)
                 raise InputError(
-                    f"{given[0]} {paths[given[0]]} is given without {other}: the two "
+                    f"{paths[given[0]]} is given without {other}: the two "
                     "views of a pair come from different halves; give both, or "
                     f"neither ({NONE} in both columns)"
                 )
+        taken = {os.path.realpath(info.path): "rec_path"}
+        for column in given:
+            with noting(column):
+                first = taken.setdefault(os.path.realpath(paths[column]), column)
+                if first != column:
+                    raise InputError(
+                        f"{paths[column]} is the file of {first} too: halves share no "
+                        "noise; name the one of the even and the one of the odd images"
+                    )
         return cls(**found)
 
     @property
