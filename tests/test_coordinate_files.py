@@ -14,8 +14,8 @@ from lib.coordinates.given import read_own
 from lib.coordinates.placing import Reading, place, to_voxels
 from lib.coordinates.reading import read_coordinates
 from lib.errors import UserError
-from lib.export.formats import write_coordinates
-from lib.export.picks import double_z, read_picks
+from lib.export.formats import star_columns, write_coordinates
+from lib.export.picks import Picks, double_z, read_picks
 from lib.inputs.axis_order import ORDERS
 from lib.inputs.tomogram import Tomogram
 from lib.run.candidate_options import CoordinateSettings
@@ -267,6 +267,32 @@ def test_scores_and_classes_of_a_file_are_read(tmp_path, name, score, label):
     raw = read_coordinates(tmp_path / name)
     assert (None if raw.score is None else raw.score.tolist()) == score
     assert raw.label == label
+
+
+def test_numbers_of_a_star_file_come_back_in_star_files_and_in_those_alone(
+    tomograms, tmp_path
+):
+    columns = ["TomoName", *(f"Coordinate{axis}" for axis in "XYZ")]
+    columns += ["AngleRot", "RandomSubset", "ImageName", "OpticsGroup"]
+    rows = ["tomo1 10 16 5 -12.5 1 a@b.mrc 1", "tomo2 9 8 7 90 2 c@d.mrc 1"]
+    head = "".join(f"_rln{column}\n" for column in columns)
+    path = tmp_path / "mine.star"
+    path.write_text(f"data_particles\nloop_\n{head}" + "\n".join(rows) + "\n")
+    wanted = CoordinateSettings(coords=(str(path),), coords_bin=1.0)
+    own = read_own(tomograms["zxy"], wanted, small_options(), quiet=True)
+    names = np.array(["tomo2", "tomo1"])
+    coord = np.array([[9, 8, 7], [10, 16, 5]])
+    found = own.columns_of(names, coord)["measures"]
+    assert {name: values.tolist() for name, values in found.items()} == {
+        "given_rlnAngleRot": [90, -12.5],
+        "given_rlnRandomSubset": [2, 1],
+    }
+    other = {"given_peak": np.ones(2, np.float32)}
+    again = star_columns(Picks(names, coord, measures={**found, **other}))
+    assert {name: values.tolist() for name, values in again.items()} == {
+        "rlnAngleRot": [90, -12.5],
+        "rlnRandomSubset": [2, 1],
+    }
 
 
 def test_voxels_are_the_nearest_and_pairs_of_slices_hold_theirs():

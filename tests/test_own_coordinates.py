@@ -11,6 +11,7 @@ from PIL import Image
 import plot_2d
 from lib.artifacts import EmbeddingTable, ExperimentDir
 from lib.candidates.chosen import Chosen
+from lib.coordinates.reading import read_coordinates
 from lib.export.formats import write_coordinates
 from lib.export.picks import read_picks
 from lib.inputs.image_list import read_image_list
@@ -182,6 +183,9 @@ def test_columns_of_a_table_travel_to_npz_parquet_and_exports(
     rows = pd.DataFrame(found[:9], columns=["name", "x", "y", "z"])
     rows["score"] = np.arange(9) / 8
     rows["class"] = [f"kind, {n}" for n in range(9)]
+    rows["CCC peak"] = np.arange(9) / 4
+    rows["density"] = 7.0  # measured again
+    rows["note"] = "no number"
     rows[::-1].to_csv(tmp_path / "mine.csv", index=False)
     command = embed_command(listed, searched, "--coords", tmp_path / "mine.csv")
     run([*command, "--exp_id", "columns"])
@@ -195,7 +199,16 @@ def test_columns_of_a_table_travel_to_npz_parquet_and_exports(
         strict=True,
     ):
         assert (score, label) == expected[key]
+    peaks = {key: n / 4 for n, key in enumerate(found[:9])}
+    measured = again.measures["given_CCC_peak"].tolist()
+    assert dict(zip(keys(again.name, again.coords), measured, strict=True)) == peaks
+    assert "given_note" not in again.measures
+    assert "given_density" not in again.measures
+    assert (again.measures["density"] != 7).any()
     with Asked(write_table(folder)) as asked:
+        offered = asked.get("/api/session").json()["measures"]
+        shown = {measure["name"]: measure["title"] for measure in offered}
+        assert shown["given_CCC_peak"] == "CCC_peak of the coordinates that were given"
         asked.candidates.score = None
         body = {"what": "rows", "rows": every_third(asked)}
         path, _ = export_classes(asked.candidates, asked.journal.classes, body, 9)
@@ -207,6 +220,10 @@ def test_columns_of_a_table_travel_to_npz_parquet_and_exports(
     frame = pd.read_csv(written)
     assert frame.given_label.tolist() == picks.given_label.tolist()
     assert frame.given_score.tolist() == picks.given_score.tolist()
+    assert frame.given_CCC_peak.tolist() == [
+        peaks[key] for key in keys(picks.name, picks.coord)
+    ]
+    assert "given_CCC_peak" in read_coordinates(path).more  # of the next run
 
 
 def test_candidates_near_excluded_positions_are_left_out(listed, searched, tmp_path):

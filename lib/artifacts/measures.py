@@ -1,8 +1,11 @@
 """Columns of what is measured of each candidate, in tables and exports.
 
 They are further columns of ``all_output_info.npz``, ``interactive_info_parquet.gzip``
-and exports. Tables of earlier versions and of other programs have none.
+and exports. Tables of earlier versions and of other programs have none. Numbers that a
+file of coordinates has of its positions travel in the same way, as ``given_<column>``.
 """
+
+import re
 
 import numpy as np
 
@@ -15,13 +18,43 @@ MEASURES = {
 }
 
 # What the page colors and filters by: the measures, and what came with a candidate.
-SHOWN = {**MEASURES, "given_score": "score of the coordinates that were given"}
+SCORE = "given_score"
+GIVEN = re.compile(r"given_(?!score$|label$)[A-Za-z0-9_]{1,60}", re.ASCII)
 
 
 def shown_numbers(table):
-    """Return the columns of `SHOWN` that a table has, by name."""
-    given = getattr(table, "given_score", None)
-    return table.measures if given is None else {**table.measures, "given_score": given}
+    """Return the columns of a table that `is_shown`, by name."""
+    given = getattr(table, SCORE, None)
+    return table.measures if given is None else {**table.measures, SCORE: given}
+
+
+def is_measure(name):
+    """Return whether a column is a measure, or a number that came with a candidate."""
+    return name in MEASURES or bool(GIVEN.fullmatch(name))
+
+
+def is_shown(name):
+    """Return whether the page may color and filter by a column."""
+    return name == SCORE or is_measure(name)
+
+
+def title_of(name):
+    """Return what the page says of a column that it shows."""
+    column = name.removeprefix("given_")
+    return MEASURES.get(name, f"{column} of the coordinates that were given")
+
+
+def given_name(column):
+    """Return the name that a further column of a file of coordinates gets, or None.
+
+    None is for those that are measured again, and for names that no column may have.
+    """
+    name = re.sub(r"\W", "_", column, flags=re.ASCII).removeprefix("given_")
+    return (
+        f"given_{name}"
+        if name not in MEASURES and is_measure(f"given_{name}")
+        else None
+    )
 
 
 def read_measures(columns):
@@ -37,17 +70,16 @@ def read_measures(columns):
         Without those that are no list of numbers.
     """
     found = {}
-    for name in MEASURES:
-        if name in columns:
-            values = np.asarray(columns[name])
-            if values.ndim == 1 and values.dtype.kind in "iuf":
-                found[name] = values.astype(np.float32)
+    for name in filter(is_measure, columns):
+        values = np.asarray(columns[name])
+        if values.ndim == 1 and values.dtype.kind in "iuf":
+            found[name] = values.astype(np.float32)
     return found
 
 
 def measures_of(table):
     """Return the measures (N,) in a pyarrow table, by name."""
-    there = [name for name in MEASURES if name in table.column_names]
+    there = filter(is_measure, table.column_names)
     return read_measures({name: table[name].to_numpy() for name in there})
 
 
@@ -58,5 +90,5 @@ def pick_measures(measures, rows):
 
 def join_measures(parts):
     """Return the measures that all parts have, one part after the other."""
-    names = [name for name in MEASURES if parts and all(name in p for p in parts)]
+    names = [name for name in (parts or [()])[0] if all(name in p for p in parts)]
     return {name: np.concatenate([part[name] for part in parts]) for name in names}

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.artifacts.fingerprints import fingerprint_path
-from lib.artifacts.measures import SHOWN
+from lib.artifacts.measures import is_shown
 from lib.artifacts.shared_folders import atomic_folder
 from lib.errors import ArtifactError
 
@@ -61,7 +61,7 @@ class Columns:
     layout : dict
         ``map`` and ``cloud``: how they were computed.
     measures : dict of str to ndarray of float32, shape (N,)
-        What colors and filters candidates; see `lib.artifacts.measures.SHOWN`.
+        What colors and filters candidates; see `lib.artifacts.measures.is_shown`.
     """
 
     names: list
@@ -139,7 +139,7 @@ class Columns:
             measures = {
                 name: _map(folder / f"measure_{name}.npy", 1, np.float32)
                 for name in index.get("measures", ())
-                if name in SHOWN
+                if is_shown(name)
             }
             rows = {len(arrays[key]) for key in ARRAYS if key not in OF_CLUSTERS}
             rows |= {len(part) for part in (*patches.values(), *measures.values())}

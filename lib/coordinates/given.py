@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from lib.artifacts.measures import SCORE
 from lib.candidates.chosen import Chosen
 from lib.coordinates.placing import Reading, place, to_voxels
 from lib.coordinates.plausible import (
@@ -17,7 +18,7 @@ from lib.coordinates.reading import find_files, read_coordinates
 from lib.errors import InputError, format_names, user_files, warn
 from lib.run.history import COORDS, EXCLUDE, MOST_GENERATIONS, GivenFile
 
-COLUMNS = ("given_score", "given_label")
+LABEL = "given_label"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class OwnCoordinates:
     columns : dict of str to dict
         ``given_score`` and ``given_label``, where a file has them: values by
         tomogram and (x, y, z).
+        Other numbers are ``given_<column>``.
     files : tuple of lib.run.history.GivenFile
     """
 
@@ -51,18 +53,25 @@ class OwnCoordinates:
         ----------
         names : ndarray of str, shape (N,)
         coords : ndarray of int, shape (N, 3)
+
+        Returns
+        -------
+        dict
+            ``given_score`` and ``given_label`` where a file has them; the others are in
+            ``measures``.
         """
         keys = [
             (name, *place)
             for name, place in zip(names.tolist(), coords.tolist(), strict=True)
         ]
-        kinds = {"given_score": (np.nan, np.float32), "given_label": ("", str)}
-        return {
-            column: np.array(
-                [values.get(key, kinds[column][0]) for key in keys], kinds[column][1]
-            )
-            for column, values in self.columns.items()
+        found = {}
+        for column, values in self.columns.items():
+            nothing, kind = ("", str) if column == LABEL else (np.nan, np.float32)
+            found[column] = np.array([values.get(key, nothing) for key in keys], kind)
+        own = {
+            column: found.pop(column) for column in (SCORE, LABEL) if column in found
         }
+        return {**own, "measures": found}
 
     def tell_excluded(self, counts):
         """Say how many candidates --exclude_coords left out; None counts as none."""
@@ -135,8 +144,7 @@ class _Collected:
         self.use, self.option = use, f"--{use}"
         self.by_name = {tomogram.name: tomogram for tomogram in tomograms}
         self.reading, self.tell, self.alarm = reading, tell, alarm
-        self.seen = {}  # (name, x, y, z): (score, label), in the order of the files
-        self.scored = self.labeled = False
+        self.seen = {}  # (name, x, y, z): columns of its row, in the order of the files
 
     def read(self, paths):
         """Read files; return what the record of the run keeps of them."""
@@ -164,17 +172,16 @@ class _Collected:
     @property
     def columns(self):
         """The columns that a file has: values by tomogram and position."""
-        there = {"given_score": self.scored, "given_label": self.labeled}
-        return {
-            column: {key: values[n] for key, values in self.seen.items()}
-            for n, column in enumerate(COLUMNS)
-            if there[column]
-        }
+        found = {}
+        for key, values in self.seen.items():
+            for column, value in values.items():
+                found.setdefault(column, {})[key] = value
+        return found
 
     def _add(self, raw):
         """Add the rows of a file; return how many were there already."""
-        self.scored |= raw.score is not None
-        self.labeled |= raw.label is not None
+        columns = {SCORE: raw.score, LABEL: raw.label, **raw.more}
+        columns = {k: v for k, v in columns.items() if v is not None}
         repeated, placed, outside = 0, [], []
         for tomogram, rows in self._by_tomogram(raw):
             positions = place(raw, rows, tomogram, self.reading)
@@ -186,9 +193,9 @@ class _Collected:
             for row, position in zip(rows.tolist(), voxels.tolist(), strict=True):
                 key = (tomogram.name, *position)
                 repeated += key in self.seen
-                score = np.nan if raw.score is None else float(raw.score[row])
-                label = "" if raw.label is None else raw.label[row]
-                self.seen.setdefault(key, (score, label))
+                self.seen.setdefault(
+                    key, {column: values[row] for column, values in columns.items()}
+                )
         warn_of_unit(raw, placed, self.option, self.alarm)
         if outside:
             more = f" (and {len(outside) - 1} more)" if len(outside) > 1 else ""

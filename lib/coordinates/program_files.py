@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 
+from lib.artifacts.measures import given_name
 from lib.coordinates.raw import COPICK, PORTAL, RELION4, RELION5, RawCoordinates
 from lib.errors import InputError
 
@@ -13,6 +14,7 @@ PIXELS = tuple(f"rlnCoordinate{axis}" for axis in "XYZ")
 NAMES = ("rlnTomoName", "rlnMicrographName")
 PIXEL_SIZE, GROUP = "rlnTomoTiltSeriesPixelSize", "rlnOpticsGroup"
 SCORE, LABEL = "rlnAutopickFigureOfMerit", "rlnClassNumber"
+KNOWN = {*CENTERED, *PIXELS, *NAMES, PIXEL_SIZE, GROUP, SCORE, LABEL}
 # What lib.export.star writes above its files of RELION 4.
 BINNING = re.compile(r"^# Positions in pixels .*: voxel x ([\d.]+), ", re.MULTILINE)
 
@@ -68,6 +70,12 @@ def _read_block(path, text, table, columns, unit, tables):
         name=None if names is None else [str(name) for name in table[names]],
         score=_score(table),
         label=None if LABEL not in table else [str(label) for label in table[LABEL]],
+        more={
+            name: table[column].to_numpy(np.float32)
+            for column in table.columns
+            if column not in KNOWN and table[column].dtype.kind in "iuf"
+            if (name := given_name(column))
+        },
         pixel_size=_pixel_size(table, tables) if unit == RELION4 else None,
         binning=float(found.group(1)) if found else None,
     )

@@ -35,6 +35,8 @@ class RawCoordinates:
         Tomograms; None in files that do not name them.
     score : ndarray of float32, shape (N,), or None
     label : list of str, length N, or None
+    more : dict of str to ndarray of float32, shape (N,)
+        Other numbers, by the names of `lib.artifacts.measures.given_name`.
     pixel_size : ndarray of float, shape (N,), or None
         Of one unit, where the file says [Angstrom].
     binning : float or None
@@ -57,6 +59,7 @@ class RawCoordinates:
     name: list | None = None
     score: np.ndarray | None = None
     label: list | None = None
+    more: dict = field(default_factory=dict)
     pixel_size: np.ndarray | None = None
     binning: float | None = None
     tomograms: dict = field(default_factory=dict)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.artifacts import read_parquet, read_parquet_record
+from lib.artifacts.measures import MEASURES
 from lib.coordinates.program_files import read_json, read_star
 from lib.coordinates.raw import LARGEST, VOXELS, RawCoordinates
 from lib.coordinates.tables import read_table
@@ -89,6 +90,7 @@ def _read_parquet(path):
         name=picks.name.tolist(),
         score=score,
         label=None if label is None else label.tolist(),
+        more={k: v for k, v in picks.measures.items() if k not in MEASURES},
         tomograms=picks.tomograms,
         halved=picks.compressed,
     )

@@ -5,6 +5,7 @@ import re
 
 import numpy as np
 
+from lib.artifacts.measures import given_name
 from lib.coordinates.raw import IMOD, VOXELS, RawCoordinates
 from lib.errors import InputError
 
@@ -41,7 +42,8 @@ def read_table(path, lines):
     if not lines:
         return RawCoordinates(path, VOXELS, np.zeros((0, 3)))
     split = _splitter(lines[0][1])
-    header = [cell.strip().lower() for cell in split(lines[0][1])]
+    titles = [cell.strip() for cell in split(lines[0][1])]
+    header = [title.lower() for title in titles]
     if all(_is_number(cell) for cell in header):
         return _points(path, lines, split)
     axes = [_find(header, names) for names in AXES]
@@ -64,7 +66,19 @@ def read_table(path, lines):
         name=None if name is None else [cell.strip() for cell in columns[name]],
         label=None if label is None else [cell.strip() for cell in columns[label]],
         score=None if score is None else _scores(columns[score]),
+        more=_more(titles, columns, {*axes, name, label, score}),
     )
+
+
+def _more(titles, columns, known):
+    """Return the other columns of numbers, by the names that they get."""
+    found = {}
+    for at, (title, cells) in enumerate(zip(titles, columns, strict=True)):
+        given = None if at in known else given_name(title)
+        numbers = [_is_number(cell) or not cell.strip() for cell in cells]
+        if given and all(numbers) and any(cell.strip() for cell in cells):
+            found.setdefault(given, _scores(cells))
+    return found
 
 
 def _points(path, lines, split):

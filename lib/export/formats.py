@@ -18,6 +18,7 @@ FORMAT_BY_ENDING = {".star": "star", ".csv": "csv", ".ndjson": "ndjson"}
 HEADER = ("image_name", "x_coord", "y_coord", "z_coord")
 AS_READ = ("txt", "csv")  # positions as the run counted them, for MiLoPYP
 FOR_RELION = ("star", "star5")
+FROM_RELION = "given_rln"  # begins the names of columns that a STAR file gave
 
 
 def choose_format(path, wanted=None):
@@ -196,7 +197,10 @@ def further_columns(picks):
 
 
 def star_columns(picks):
-    """Return the same in RELION's columns: a score, and a class that is a number."""
+    """Return what RELION has columns for: a score, a class that is a number, its own.
+
+    Its own columns are those that came with coordinates from a STAR file.
+    """
     columns = {}
     score = picks.given_score if picks.score is None else picks.score
     if score is not None and np.isfinite(score).all():
@@ -204,6 +208,12 @@ def star_columns(picks):
     labels = [] if picks.given_label is None else picks.given_label.tolist()
     if labels and all(re.fullmatch(r"\d{1,9}", label) for label in labels):
         columns["rlnClassNumber"] = np.array(labels, int)
+    for name, values in picks.measures.items():
+        if name.startswith(FROM_RELION) and np.isfinite(values).all():
+            whole = (values == np.round(values)).all()
+            columns[name.removeprefix("given_")] = values.astype(
+                int if whole else float
+            )
     return columns
 
 

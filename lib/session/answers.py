@@ -5,7 +5,7 @@ import json
 import numpy as np
 from starlette.responses import Response
 
-from lib.artifacts.measures import SHOWN
+from lib.artifacts.measures import title_of
 from lib.errors import UserError
 from lib.run.history import describe_history
 from lib.session.slices import HIGH, LOW
@@ -49,7 +49,9 @@ def describe(candidates, shown):
         "layout": {**columns.layout, "note": _note_of(candidates)},
         "tomograms": _tomograms(candidates, shown),
         "clusters": _clusters(columns),
-        "measures": [{"name": name, "title": SHOWN[name]} for name in columns.measures],
+        "measures": [
+            {"name": name, "title": title_of(name)} for name in columns.measures
+        ],
         "patches": {
             "edge": patches.edge,
             "views": list(patches.views),

@@ -174,6 +174,8 @@ def embed(run, store, path, *, batch_size, device, precision, ranks, exp_id, own
         # The patches of a large data set go through the disk, not through memory.
         scratch = tempfile.TemporaryFile(dir=path.parent)  # noqa: SIM115 - closed below
     own = own or OwnCoordinates()
+    given = own.columns_of(store.names, store.coords)
+    measures = store.measures() | given.pop("measures")
     with scratch:
         views = _normalized_patches(store, scratch, **normalization)
         table = EmbeddingTable(
@@ -183,9 +185,9 @@ def embed(run, store, path, *, batch_size, device, precision, ranks, exp_id, own
             proj=proj,
             subvol=views[-1],
             subvols_2d=views[0] if len(views) == 2 else None,
-            measures=store.measures(),
+            measures=measures,
             record=embedding_record(run, store, exp_id, own.record(EMBEDDING)),
-            **own.columns_of(store.names, store.coords),
+            **given,
         )
         table.save(path)
     return table
