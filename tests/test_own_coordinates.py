@@ -16,6 +16,7 @@ from lib.export.formats import write_coordinates
 from lib.export.picks import read_picks
 from lib.inputs.image_list import read_image_list
 from lib.patches.preparation import prepare_store
+from lib.patches.selection import not_empty
 from lib.session.export import export_classes
 from lib.session.requests import pack_rows
 from lib.training.checkpoints import load_checkpoint
@@ -245,6 +246,30 @@ def test_candidates_near_excluded_positions_are_left_out(listed, searched, tmp_p
     kept = [key for key, close in zip(found, near, strict=True) if not close]
     assert keys(rows.name, rows.coords) == kept
     assert f"{sum(near)} candidates left out: within 9 voxels" in said.stdout
+
+
+def test_what_is_left_out_of_a_tomogram_without_a_rest_is_counted(capsys):
+    def entry(name, rows, **left_out):
+        return SimpleNamespace(
+            coords=np.zeros((rows, 3), int),
+            metadata=SimpleNamespace(
+                name=name, **{"excluded": None, "left_out": 0, **left_out}
+            ),
+        )
+
+    entries = [
+        entry("tomo1", 0, excluded=10, left_out=3),
+        entry("tomo2", 4, excluded=1),
+    ]
+    chosen = Chosen(given={}, excluded={"tomo1": np.zeros((1, 3))}, distance=2.0)
+    kept = not_empty(entries, small_options(), chosen, quiet=False)
+    assert [entry.metadata.name for entry in kept] == ["tomo2"]
+    said = capsys.readouterr()
+    assert "11 candidates left out: within 2 voxels" in said.out
+    assert "3 positions of --coords left out: too near an edge" in said.out
+    assert "no candidates in tomo1; left out" in said.err
+    not_empty(entries, small_options(), chosen, quiet=True)
+    assert capsys.readouterr().out == ""
 
 
 def test_dry_run_draws_the_given_positions(listed, tmp_path):

@@ -73,14 +73,6 @@ class OwnCoordinates:
         }
         return {**own, "measures": found}
 
-    def tell_excluded(self, counts):
-        """Say how many candidates --exclude_coords left out; None counts as none."""
-        if self.chosen.excluded:
-            print(
-                f"{sum(count or 0 for count in counts):,} candidates left out: within "
-                f"{self.chosen.distance:g} voxels of a position of --exclude_coords"
-            )
-
     def record(self, step):
         """Return the files for the record of a run, used in a step of it."""
         own = (replace(file, step=file.step or step) for file in self.files)

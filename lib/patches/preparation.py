@@ -30,10 +30,7 @@ from lib.patches.resources import (
     within_memory,
     worker_count,
 )
-from lib.patches.selection import (
-    chosen_entries,
-    not_empty,
-)
+from lib.patches.selection import chosen_entries, not_empty
 from lib.patches.store import PatchStore
 from lib.system.ranks import ALONE
 
@@ -66,9 +63,10 @@ def prepare_candidates(
         As `prepare_store`.
     """
     cache = Path(cache)
+    choose = partial(chosen_entries, quiet=not ranks.is_main)
     if chosen.is_given:
         entries = [given_entry(tomogram, chosen) for tomogram in tomograms]
-        return chosen_entries(entries, tomograms, options, chosen)
+        return choose(entries, tomograms, options, chosen)
     folders = [candidates_folder(cache, t, options, device) for t in tomograms]
     make = partial(make_candidates, options=options, device=device)
     entries = _prepare(
@@ -82,7 +80,7 @@ def prepare_candidates(
         device=device,
         ranks=ranks,
     )
-    return chosen_entries(entries, tomograms, options, chosen)
+    return choose(entries, tomograms, options, chosen)
 
 
 def prepare_store(
@@ -216,7 +214,7 @@ def _prepare(
         replace(found[number], metadata=_of_list(found[number].metadata, tomogram))
         for number, tomogram in enumerate(tomograms)
     ]
-    return not_empty(entries, options, chosen)
+    return not_empty(entries, options, chosen, quiet=not ranks.is_main)
 
 
 def _of_list(metadata, tomogram):

@@ -45,7 +45,7 @@ def without_excluded(entry, chosen):
     )
 
 
-def chosen_entries(entries, tomograms, options, chosen):
+def chosen_entries(entries, tomograms, options, chosen, *, quiet=False):
     """Return the candidates that masks and the user leave, see `prepare_candidates`."""
     by_name = {tomogram.name: tomogram for tomogram in tomograms}
     if options.needs_mask:
@@ -54,17 +54,34 @@ def chosen_entries(entries, tomograms, options, chosen):
             for entry in entries
         ]
     entries = [without_excluded(entry, chosen) for entry in entries]
-    return not_empty(entries, options, chosen)
+    return not_empty(entries, options, chosen, quiet=quiet)
 
 
-def not_empty(entries, options, chosen):
-    """Return the entries with candidates; reject a list without, name those without."""
+def not_empty(entries, options, chosen, *, quiet=False):
+    """Return the entries with candidates; reject a list without, name those without.
+
+    What the coordinates of the user left out is told of all, unless `quiet`.
+    """
     empty = [entry.metadata.name for entry in entries if not len(entry.coords)]
     if len(empty) == len(entries):
         raise InputError(_why_empty(entries, options, chosen))
-    if empty:
-        warn(f"no candidates in {', '.join(empty)}; left out")
+    if not quiet:
+        _tell_left_out(entries, chosen)
+        if empty:
+            warn(f"no candidates in {', '.join(empty)}; left out")
     return [entry for entry in entries if len(entry.coords)]
+
+
+def _tell_left_out(entries, chosen):
+    if chosen.excluded:
+        excluded = sum(entry.metadata.excluded or 0 for entry in entries)
+        print(
+            f"{excluded:,} candidates left out: within {chosen.distance:g} voxels of a "
+            "position of --exclude_coords"
+        )
+    near_edge = sum(entry.metadata.left_out or 0 for entry in entries)
+    if chosen.is_given and near_edge:
+        print(f"{near_edge:,} positions of --coords left out: too near an edge")
 
 
 def _why_empty(entries, options, chosen):

@@ -150,7 +150,6 @@ def show_candidates(entries, tomograms, patching, experiment, own):
             f"{found}{f', {left_out} more too near an edge' if left_out else ''}; "
             f"{size / 1e9:.2f} GB of patches"
         )
-    own.tell_excluded(entry.metadata.excluded for entry in entries)
     tell_masked([entry.metadata for entry in entries])
     by_name = {tomogram.name: tomogram for tomogram in tomograms}
     for entry in entries:

@@ -159,10 +159,6 @@ def embed_image_list(
             own=own,
         )
     if table is not None:
-        own.tell_excluded(entry.metadata.excluded for entry in store.entries)
-        left_out = sum(entry.metadata.left_out for entry in store.entries)
-        if own.chosen.is_given and left_out:
-            print(f"{left_out:,} positions of --coords left out: too near an edge")
         print(f"{len(table):,} candidates embedded: {experiment.embeddings}")
     end_distributed(ranks)
 
