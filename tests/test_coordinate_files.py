@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from lib.coordinates.given import read_own
 from lib.coordinates.placing import Reading, place, to_voxels
+from lib.coordinates.plausible import name_from_path
 from lib.coordinates.reading import read_coordinates
 from lib.errors import UserError
 from lib.export.formats import star_columns, write_coordinates
@@ -342,10 +343,11 @@ REFUSALS = {
     "angstrom.csv": (rows_of(10 * INNER), "look like Angstrom: give --coords_voxel_si"),
     "large.csv": (rows_of(3 * INNER), "about 3 times as large: give --coords_bin 3"),
     "centered.csv": (rows_of(10 * (INNER - 25)), "negative.*Angstrom from the center"),
+    "below.csv": (rows_of([(9, 9, 5), (9, 9, -99)]), "such as 9, 9, -99.*check that"),
     "exchanged.csv": (rows_of(INNER[:, [0, 2, 1]]), "y and z look exchanged"),
     "shares.csv": (rows_of(INNER / SIZE), "between 0 and 1"),
     "pixels.star": (WARP, "does not say their size: give --coords_bin"),
-    "nothing.star": ("data_\n\nloop_\n_rlnTomoName #1\ntomo1\n", "has no coordinates"),
+    "nothing.star": ("data_\n\nloop_\n_rlnTomoName #1\ntomo1\n", "particles.star"),
     "cut.ndjson": ('{"type": "point", "locat', "line 1: not json"),
     "place.ndjson": ('{"type": "point"}', "has no location"),
     "far.json": (json.dumps({**COPICK, "unit": "nm"}), "no list in Angstrom"),
@@ -361,6 +363,20 @@ def test_files_that_cannot_be_meant_are_refused_with_what_to_do(
     with pytest.raises(UserError, match=said) as caught:
         read_back([tmp_path / name], tomograms["zxy"])
     assert str(tmp_path / name) in str(caught.value)
+
+
+@pytest.mark.parametrize("stem", ["tomo2", "ribosomes_tomo2", "tomo2_ribosomes"])
+def test_points_are_of_the_tomogram_that_their_file_name_begins_or_ends_with(stem):
+    assert name_from_path(f"/picks/{stem}.txt", ["tomo1", "tomo2", "tomo"]) == "tomo2"
+
+
+def test_unit_that_is_given_is_told(tomograms, tmp_path, capsys):
+    path = tmp_path / "own.csv"
+    path.write_text(rows_of([(100, 160, 50)]))
+    wanted = CoordinateSettings(coords=(str(path),), coords_voxel_size=1.0)
+    own = read_own(tomograms["zxy"], wanted, small_options())
+    assert own.chosen.given["tomo1"].tolist() == [[10, 16, 5]]
+    assert "1 positions (units of 1 A, by --coords_vox" in capsys.readouterr().out
 
 
 def test_a_few_outside_are_left_out_and_a_corner_is_doubted(

@@ -7,7 +7,7 @@ import numpy as np
 
 from lib.artifacts.measures import SCORE
 from lib.candidates.chosen import Chosen
-from lib.coordinates.placing import Reading, place, to_voxels
+from lib.coordinates.placing import Reading, place, to_voxels, unit_of
 from lib.coordinates.plausible import (
     keep_inside,
     match_names,
@@ -147,7 +147,8 @@ class _Collected:
             repeated = self._add(raw)
             count = len(self.seen) - before
             more = f"; {repeated:,} more than once, kept once" if repeated else ""
-            self.tell(f"{self.option} {path}: {count:,} positions ({raw.unit}){more}")
+            unit = unit_of(raw, self.reading.settings)
+            self.tell(f"{self.option} {path}: {count:,} positions ({unit}){more}")
             kept += _history(raw, self.use, count)
         if not self.seen:
             raise InputError(f"{self.option}: no position lies in a tomogram")

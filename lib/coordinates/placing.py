@@ -84,6 +84,13 @@ def place(raw, rows, tomogram, reading):
     return positions
 
 
+def unit_of(raw, settings):
+    """Return what the positions of a file are taken to count, in words."""
+    if settings.coords_voxel_size is None or raw.unit in IN_ANGSTROM:
+        return raw.unit
+    return f"units of {settings.coords_voxel_size:g} A, by --coords_voxel_size"
+
+
 def to_voxels(positions, compress):
     """Return positions (N, 3) in a whole tomogram as voxels that a run reads."""
     voxels = np.floor(np.round(positions, DECIMALS) + 0.5).astype(np.int64)

@@ -57,7 +57,8 @@ def name_from_path(path, listed):
     """Return the tomogram that a file without names is of.
 
     It is the only one of the list; or the one whose name is that of the file, or its
-    end after ``_``, as our exports write it; or that of a folder, as on the portal.
+    end after ``_``, as our exports write it, or its begin before one; or that of a
+    folder, as on the portal.
 
     Raises
     ------
@@ -69,15 +70,15 @@ def name_from_path(path, listed):
     path = Path(path)
     written = {re.sub(r"[^\w.+-]", "_", name): name for name in listed}
     exact = [name for text, name in written.items() if path.stem == text]
-    ending = sorted(
-        (text for text in written if path.stem.endswith(f"_{text}")), key=len
-    )
+    ends = [text for text in written if path.stem.endswith(f"_{text}")]
+    ends = ends or [text for text in written if path.stem.startswith(f"{text}_")]
     folders = [part for part in reversed(path.absolute().parts[:-1]) if part in listed]
-    found = exact or [written[text] for text in ending[-1:]] or folders[:1]
+    longest = sorted(ends, key=len)[-1:]
+    found = exact or [written[text] for text in longest] or folders[:1]
     if not found:
         raise InputError(
             f"{path} does not say which of the {len(listed)} tomograms it is of "
-            f"({format_names(listed, 3)}); rename it so that it ends with the name, "
+            f"({format_names(listed, 3)}); let its name end or begin with that, "
             f"such as {path.stem}_{listed[0]}{path.suffix}"
         )
     return found[0]
@@ -134,7 +135,8 @@ def likely_remedy(raw, positions, size, voxel_size):
             "many are negative: these look like Angstrom from the center of the "
             "tomogram, which only a STAR file with rlnCenteredCoordinateXAngst says"
         )
-    if (positions[:, [0, 2, 1]] < size - 0.5).all():
+    exchanged = positions[:, [0, 2, 1]]
+    if ((exchanged >= -0.5) & (exchanged < size - 0.5)).all():
         return (
             "y and z look exchanged: was the file written along the axes of the "
             "tomogram file? IMOD's points are x y z in each line, without a header"
@@ -142,7 +144,7 @@ def likely_remedy(raw, positions, size, voxel_size):
     factor = float((positions / np.maximum(size - 1, 1)).max())
     if voxel_size and 0.4 * voxel_size < factor <= voxel_size:
         return "these look like Angstrom: give --coords_voxel_size 1"
-    if factor <= LARGEST_BINNING:
+    if 1 < factor <= LARGEST_BINNING:
         return (
             f"these look like positions in a tomogram about {np.ceil(factor):g} times "
             f"as large: give --coords_bin {np.ceil(factor):g}, or --coords_voxel_size"

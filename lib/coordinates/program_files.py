@@ -52,7 +52,8 @@ def read_star(path, text):
     seen = [column for table in tables for column in table.columns]
     raise InputError(
         f"{path} has no coordinates: expected {CENTERED[0]} (RELION 5) or {PIXELS[0]} "
-        f"(RELION 4), with Y and Z; it has {', '.join(seen[:8]) or 'no table'}"
+        f"(RELION 4), with Y and Z; it has {', '.join(seen[:8]) or 'no table'}. Give "
+        "the file of the particles, such as particles.star"
     )
 
 

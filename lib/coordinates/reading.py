@@ -32,7 +32,10 @@ def find_files(paths, option):
         elif is_file(path):
             files.append(path)
         else:
-            raise InputError(f"{option}: {path} does not exist")
+            raise InputError(
+                f"{option}: {path} does not exist; expected files of coordinates, or "
+                "folders of exports"
+            )
     return list({path.resolve(): path for path in files}.values())
 
 

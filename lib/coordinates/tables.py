@@ -120,7 +120,7 @@ def _numbers(path, lines, columns):
         except ValueError:
             raise InputError(
                 f"{path}, line {lines[row][0]}: {' '.join(cells)[:80]!r} is not x, y, "
-                "z; expected three numbers"
+                "z; expected three numbers, with a point before their decimals"
             ) from None
     return found
 
