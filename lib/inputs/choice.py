@@ -72,8 +72,12 @@ def choose_tomograms(volumes, series, found):
 
 def _leave_out_samples(groups, found):
     """Leave out what etomo works with, beside the tomogram that it was made for."""
-    working = {key for key in groups if key[1] in WORK_NAMES}
-    others = {key[0] for key in groups.keys() - working if _is_sure(groups[key])}
+    working = [key for key in groups if key[1] in WORK_NAMES]
+    others = {
+        folder
+        for (folder, name), files in groups.items()
+        if name not in WORK_NAMES and _is_sure(files)
+    }
     for key in working:
         if key[0] in others:
             found.left_out += [
