@@ -4,7 +4,7 @@ import sys
 from dataclasses import replace
 from functools import partial
 
-from lib.errors import OptionError, run_script
+from lib.errors import OptionError, run_script, warn
 from lib.modes import MODES
 from opts import (
     PROJECT,
@@ -186,6 +186,12 @@ def fit_to_particle(options, run, tomograms):
     vars(options).update({k: v for k, v in chosen.items() if k not in given})
     if find_launch().rank == 0:
         print(size.describe(options.particle_diameter, given))
+        if options.config is not None and size.is_another(given):
+            warn(
+                "--dog and --dog_diameter of --config do not follow from the diameter "
+                "at this voxel size; give --particle_diameter "
+                f"{options.particle_diameter} as well, to derive all anew"
+            )
 
 
 def start_ranks(options, experiment):

@@ -194,6 +194,15 @@ def test_diameter_decides_what_the_weights_in_the_box_leave_open(tmp_path):
     assert plain.fit_to_particle(tomograms(tmp_path, a=10.0)) is None
 
 
+def test_options_of_another_voxel_size_are_known_as_such():
+    given = ParticleSize((150.0,), 10.0).options()
+    finer = ParticleSize((150.0,), 8.0)
+    assert finer.is_another(given)
+    assert not finer.is_another(finer.options())
+    assert not finer.is_another({"bbox": 64, "dog": "2,3"})  # the user's own choice
+    assert not finer.is_another({})
+
+
 def test_other_diameter_replaces_what_followed_from_that_of_the_file(tmp_path):
     file = tmp_path / "opts.yaml"
     file.write_text(

@@ -114,6 +114,18 @@ class ParticleSize:
         sigmas = tuple(map(float, values.pop("dog").split(",")))
         return {"box": values.pop("bbox"), "sigmas": sigmas, **values}
 
+    def is_another(self, given):
+        """Return whether sigmas and distance were derived from another size.
+
+        Parameters
+        ----------
+        given : dict
+            As of `describe`.
+        """
+        values = self.options()
+        keys = ("dog", "dog_diameter")
+        return all(given.get(key, values[key]) != values[key] for key in keys)
+
     def describe(self, typed, given):
         """Return a line of the options that follow.
 
