@@ -94,6 +94,20 @@ def test_aretomo2_output_named_by_hand(tmp_path):
     assert one.tilt_path == tmp_path / "out" / "ts7_ali.mrc"
 
 
+@pytest.mark.parametrize("transforms", [made.IDENTITY, made.ROTATED])
+def test_aretomo2_names_the_series_by_the_tomogram(tmp_path, transforms):
+    made.volume(tmp_path / "ts7_rec.mrc")  # -OutMrc ts7_rec.mrc -OutImod 3, or 2
+    for_imod = tmp_path / "ts7_rec_Imod"
+    made.series(for_imod / "ts7_rec_st.mrc")
+    made.angles(for_imod / "ts7_rec_st.tlt")
+    (for_imod / "ts7_rec_st.xf").write_text(transforms * len(made.ANGLES))
+    (one,) = find_files([tmp_path]).tomograms
+    assert one.path == tmp_path / "ts7_rec.mrc"
+    assert one.has_series == (transforms == made.IDENTITY)
+    if one.has_series:
+        assert one.tilt_path == for_imod / "ts7_rec_st.mrc"
+
+
 def test_warp_is_for_3d_although_raw_stacks_lie_there(tmp_path):
     for name in ("TS_1", "TS_2"):
         made.warp(tmp_path / "warp_tiltseries", name)

@@ -4,7 +4,8 @@
   ``NAME.ali`` or ``NAME_ali.mrc``, ``NAME.tlt``.
 - nextPYP: ``mrc/NAME.rec``, ``mrc/NAME_bin.ali``, ``ali/NAME.tlt``.
 - AreTomo 3: ``NAME_Vol.mrc``; the *raw* series is ``NAME.mrc``. With ``-OutImod 3`` the
-  aligned one is ``NAME_Imod/NAME_st.mrc``, where ``-OutImod 2`` puts a raw one.
+  aligned one is ``NAME_Imod/NAME_st.mrc``, where ``-OutImod 2`` puts a raw one. AreTomo
+  2 names them by the tomogram: ``NAME_rec_Imod/NAME_rec_st.mrc``.
 - Warp: ``reconstruction/NAME_10.00Apx.mrc``, halves in ``even`` and ``odd``; the stacks
   in ``tiltstack`` are raw.
 - RELION 5: ``tomograms/rec_NAME.mrc``, named by ``tomograms.star``; no stacks.
@@ -31,7 +32,8 @@ LABELS |= {"thick", "scores", "projxy", "projxz", "projyz", "3dfind"}
 RECONSTRUCTED = {"rec", "vol"}
 UNTRIMMED = {"full"}
 ALIGNED = {"ali", "aligned"}
-STACKS = {"st", "bin", "preali", "orig", "raw", "fixed"}  # images, unless in a .rec
+STACK = "st"  # NAME_rec_st.mrc is the series of NAME_rec.mrc, of AreTomo 2
+STACKS = {STACK, "bin", "preali", "orig", "raw", "fixed"}  # images, unless in a .rec
 FURTHER = ("2nd", "3rd")  # volumes of AreTomo 3, binned otherwise
 SAMPLINGS = re.compile(r"\d+(\.\d+)?apx|b(in)?\d+|2nd|3rd", re.IGNORECASE)
 PIXEL = re.compile(r"(\d+(\.\d+)?)apx", re.IGNORECASE)
@@ -73,7 +75,8 @@ class FileName:
     def is_reconstruction(self):
         """Whether the name alone says that it is a tomogram."""
         warp = PIXEL.fullmatch(self.sampling)
-        return bool(self.ending == ".rec" or self.words & RECONSTRUCTED or warp)
+        called_so = self.words & RECONSTRUCTED and STACK not in self.words
+        return bool(self.ending == ".rec" or called_so or warp)
 
     @property
     def is_aligned(self):

@@ -7,7 +7,14 @@ the tomogram, and the angle file as many angles as the series has images.
 from lib.errors import InputError
 from lib.inputs.axis_order import ORDERS, describe_misfit
 from lib.inputs.mrc import inspect_mrc
-from lib.inputs.naming import ANGLES, IMOD_FOLDER, LABELS, TRANSFORMS, VOLUMES
+from lib.inputs.naming import (
+    ANGLES,
+    IMOD_FOLDER,
+    LABELS,
+    STACK,
+    TRANSFORMS,
+    VOLUMES,
+)
 from lib.inputs.plain_text import read_lines
 from lib.inputs.tilt_angles import read_tilt_angles
 
@@ -162,10 +169,12 @@ def _is_moved_already(path, name, transforms):
     With ``-OutImod 3`` it is, and the transforms beside it move nothing; with
     ``-OutImod 2`` the stack of the same name is raw.
     """
-    if name.ending not in VOLUMES or "st" not in name.words:
+    stem = path.name.removesuffix(".gz").removesuffix(name.ending)
+    if name.ending not in VOLUMES or not stem.endswith(f"_{STACK}"):
         return False
-    transform = path.with_name(f"{name.name}_st{TRANSFORMS[0]}")
-    if path.parent.name != f"{name.name}{IMOD_FOLDER}" or transform not in transforms:
+    transform = path.with_name(f"{stem}{TRANSFORMS[0]}")
+    folder = stem.removesuffix(f"_{STACK}") + IMOD_FOLDER
+    if path.parent.name != folder or transform not in transforms:
         return False
     try:
         lines = read_lines(transform, "a file of transforms")
