@@ -307,7 +307,8 @@ def test_several_files_are_joined_and_each_position_counts_once(
 ):
     (tmp_path / "a.csv").write_text("name,x,y,z,score\ntomo1,10,16,5,0.5\n")
     (tmp_path / "b.csv").write_text(
-        "name,x,y,z,score\ntomo1,10.2,16,5,0.9\nother,1,1,1,1\ntomo1,9,9,9,0.1\n"
+        "name,x,y,z,score,class\n"
+        "tomo1,10.2,16,5,0.9,A\nother,1,1,1,1,B\ntomo1,9,9,9,0.1,C\n"
     )
     files = (str(tmp_path / "a.csv"), str(tmp_path / "b.csv"))
     own = read_own(tomograms["zxy"], CoordinateSettings(coords=files), small_options())
@@ -317,6 +318,7 @@ def test_several_files_are_joined_and_each_position_counts_once(
     assert own.columns_of(names, rows)["given_score"].tolist() == pytest.approx(
         [0.1, 0.5]
     )
+    assert own.columns_of(names, rows)["given_label"].tolist() == ["C", "A"]
     out, err = capsys.readouterr()
     assert "1 more than once, kept once" in out
     assert "no coordinates for 1 of 2 tomograms (tomo2): left out" in out

@@ -186,9 +186,9 @@ class _Collected:
             for row, position in zip(rows.tolist(), voxels.tolist(), strict=True):
                 key = (tomogram.name, *position)
                 repeated += key in self.seen
-                self.seen.setdefault(
-                    key, {column: values[row] for column, values in columns.items()}
-                )
+                known = self.seen.setdefault(key, {})
+                for column, values in columns.items():
+                    known.setdefault(column, values[row])
         warn_of_unit(raw, placed, self.option, self.alarm)
         if outside:
             more = f" (and {len(outside) - 1} more)" if len(outside) > 1 else ""
