@@ -103,6 +103,7 @@ def test_list_that_exists_is_kept_unless_told_otherwise(tmp_path):
         ("--make_list . --output ./l.txt", "no tomogram found"),
         ("simsiam2d3d --make_list raw --output ./l.txt", "none with an aligned"),
         ("--make_list raw", "--output"),
+        ("--make_list raw --output ./raw --overwrite", "raw is a folder: name a file"),
     ],
 )
 def test_nothing_is_written_when_nothing_can_be_listed(tmp_path, words, said):

@@ -68,9 +68,11 @@ def write_folder_list(folders, path, *, needs_tilts, replace=True, quiet=False):
     InputError
         When nothing is found that can be listed, or too much.
     OptionError
-        When the list exists and may not be replaced.
+        When the list exists and may not be replaced, or is a folder.
     """
     path = Path(path)
+    if _is_folder(path):
+        raise OptionError(f"--output {path} is a folder: name a file in it")
     if not replace and path.exists():
         raise OptionError(
             f"--output {path} exists: choose another name, or give --overwrite"
