@@ -20,6 +20,11 @@ from pathlib import Path
 from lib.streams import make_streams_safe
 
 EXIT_USER_ERROR = 2
+NO_THREAD = "can't start new thread"  # as Python says it
+NO_FURTHER = (
+    "no further process or thread can be started here: is it a limit of this account "
+    "(ulimit -u) or of the container? Raise it, or end what else runs there"
+)
 
 
 class UserError(Exception):
@@ -123,28 +128,32 @@ def run_script(main):
     try:
         _check_current_folder()
         main()
-    except UserError as error:
-        _print_line(f"{script}: error: {error}")
-        sys.exit(EXIT_USER_ERROR)
-    except OSError as error:
-        if errno_of(error) not in _DISK_ERRORS:
-            raise
-        _print_line(f"{script}: error: {_describe(error)}")
-        sys.exit(EXIT_USER_ERROR)
-    except ImportError as error:
-        if _package(error) in ("lib", "opts", "__main__"):  # a bug of ours
-            raise
-        _print_line(f"{script}: error: {_describe_import_error(error)}")
-        sys.exit(EXIT_USER_ERROR)
-    except UnicodeEncodeError as error:
-        if not _is_caused_by_locale(error):
-            raise
-        _print_line(f"{script}: error: {_describe_encoding_error(error)}")
-        sys.exit(EXIT_USER_ERROR)
     except KeyboardInterrupt as stop:
         if str(stop):
             _print_line(f"{script}: {stop}")
         sys.exit(128 + getattr(stop, "number", signal.SIGINT))
+    except Exception as error:
+        line = _explain(error)
+        if line is None:
+            raise
+        _print_line(f"{script}: error: {line}")
+        sys.exit(EXIT_USER_ERROR)
+
+
+def _explain(error):
+    """Describe in one line what a user can mend; None for a bug of ours."""
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError) and errno_of(error) in _DISK_ERRORS:
+        return _describe(error)
+    ours = ("lib", "opts", "__main__")
+    if isinstance(error, ImportError) and _package(error) not in ours:
+        return _describe_import_error(error)
+    if isinstance(error, UnicodeEncodeError) and _is_caused_by_locale(error):
+        return _describe_encoding_error(error)
+    if isinstance(error, RuntimeError) and NO_THREAD in str(error):
+        return NO_FURTHER
+    return None
 
 
 _PATH_VARIABLES = ("PYTHONPATH", "LD_LIBRARY_PATH", "PYTHONHOME")

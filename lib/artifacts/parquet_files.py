@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.errors import ArtifactError
+from lib.errors import NO_FURTHER, ArtifactError, ResourceError
 from lib.run.old_layouts import record_of_table
 from lib.run.record import RunRecord
 
@@ -94,6 +94,8 @@ def opened_parquet(path, made_by):
             yield file
     except (ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
+        if "worker thread" in reason:
+            raise ResourceError(NO_FURTHER) from error
         raise ArtifactError(
             f"{path} is not a parquet file ({reason}); expected what {made_by} writes"
         ) from error

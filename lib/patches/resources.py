@@ -15,13 +15,13 @@ from lib.artifacts import Watch
 from lib.candidates.chosen import SEARCHED
 from lib.candidates.dog import expected_count
 from lib.candidates.multiscale import MULTISCALE_FROM
-from lib.errors import ResourceError, user_files
+from lib.errors import NO_FURTHER, ResourceError, user_files
 from lib.system.machine import (
     available_memory,
-    has_process_pools,
     ranks_here,
     usable_cores,
 )
+from lib.system.processes import startable_processes
 
 # Copies of a tomogram as float32 at the peak of its preparation.
 FLOAT_COPIES, FLOAT_COPIES_MULTISCALE = 3, 5
@@ -132,7 +132,7 @@ def worker_count(workers, tomograms, need, device="cpu"):
             each = (GPU_SHARE * need + CONTEXT_BYTES) * ranks_here()
             workers = min(workers, free // each)
     workers = min(workers, tomograms)
-    return workers if has_process_pools() else min(workers, 1)
+    return startable_processes(workers) if workers > 1 else workers
 
 
 @contextmanager
@@ -149,8 +149,7 @@ def within_memory(workers):
     # What fork says at a limit of processes, and the pipe to one that could not start.
     except (BlockingIOError, BrokenPipeError) as error:
         raise ResourceError(
-            f"no further process can be started here ({error.strerror}): is it a limit "
-            "of this account (ulimit -u)? Prepare in this one with --num_workers 0"
+            f"{NO_FURTHER}; or prepare in this process alone: --num_workers 0"
         ) from error
     except (MemoryError, BrokenExecutor) as error:
         fewer = f"fewer than {workers} processes with --num_workers, or " * (

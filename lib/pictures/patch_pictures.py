@@ -15,7 +15,8 @@ from lib.artifacts import (
     packed_path,
     write_fingerprint,
 )
-from lib.system.machine import has_process_pools, usable_cores
+from lib.system.machine import usable_cores
+from lib.system.processes import startable_processes
 
 SIGMA = 1.0  # of the Gaussian that makes particles visible [pixels]
 CLIPPED = 0.005  # share of the darkest and of the brightest pixels
@@ -105,8 +106,8 @@ def _writers(n, workers):
     if workers is None:
         enough = n // LEAST_FOR_PROCESSES
         workers = min(usable_cores() - 1, MOST_PROCESSES, enough)
-    workers = min(workers, -(-n // CHUNK))
-    if workers < 1 or not has_process_pools():
+    workers = startable_processes(min(workers, -(-n // CHUNK)))
+    if workers < 1:
         pool = ThreadPoolExecutor(1)
     else:
         # spawned: a fork does not copy the threads of numerical libraries

@@ -6,9 +6,7 @@ the group of the process and of all its parents apply. Without control groups, a
 macOS, the numbers of the machine are used.
 """
 
-import functools
 import math
-import multiprocessing
 import os
 from pathlib import Path, PurePosixPath
 
@@ -42,7 +40,7 @@ def usable_cores(root=ROOT):
     root : Path
         Folder of ``proc`` and ``sys``.
     """
-    counts = [_cores_to_run_on(), _slurm("SLURM_CPUS_ON_NODE")]
+    counts = [cores_to_run_on(), _slurm("SLURM_CPUS_ON_NODE")]
     counts += [_core_quota(group) for group in _control_groups("cpu", root)]
     return min((count for count in counts if count), default=1)
 
@@ -54,20 +52,6 @@ def usable_threads():
     """
     first = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
     return int(first) if first.isdecimal() and int(first) else usable_cores()
-
-
-@functools.cache
-def has_process_pools():
-    """Return whether this process can create a pool of worker processes.
-
-    Pools need locks, which Linux keeps in /dev/shm; in some containers it does not
-    exist or is not writable.
-    """
-    try:
-        multiprocessing.get_context("fork").Lock()
-    except (OSError, ImportError):
-        return False
-    return True
 
 
 def processor_vendor(root=ROOT):
@@ -99,7 +83,8 @@ def available_memory(root=ROOT):
     return max(0, min(room for room in rooms if room is not None))
 
 
-def _cores_to_run_on():
+def cores_to_run_on():
+    """Return the number of cores that the system lets this process run on."""
     if hasattr(os, "process_cpu_count"):  # from Python 3.13 on
         return os.process_cpu_count()
     if hasattr(os, "sched_getaffinity"):  # not on macOS
@@ -122,7 +107,7 @@ def _slurm_memory():
     if for_node:
         return for_node * SLURM_UNIT
     if for_core:
-        cores = _slurm("SLURM_CPUS_ON_NODE") or _cores_to_run_on()
+        cores = _slurm("SLURM_CPUS_ON_NODE") or cores_to_run_on()
         return for_core * cores * SLURM_UNIT
     return None
 

@@ -16,7 +16,8 @@ from pathlib import Path
 from lib.artifacts.files import partial_path
 from lib.artifacts.locks import has_flock
 from lib.errors import ResourceError, warn
-from lib.system.machine import available_memory, has_process_pools, usable_cores
+from lib.system.machine import available_memory, usable_cores
+from lib.system.processes import has_process_pools, startable_threads, threads_needed
 
 OPEN_FILES = 65_536  # the limit is raised to this; no script needs more
 MIN_FILES = 64
@@ -238,6 +239,11 @@ def _time():
 
 
 def _processes():
+    room = startable_threads(needed := threads_needed())
+    if room < needed:
+        found = f"room for {room} further ones and threads, {needed} are needed"
+        remedy = "raise the limit (ulimit -u, or the container's), or end others"
+        return CheckResult("processes", found, remedy)
     if has_process_pools():
         return CheckResult("processes", "")
     remedy = "all is done in one process; give the container a /dev/shm for more"
