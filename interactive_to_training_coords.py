@@ -1,5 +1,10 @@
 """Convert picked candidates to training coordinates or the files of other programs."""
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # a safe path lacks it
+
 from lib.errors import OptionError, run_script, warn
 from opts import coordinate_options
 

@@ -1,5 +1,10 @@
 """Open the interactive session on the table that plot_2d.py wrote."""
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # a safe path lacks it
+
 from lib.errors import run_script
 from opts import PROJECT, session_options
 

@@ -1,5 +1,10 @@
 """Cluster the embedding and draw its maps: pictures, colors, table, patches."""
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # a safe path lacks it
+
 from lib.errors import ArtifactError, run_script, warn
 from opts import plot_options
 

@@ -3,6 +3,9 @@
 import sys
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # a safe path lacks it
 
 from lib.errors import OptionError, run_script, warn
 from lib.modes import MODES

@@ -1,5 +1,10 @@
 """Embed every candidate with a trained 2d3d model: all_output_info.npz."""
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # a safe path lacks it
+
 from lib.errors import run_script
 from opts import embed_options, inference_keywords
 

@@ -1,6 +1,10 @@
 """Paint the colors of the map into the tomograms."""
 
 import shlex
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # a safe path lacks it
 
 from lib.errors import run_script
 from opts import PROJECT, heatmap_options

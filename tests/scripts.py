@@ -11,9 +11,9 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 from lib.errors import warn_once
+from lib.system.runtime import INTERRUPTIONS
 
 PROJECT = Path(__file__).resolve().parents[1]
-HEEDED = (signal.SIGINT, signal.SIGTERM)
 
 
 def start(script, *arguments, cwd, code=0):
@@ -69,7 +69,7 @@ def _expect(done, code):
 @contextmanager
 def _own_process(cwd, argv):
     """Give a script what is a process's own, and take it back afterwards."""
-    handlers = [signal.getsignal(number) for number in HEEDED]
+    handlers = [signal.getsignal(number) for number in INTERRUPTIONS]
     before = Path.cwd(), sys.argv, sys.path[:], dict(os.environ)
     warn_once.cache_clear()
     os.chdir(cwd)
@@ -81,5 +81,5 @@ def _own_process(cwd, argv):
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(variables)
-        for number, handler in zip(HEEDED, handlers, strict=True):
+        for number, handler in zip(INTERRUPTIONS, handlers, strict=True):
             signal.signal(number, handler)

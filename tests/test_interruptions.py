@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from lib.system.ranks import ALONE
+from lib.system.runtime import WARNINGS, install_signal_handlers
 from lib.training.checkpoints import load_checkpoint
 from tests.data_sets import write_data_set
 from tests.scripts import call
@@ -99,7 +101,13 @@ def test_fifty_kills_lose_nothing(uninterrupted, data_set, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("sign", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)]
+    ("sign", "code"),
+    [
+        (signal.SIGTERM, 143),
+        (signal.SIGINT, 130),
+        (signal.SIGHUP, 129),
+        (signal.SIGUSR1, 138),
+    ],
 )
 def test_preempted_run_is_alone_and_says_how_to_go_on(data_set, tmp_path, sign, code):
     with start(data_set, tmp_path, epochs=500) as process:
@@ -115,6 +123,19 @@ def test_preempted_run_is_alone_and_says_how_to_go_on(data_set, tmp_path, sign, 
     assert "interrupted" in said
     assert "--resume" in said
     assert whole_epochs(folder_of(tmp_path)) >= 1
+
+
+def test_lost_terminal_does_not_end_a_run_under_nohup():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    ended = signal.getsignal(signal.SIGTERM)
+    try:
+        install_signal_handlers(ALONE)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+        for number in (signal.SIGTERM, *WARNINGS[1:]):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGTERM, ended)
 
 
 def test_full_disk_keeps_what_was_there(uninterrupted, data_set, tmp_path):

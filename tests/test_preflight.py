@@ -336,6 +336,16 @@ def test_package_of_another_installation_is_named(tmp_path):
     assert "Traceback" in ours.stderr  # our own bug is not hidden
 
 
+@pytest.mark.parametrize(
+    "script", sorted(p.name for p in PROJECT.glob("*.py") if p.stem != "opts")
+)
+def test_scripts_find_their_modules_on_a_safe_path(tmp_path, script):
+    """PYTHONSAFEPATH, as python -P and -I, leaves out the folder of the script."""
+    command = [sys.executable, "-I", str(PROJECT / script), "--help"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_folder_that_is_gone_is_rejected(tmp_path):
     (tmp_path / "gone").mkdir()
     shell = f"cd '{tmp_path}/gone'; rmdir ../gone; exec"

@@ -12,7 +12,9 @@ from lib.errors import Interrupted, OptionError, ResourceError
 from lib.system.machine import processor_vendor, whole_number
 from lib.system.ranks import ALONE
 
-INTERRUPTIONS = (signal.SIGTERM, signal.SIGINT)
+# Batch systems warn of the end of a job by one or another, a lost terminal by SIGHUP.
+WARNINGS = (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU)
+INTERRUPTIONS = (signal.SIGTERM, signal.SIGINT, *WARNINGS)
 AMD = "AuthenticAMD"
 # Limits of oneDNN that leave it the bf16 instructions of AVX-512.
 BF16_AND_LATER = ("AVX512_CORE_BF16", "AVX512_CORE_FP16", "AVX512_CORE_AMX", "AVX10")
@@ -94,12 +96,16 @@ def enough_memory(device, advice):
 
 
 def install_signal_handlers(ranks):
-    """Let SIGTERM interrupt the run as Ctrl-C does.
+    """Let signals that end a job interrupt the run as Ctrl-C does.
 
-    Other ranks than the main one ignore both signals, so that collectives work until
-    the main rank has written its checkpoints.
+    What is ignored or handled already, such as SIGHUP under nohup, stays so. Other
+    ranks than the main one ignore all, so that collectives work until the main rank
+    has written its checkpoints.
     """
     signal.signal(signal.SIGTERM, _terminate)
+    for number in WARNINGS:
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _terminate)
     if not ranks.is_main:
         for number in INTERRUPTIONS:
             signal.signal(number, signal.SIG_IGN)
@@ -111,7 +117,7 @@ def _terminate(number, _frame):
 
 @contextmanager
 def signals_deferred():
-    """Ignore SIGTERM and Ctrl-C in the block."""
+    """Ignore the signals that interrupt a run in the block."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
