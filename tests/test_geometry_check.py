@@ -169,6 +169,11 @@ MISTAKES = {
         OTHER,
         "^add about -(8|9|10) degrees",
     ),
+    "angles 12 degrees off and negated": (
+        lambda t, i, a: (t, i, 12 - a),
+        OTHER,
+        "^use --flip_tilt_angles and add about -(11|12|13) degrees",
+    ),
     "axis along x": (
         lambda t, i, a: (t.transpose(0, 2, 1), i.transpose(0, 2, 1), a),
         OTHER,
@@ -277,6 +282,15 @@ def assert_mended(folder, right, spoil, enough=0.9):
     sure = examine(write(folder, *right)).asked
     assert mended.asked > enough * sure
     assert not mended.opposite
+
+
+@pytest.mark.parametrize(("sign", "flip"), [(-1, True), (1, True), (1, False)])
+def test_offset_is_that_of_the_file_however_it_is_read(tmp_path, made, sign, flip):
+    tomogram, images, angles = made
+    files = write(tmp_path, tomogram, images, sign * angles + 12)
+    remedy = examine(files, flip_tilt_angles=flip).remedy
+    added = float(re.search(r"add about (-?[\d.]+) degrees", remedy)[1])
+    assert abs(added + 12) <= 1
 
 
 def test_angles_of_another_scheme_get_no_remedy(tmp_path, made):

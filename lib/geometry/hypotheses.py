@@ -109,9 +109,11 @@ class GeometryHypothesis:
         if self.angle_order:
             steps.append(f"the lines of the angle file must be {self.angle_order}")
         if self.offset:
+            # What was asked for, not what is, reads the file with the other sign.
+            in_file = -self.offset if flip_tilt_angles else self.offset
             steps.append(
-                f"add about {-self.offset if self.flipped else self.offset:g} degrees "
-                "to every angle of the file (is there an OFFSET in tilt.com?)"
+                f"add about {in_file:g} degrees to every angle of the file (is "
+                "there an OFFSET in tilt.com?)"
             )
         if self.axis == "x":
             steps.append(
