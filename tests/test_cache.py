@@ -1,5 +1,6 @@
 """What the cache of candidates and patches keeps, finds again, lists and frees."""
 
+import os
 import subprocess
 import sys
 import time
@@ -141,6 +142,16 @@ def test_device_and_code_are_in_the_name_of_an_entry(data_set, tmp_path, monkeyp
     before = name("cpu")
     monkeypatch.setattr(keys, "code_digest", lambda _: "changed")
     assert name("cpu") != before
+
+
+def test_entry_is_not_taken_for_another_file_of_the_same_size_and_time(tmp_path):
+    listed = write_data_set(tmp_path)
+    (tomogram, other), options = tomograms_of(listed), small_options("simsiam2d3d")
+    before = candidates_folder(tmp_path, tomogram, options, "cpu")
+    times = tomogram.rec_path.stat()
+    tomogram.rec_path.write_bytes(other.rec_path.read_bytes())
+    os.utime(tomogram.rec_path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert candidates_folder(tmp_path, tomogram, options, "cpu") != before
 
 
 def test_a_changed_line_of_code_changes_its_digest(tmp_path, monkeypatch):

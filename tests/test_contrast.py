@@ -73,6 +73,13 @@ def test_gold_and_its_fringes_do_not_turn_the_verdict(made):
     assert measure_contrast(tomogram - 60 / core.max() * core).protein != "bright"
 
 
+@pytest.mark.filterwarnings("error")
+def test_one_voxel_at_the_limit_of_float32_changes_nothing(made):
+    volume = made.tomogram.astype(np.float32)
+    volume[32, 64, 64] = 1e30
+    assert measure_contrast(volume).protein == "dark"
+
+
 def test_fill_does_not_turn_the_verdict(made):
     tomogram = made.tomogram / made.tomogram.std()
     for fill in (-8, 8):

@@ -3,7 +3,9 @@
 import json
 import os
 from collections import Counter
+from contextlib import suppress
 
+import numpy as np
 import pytest
 
 from lib.errors import GeometryError
@@ -115,21 +117,43 @@ def touch(folder, ending):
     os.utime(folder / f"t.{ending}", ns=(stat.st_atime_ns, stat.st_mtime_ns + 10**9))
 
 
+def rewrite(path, content):
+    """Replace a file by one of the same size and time, as disks without times do."""
+    before = path.stat()
+    assert len(content) == before.st_size
+    path.write_bytes(content)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def reverse_lines(path):
+    rewrite(path, b"".join(reversed(path.read_bytes().splitlines(keepends=True))))
+
+
+def change_mean_in_header(path):
+    content = bytearray(path.read_bytes())
+    content[84:88] = np.float32(0.125).tobytes()
+    rewrite(path, bytes(content))
+
+
 @pytest.mark.parametrize(
     "change",
     [
+        lambda folder, _: reverse_lines(folder / "t.tlt"),
+        lambda folder, _: change_mean_in_header(folder / "t.rec"),
         lambda folder, _: touch(folder, "rec"),
         lambda folder, _: touch(folder, "ali"),
         lambda folder, _: touch(folder, "tlt"),
         lambda _, patch: patch.setattr(stored_findings, "code_digest", lambda _: "new"),
     ],
-    ids=["tomogram", "tilts", "angles", "code"],
+    ids=["angles in place", "header", "tomogram", "tilts", "angles", "code"],
 )
 def test_a_change_is_measured(write, tmp_path, monkeypatch, calls, change):
     cache = tmp_path / "cache"
     check_tomograms([write()], cache=cache)
     change(tmp_path, monkeypatch)
-    check_tomograms([open_it(tmp_path)], cache=cache)
+    # Angles in the other order are rejected, after they were measured.
+    with suppress(GeometryError):
+        check_tomograms([open_it(tmp_path)], cache=cache)
     assert calls["examine"] == 2
 
 

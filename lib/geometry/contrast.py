@@ -65,7 +65,8 @@ def measure_contrast(volume):
         return Contrast(0.0)
     band = gaussian_filter(volume, BAND[0]) - gaussian_filter(volume, BAND[1])
     blocks = _blocks(band[(slice(MARGIN, -MARGIN),) * 3])
-    spread = blocks.std(axis=1)
+    with np.errstate(over="ignore"):  # of a voxel near the limit of float32
+        spread = blocks.std(axis=1)
     if not spread.any():
         return Contrast(0.0)
     blocks = blocks[spread > EMPTY * np.median(spread[spread > 0])]

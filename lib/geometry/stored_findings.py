@@ -10,7 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lib.artifacts import atomic_write
-from lib.artifacts.fingerprints import code_digest, digest_of, file_states
+from lib.artifacts.fingerprints import code_digest, digest_of, file_marks
 from lib.errors import UserError
 
 MEASURING = ("geometry/*.py", "inputs/*.py")  # the source code of the checks
@@ -75,4 +75,4 @@ class StoredFindings:
 
 
 def _key(paths, options):
-    return digest_of(file_states(paths), options, code_digest(MEASURING))
+    return digest_of(file_marks(paths), options, code_digest(MEASURING))

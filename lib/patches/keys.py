@@ -4,7 +4,7 @@ Candidates are named by what finds them, patches by what cuts them; both by the 
 the device and the source code that makes them.
 """
 
-from lib.artifacts.fingerprints import code_digest, digest_of, file_states
+from lib.artifacts.fingerprints import code_digest, digest_of, file_marks
 from lib.candidates.chosen import SEARCHED
 from lib.candidates.dog import margins
 
@@ -80,7 +80,7 @@ def patches_folder(cache_dir, tomogram, *, options, device, offsets, chosen=SEAR
     key = digest_of(
         found(tomogram, options, device),
         *chosen.key(tomogram.name),
-        file_states(files),
+        file_marks(files),
         {name: getattr(options, name) for name in CUTS},
         [(offset.step, offset.tilts) for offset in offsets],
         code_digest(CUTTING),
@@ -94,7 +94,7 @@ def _search_key(tomogram, options, device):
     file = tomogram.shown.rec_path if options.in_view else tomogram.rec_path
     return digest_of(
         tomogram.name,
-        file_states((file,)),
+        file_marks((file,)),
         tomogram.order,
         margins(searched, boundary=options.dog_boundary, box=options.box),
         {name: getattr(options, name) for name in SEARCH},
@@ -108,7 +108,7 @@ def _given_key(tomogram, options, device):
     """As `_search_key`, without what only the search depends on; nor on a device."""
     return digest_of(
         tomogram.name,
-        file_states((tomogram.rec_path,)),
+        file_marks((tomogram.rec_path,)),
         tomogram.order,
         {name: getattr(options, name) for name in SEEN},
         code_digest(FINDING),
