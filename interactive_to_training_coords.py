@@ -28,6 +28,8 @@ def main():
     if output.is_dir():
         ending = {"csv": "csv", "ndjson": "ndjson", "star": "star", "star5": "star"}
         output /= f"training_coordinates.{ending.get(options.format, 'txt')}"
+    if output.resolve() in files:
+        raise OptionError(f"--output {output} is an input too; name another file")
     kind = formats.choose_format(output, options.format)
     halved = is_halved(single.compressed, options.if_double, kind in formats.AS_READ)
     if kind in formats.AS_READ and options.if_double:

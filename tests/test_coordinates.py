@@ -109,6 +109,8 @@ def test_folders_and_files_unite_and_each_file_counts_once(tmp_path):
     first = write_peer_export(tmp_path / "a.parquet", ["1,2,3"])
     second = write_peer_export(tmp_path / "b.parquet", ["4,5,6"])
     (tmp_path / "notes.txt").write_text("no picks here")
+    # As macOS leaves beside each file on a disk of another kind.
+    (tmp_path / "._a.parquet").write_bytes(b"\0\5\26\7\0\2\0\0Mac OS X")
     assert find_exports([first, tmp_path]) == [first, second]
 
 
@@ -396,6 +398,15 @@ def test_documented_command_writes_the_table_of_the_refinement_module(tmp_path):
     np.testing.assert_array_equal(read.to_numpy()[:, 1:], table.coord[rows])
     assert read["image_name"].tolist() == table.name[rows].tolist()
     assert "warning" not in done.stderr
+
+
+def test_output_never_replaces_an_input(tmp_path):
+    export = write_peer_export(tmp_path / "a.parquet", ["1,2,3"])
+    before = export.read_bytes()
+    done = convert("--input", "a.parquet", "--output", export, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "a.parquet is an input too; name another file" in done.stderr
+    assert export.read_bytes() == before
 
 
 def test_clusters_are_taken_without_a_browser_and_z_doubled_where_halved(tmp_path):

@@ -102,7 +102,8 @@ def find_exports(paths):
 
 
 def _exports_in(folder):
-    found = sorted(path for path in folder.glob("*.parquet") if path.is_file())
+    # Hidden are what macOS puts beside files on foreign disks, and partial files.
+    found = sorted(path for path in folder.glob("[!.]*.parquet") if path.is_file())
     if not found:
         below = folder / "exports"
         hint = f"; did you mean {below}?" if below.is_dir() else ""
