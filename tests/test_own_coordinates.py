@@ -20,6 +20,7 @@ from lib.patches.selection import not_empty
 from lib.session.export import export_classes
 from lib.session.requests import pack_rows
 from lib.training.checkpoints import load_checkpoint
+from lib.training.embed_list import check_not_replaced
 from tests.data_sets import SHAPE, small_options, write_data_set
 from tests.scripts import PROJECT, call
 from tests.session_client import Asked
@@ -153,6 +154,23 @@ def test_nothing_of_the_first_run_is_changed_and_its_model_is_not_replaced(
     assert "holds a trained model" in said.stderr
     after = {p: p.stat().st_mtime_ns for p in folder.rglob("*") if p.is_file()}
     assert before == after
+
+
+def test_table_that_was_picked_from_is_not_replaced_by_its_picks(
+    listed, searched, picked, again
+):
+    table = ExperimentDir(folder_of(searched)).embeddings
+    before = table.read_bytes()
+    said = run(embed_command(listed, searched, "--coords", picked), code=2).stderr
+    assert f"{table} holds other candidates" in said
+    assert "choose another --exp_id" in said
+    assert table.read_bytes() == before
+    given = EmbeddingTable.load(
+        ExperimentDir(folder_of(again[0])).embeddings
+    ).record.lineage.given
+    own = tuple(file for file in given if file.step == "embedding")
+    check_not_replaced(ExperimentDir(folder_of(again[0])).embeddings, own)
+    check_not_replaced(table, ())
 
 
 def test_given_candidates_are_kept_by_their_positions_alone(listed, tmp_path, capsys):

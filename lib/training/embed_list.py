@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from lib.artifacts import ExperimentDir
+from lib.artifacts import EmbeddingTable, ExperimentDir
 from lib.coordinates.given import read_own
-from lib.errors import warn
+from lib.errors import ArtifactError, warn
 from lib.geometry.check import check_tomograms
 from lib.patches.cache import CACHE_NAME, cache_folder
 from lib.patches.preparation import prepare_store
 from lib.run.candidate_options import CoordinateSettings
+from lib.run.history import EMBEDDING
 from lib.system.preflight import check_environment
 from lib.system.ranks import end_distributed, init_distributed
 from lib.system.runtime import choose_device, seed_everything
@@ -117,6 +118,7 @@ def embed_image_list(
         run.patching,
         quiet=not ranks.is_main,
     )
+    check_not_replaced(experiment.embeddings, own.record(EMBEDDING))
     tomograms = own.tomograms(tomograms)
     device = choose_device(gpus, ranks)
     seed_everything(seed)
@@ -161,6 +163,43 @@ def embed_image_list(
     if table is not None:
         print(f"{len(table):,} candidates embedded: {experiment.embeddings}")
     end_distributed(ranks)
+
+
+def check_not_replaced(path, files):
+    """Reject coordinates that would replace the table of other candidates.
+
+    What was picked from that table is known by its rows.
+
+    Parameters
+    ----------
+    path : Path
+        Of the table that will be written.
+    files : tuple of lib.run.history.GivenFile
+        Of the coordinates; without any, the search decides and a table may be replaced.
+
+    Raises
+    ------
+    ArtifactError
+        If there is one that was embedded without them, or with others.
+    """
+    if not files or not path.exists():
+        return
+    try:
+        earlier = EmbeddingTable.load(path).record.lineage.given
+    except ArtifactError:  # damaged: nothing was picked from it
+        return
+    if _used(earlier) != _used(files):
+        raise ArtifactError(
+            f"{path} holds other candidates than those of this command's --coords and "
+            "--exclude_coords, and perhaps you picked from them: choose another "
+            "--exp_id, or move it away"
+        )
+
+
+def _used(files):
+    """Return which files decided the candidates of an embedding."""
+    own = [file for file in files if file.step == EMBEDDING and not file.generation]
+    return {(file.use, file.digest) for file in own}
 
 
 def compare_with_run(run, tomograms, voxel_size):
