@@ -187,6 +187,15 @@ def test_relion_list_without_tomograms_is_named(tmp_path):
     assert "Reconstruct tomograms" in reasons(found)["tomograms.star"]
 
 
+def test_tomogram_that_relion_lost_is_named_where_it_should_be(tmp_path):
+    made.relion(tmp_path, ["TS_01", "TS_02"])
+    lost = tmp_path / "Tomograms" / "job006" / "tomograms" / "rec_TS_02.mrc"
+    lost.unlink()
+    found = find_files([tmp_path / "Tomograms" / "job006"])
+    assert names(found) == ["TS_01"]
+    assert (str(lost), "does not exist; expected an MRC file") in found.left_out
+
+
 def test_relion_halves_alone_are_no_tomograms(tmp_path):
     made.relion(tmp_path, ["TS_01"], split=True)
     with pytest.raises(InputError, match=r"only halves(?s:.*)Denoise(?s:.*)half1"):

@@ -103,4 +103,12 @@ def _first_loop(path):
 def _locate(star, text):
     """Return a path from the project folder, which is one of those around the list."""
     places = [folder / text for folder in star.absolute().parents]
-    return next((place for place in places if is_file(place)), places[0])
+    likely = [place for place in places if _is_folder(place.parent)] or places
+    return next((place for place in places if is_file(place)), likely[0])
+
+
+def _is_folder(path):
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
