@@ -6,7 +6,13 @@ from lib.artifacts.files import atomic_write
 from lib.errors import InputError, OptionError
 from lib.inputs.find_files import find_files
 from lib.inputs.found_list import list_text, table_of, tomograms_for
-from lib.inputs.plain_text import LARGEST_TEXT, expand_path, find_image_list, is_file
+from lib.inputs.plain_text import (
+    LARGEST_TEXT,
+    expand_path,
+    find_image_list,
+    is_file,
+    is_folder,
+)
 
 
 def find_list_or_folder(name, project, path, *, needs_tilts, keep=False, quiet=False):
@@ -28,19 +34,12 @@ def find_list_or_folder(name, project, path, *, needs_tilts, keep=False, quiet=F
         Do not show what was found.
     """
     given, project = expand_path(str(name)), Path(project)
-    folders = [place for place in (given, project / given) if _is_folder(place)]
+    folders = [place for place in (given, project / given) if is_folder(place)]
     if not folders or is_file(project / "data" / given):
         return find_image_list(name, project)
     if keep and is_file(path):
         return path
     return write_folder_list(folders[:1], path, needs_tilts=needs_tilts, quiet=quiet)
-
-
-def _is_folder(path):
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
 
 
 def write_folder_list(folders, path, *, needs_tilts, replace=True, quiet=False):
@@ -71,7 +70,7 @@ def write_folder_list(folders, path, *, needs_tilts, replace=True, quiet=False):
         When the list exists and may not be replaced, or is a folder.
     """
     path = Path(path)
-    if _is_folder(path):
+    if is_folder(path):
         raise OptionError(f"--output {path} is a folder: name a file in it")
     if not replace and path.exists():
         raise OptionError(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from lib.errors import InputError
 from lib.inputs.naming import RECORDED, STAR, FileName, parse_name
-from lib.inputs.plain_text import expand_path
+from lib.inputs.plain_text import expand_path, is_folder
 
 LARGEST_FOLDERS = 200_000  # below one folder; a whole disk was given by mistake
 
@@ -56,7 +56,7 @@ def walk_folders(folders):
     walk, seen = Walk(), set()
     for folder in folders:
         root = expand_path(str(folder)).absolute()
-        if not _is_folder(root):
+        if not is_folder(root):
             raise InputError(
                 f"{folder} is not a folder that can be read; expected one with "
                 "tomograms in it, or below it"
@@ -73,13 +73,6 @@ def walk_folders(folders):
     walk.named.sort(key=lambda found: str(found[0]))
     walk.stars.sort()
     return walk
-
-
-def _is_folder(path):
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
 
 
 def _read_folder(folder, walk, seen, root):

@@ -60,6 +60,14 @@ def is_file(path):
         return False
 
 
+def is_folder(path):
+    """Return whether there is a folder; False where one may not even look."""
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def can_be_named(path):
     """Return whether the locale can write the name of a file."""
     try:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lib.errors import InputError
-from lib.inputs.plain_text import is_file, read_lines, split_blanks
+from lib.inputs.plain_text import is_file, is_folder, read_lines, split_blanks
 
 NAME = "_rlnTomoName"
 TOMOGRAM = "_rlnTomoReconstructedTomogram"
@@ -103,12 +103,5 @@ def _first_loop(path):
 def _locate(star, text):
     """Return a path from the project folder, which is one of those around the list."""
     places = [folder / text for folder in star.absolute().parents]
-    likely = [place for place in places if _is_folder(place.parent)] or places
+    likely = [place for place in places if is_folder(place.parent)] or places
     return next((place for place in places if is_file(place)), likely[0])
-
-
-def _is_folder(path):
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
