@@ -171,6 +171,15 @@ def make_measures(rows):
     return {name: rng.normal(size=rows).astype("f4") for name in MEASURES}
 
 
+def test_distance_is_kept_where_only_some_tomograms_have_a_mask(folder):
+    listed = read(folder, ("tomo1_mask.mrc", "-"))
+    store = prepare(listed, folder / "cache")
+    distance = store.measures()["mask_distance"]
+    assert np.isfinite(distance[store.names == "tomo1"]).all()
+    assert np.isnan(distance[store.names == "tomo2"]).all()
+    assert np.isfinite(store.measures()["density"]).all()
+
+
 def test_tables_keep_measures_and_open_without(tmp_path):
     measures = make_measures(5)
     columns = {

@@ -88,7 +88,28 @@ def pick_measures(measures, rows):
     return {name: values[rows] for name, values in measures.items()}
 
 
-def join_measures(parts):
-    """Return the measures that all parts have, one part after the other."""
-    names = [name for name in (parts or [()])[0] if all(name in p for p in parts)]
-    return {name: np.concatenate([part[name] for part in parts]) for name in names}
+def join_measures(parts, lengths):
+    """Return the measures of several tables as one; NaN where a part has none.
+
+    Parameters
+    ----------
+    parts : sequence of dict of str to ndarray, shape (N,)
+    lengths : sequence of int
+        Rows N of each part.
+
+    Returns
+    -------
+    dict of str to ndarray of float32
+    """
+    there = dict.fromkeys(name for part in parts for name in part)
+    names = [name for name in MEASURES if name in there]
+    names += [name for name in there if name not in MEASURES]
+    return {
+        name: np.concatenate(
+            [
+                part.get(name, np.full(length, np.nan, np.float32))
+                for part, length in zip(parts, lengths, strict=True)
+            ]
+        )
+        for name in names
+    }

@@ -38,7 +38,7 @@ class Picks:
     score : ndarray of float32, shape (N,), or None
         Of each, as it was exported; None if one of the files has none.
     measures : dict of str to ndarray of float32, shape (N,)
-        See `lib.artifacts.measures`; those that all of the files have.
+        See `lib.artifacts.measures`; NaN for those of a file without.
     given_score, given_label : ndarray of float32 or str, shape (N,), or None
         Of each, as the file of coordinates that it was given in has it.
     tomograms : dict of str to lib.run.record.TomogramRecord
@@ -147,7 +147,9 @@ def read_picks(paths):
             column: None if any(v is None for v in values) else np.concatenate(values)
             for column, values in columns.items()
         },
-        measures=join_measures([part.measures for part in parts]),
+        measures=join_measures(
+            [part.measures for part in parts], [len(part) for part in parts]
+        ),
         tomograms=tomograms,
         flipped=frozenset().union(*(part.flipped for part in parts)),
         compressed=next((value for value in said if value is not None), None),

@@ -38,7 +38,9 @@ class PatchStore:
 
     def measures(self):
         """Return what is measured of each candidate; see `lib.artifacts.measures`."""
-        return join_measures([entry.measures for entry in self.entries])
+        return join_measures(
+            [entry.measures for entry in self.entries], np.diff(self.starts)
+        )
 
     def normalization(self):
         """Return mean and std of each view's pixels, scaled to 0..1.
