@@ -1,35 +1,47 @@
-"""The options of all scripts, by group; the help of each is advice.
+"""The command lines of all scripts, made from the fields of `lib.run`.
 
-Only this module knows the command line. It imports nothing heavy, so that
-``--help`` answers at once. What a run keeps is described in `lib.run.options`.
+Only this module knows argparse. It imports nothing heavy, so that ``--help`` answers at
+once.
 """
 
 import argparse
-import re
 import sys
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from lib import __version__
 from lib.modes import MODES
 from lib.run.candidate_options import CoordinateSettings, PatchSettings
-from lib.run.config import Real, Whole, options_of, read_config
-from lib.run.later_steps import (
-    ExportOptions,
-    OverlayOptions,
-    PlotOptions,
-    SessionOptions,
+from lib.run.command_options import (
+    CacheOptions,
+    EmbedOptions,
+    ExperimentOptions,
+    ListOptions,
+    MachineOptions,
+    TrainOptions,
 )
-from lib.run.options import MOST, ModelOptions, RunOptions, TrainingOptions, named
+from lib.run.config import options_of, read_config
+from lib.run.given import own_coordinates
+from lib.run.later_steps import OverlayOptions, PlotOptions, SessionOptions
+from lib.run.limits import Numbers, UnfitError
+from lib.run.options import ModelOptions, RunOptions, TrainingOptions
+from lib.run.paths import as_path, find_path, place_of_list
+from lib.run.picking_options import ExportOptions, PickingOptions
 
 PROJECT = Path(__file__).resolve().parent
-COORDINATE_FILES = ("coords", "exclude_coords")
 FIRST = ("bbox", "dog")  # of the candidates, what depends on the particle
 BY_DIAMETER = (*FIRST, "dog_diameter", "dog_boundary", "dog_std_multiplier")
-SWITCHES = ("compress", "bright", "flip_tilt_angles", "keep_gold", "halves")
-SWITCHES += ("cosine", "warm", "save_all", "coords_halved")
-WARM = 0.05  # share of the epochs, of --warm
+APART = ("train_img_txt", "load_model")  # of `TrainOptions`, in other groups
 RUN = "exp/simsiam2d3d/test_sample"  # of the documented commands
+KINDS = {
+    "path": partial(find_path, project=PROJECT),
+    "file": lambda text: str(find_path(text, PROJECT)),  # opts.txt shows it as it is
+    "place": as_path,
+    "new list": partial(place_of_list, project=PROJECT),
+    "checkpoint": lambda text: text if text == "builtin" else find_path(text, PROJECT),
+    "names": lambda text: text.split(","),
+}
 
 
 def train_options(arguments=None):
@@ -44,17 +56,18 @@ def train_options(arguments=None):
     )
     first = parser.add_argument_group("main options")
     _add_mode(first, tuple(MODES))
-    _add_list(first, "--train_img_txt", "--training_img_txt")
-    _add_exp_id(first)
+    _add_fields(first, TrainOptions, ("train_img_txt",))
+    _add_fields(first, ExperimentOptions, ("exp_id",))
     _add_fields(first, RunOptions, ("particle_diameter",))
     _add_fields(first, PatchSettings, FIRST)
     patches = parser.add_argument_group("candidates and patches")
     _add_fields(patches, PatchSettings, but=FIRST)
-    _add_coordinates(parser)
-    _add_model(parser)
-    _add_training(parser)
-    _add_experiment(parser)
-    _add_data(parser)
+    parser.add_group("coordinates of your own", (CoordinateSettings,))
+    parser.add_group("model", (ModelOptions,), (TrainOptions, ("load_model",)))
+    training = parser.add_argument_group("training")
+    _add_fields(training, TrainingOptions, but=("precision",))
+    _add_fields(training, TrainOptions, but=APART)
+    _add_folders(parser)
     _add_machine(parser)
     parser.add_help_last()
     arguments = sys.argv[1:] if arguments is None else list(arguments)
@@ -101,38 +114,9 @@ def cache_options(arguments):
         "cache [--exp_dir DIR] [--cache_dir DIR] [--clear] ...",
         "cache --clear --unused_days 30",
     )
-    add = parser.add_argument
-    add(
-        "--exp_dir",
-        type=_path,
-        default=PROJECT / "exp",
-        help="folder of all experiments (default: exp in the project folder)",
-    )
-    add(
-        "--cache_dir",
-        type=_path,
-        help="folder of the cache (default: .patches in --exp_dir)",
-    )
-    add(
-        "--clear",
-        action="store_true",
-        help="remove the entries: all, or those that the next two options choose. "
-        "Later runs prepare again what they need. What a job is preparing stays; "
-        "jobs that train or embed should have ended",
-    )
-    add(
-        "--outdated",
-        action="store_true",
-        help="with --clear: only what other versions of the code made",
-    )
-    add(
-        "--unused_days",
-        type=_number(Real(0, MOST)),
-        metavar="N",
-        help="with --clear: only what no run has used for N days",
-    )
-    parser.add_help_last()
-    options = parser.parse_args(arguments)
+    _add_fields(parser, ExperimentOptions, ("exp_dir",))
+    _add_fields(parser, CacheOptions)
+    options = parser.read(arguments)
     chosen = options.outdated or options.unused_days is not None
     if chosen and not options.clear:
         parser.error("--outdated and --unused_days choose what --clear removes")
@@ -147,8 +131,7 @@ def list_options(arguments):
         "[MODE] --make_list FOLDER [FOLDER ...] --output LIST",
         "simsiam2d3d --make_list /data/grid1 /data/grid2 --output data/my_list.txt",
     )
-    add = parser.add_argument
-    add(
+    parser.add_argument(
         "task",
         metavar="MODE",
         nargs="?",
@@ -156,23 +139,8 @@ def list_options(arguments):
         help="simsiam2d3d: only tomograms with an aligned tilt series of their size; "
         "without it all tomograms are listed",
     )
-    add("--make_list", required=True, nargs="+", type=_path, metavar="FOLDER", help=_IN)
-    add(
-        "--output",
-        required=True,
-        type=_list_place,
-        metavar="LIST",
-        help="file of the list; a name alone is put into data/ of the project",
-    )
-    add("--overwrite", action="store_true", help="replace an existing list")
-    parser.add_help_last()
-    return parser.parse_args(arguments)
-
-
-_IN = (
-    "folders that are searched, with all below them, for files named as IMOD, AreTomo, "
-    "Warp, RELION 5 and nextPYP name them"
-)
+    _add_fields(parser, ListOptions)
+    return parser.read(arguments)
 
 
 def embed_options(mode, arguments=None):
@@ -187,21 +155,9 @@ def embed_options(mode, arguments=None):
     )
     first = parser.add_argument_group("main options")
     _add_mode(first, (mode,))
-    _add_list(first, "--test_img_txt", required=True)
-    first.add_argument(
-        "--load_model",
-        type=_checkpoint,
-        help="checkpoint to embed with, or builtin: the weights that come with the "
-        "project, without any training",
-    )
-    _add_exp_id(first)
-    first.add_argument(
-        "--batch_size",
-        type=_number(Whole(1, MOST)),
-        default=256,
-        help="patches per batch; a larger one only needs more memory (default: "
-        "%(default)s)",
-    )
+    _add_fields(first, EmbedOptions, but=("batch_size",))
+    _add_fields(first, ExperimentOptions, ("exp_id",))
+    _add_fields(first, EmbedOptions, ("batch_size",))
     inherited = parser.add_argument_group(
         "candidates, patches and network",
         "read from the checkpoint; when given again they must agree",
@@ -209,13 +165,11 @@ def embed_options(mode, arguments=None):
     _add_fields(inherited, RunOptions, ("particle_diameter",), inherited=True)
     _add_fields(inherited, PatchSettings, inherited=True)
     _add_fields(inherited, ModelOptions, ("arch",), inherited=True)
-    _add_coordinates(parser)
-    _add_experiment(parser)
-    _add_data(parser)
-    _add_force(parser.add_argument_group("checks"))
+    parser.add_group("coordinates of your own", (CoordinateSettings,))
+    _add_folders(parser)
+    parser.add_group("checks", (TrainOptions, ("force",)))
     _add_machine(parser)
-    parser.add_help_last()
-    options = parser.parse_args(arguments)
+    options = parser.read(arguments)
     if options.load_model is None:
         parser.error(
             "--load_model is missing: name a checkpoint of simsiam_main.py, for "
@@ -232,24 +186,10 @@ def plot_options(arguments=None):
         f"--input {RUN}/all_output_info.npz --n_cluster 48 \\\n"
         f"  --num_neighbor 40 --mode umap --path {RUN}/ --min_dist_vis 1.3e-3",
     )
-    add = parser.add_argument
-    add("--input", required=True, type=_path, help="all_output_info.npz of inference")
-    add("--path", type=_path, help="folder of all output (default: that of --input)")
-    _add_fields(parser, PlotOptions)
-    add(
-        "--png",
-        action="store_true",
-        help="write a PNG of each patch to imgs/ above 200,000 candidates, too: for "
-        "those who serve imgs/ themselves; the session serves them from one file",
-    )
+    _add_fields(parser, PlotOptions, but=("num_workers",))
     _add_fields(parser, RunOptions, ("seed",))
-    _add_workers(
-        parser,
-        "processes that write the patches in imgs/; 0 for none but this one "
-        "(default: all usable cores but one, at most 8, and 0 below 2000 patches)",
-    )
-    parser.add_help_last()
-    options = parser.parse_args(arguments)
+    _add_fields(parser, PlotOptions, ("num_workers",))
+    options = parser.read(arguments)
     options.path = options.path or options.input.parent
     return options
 
@@ -263,31 +203,9 @@ def heatmap_options(arguments=None):
         f"  --color {RUN}/all_colors.npy \\\n"
         f"  --dir_simsiam {RUN}/ --rec_dir sample_data/",
     )
-    add = parser.add_argument
-    add("--input", required=True, type=_path, help="all_output_info.npz of inference")
-    add("--color", type=_path, help="all_colors.npy (default: beside --input)")
-    add("--dir_simsiam", type=_path, help="folder of output (default: that of --input)")
-    add(
-        "--rec_dir",
-        type=_path,
-        help="folder of the tomograms, named <tomo><--ext> (default: where the run "
-        "found them)",
-    )
-    add("--image_txt", type=_place, help="image list that names the tomograms instead")
-    add("--ext", help="ending of the tomograms in --rec_dir (default: .rec, then .mrc)")
-    add(
-        "--only",
-        type=lambda text: text.split(","),
-        metavar="TOMO,...",
-        help="paint only these tomograms: each takes six bytes a voxel of disk",
-    )
     _add_fields(parser, OverlayOptions)
-    parser.add_help_last()
-    options = parser.parse_args(arguments)
-    if options.rec_dir is not None and options.image_txt is not None:
-        parser.error(
-            "--rec_dir and --image_txt both say where the tomograms are: give one"
-        )
+    options = parser.read(arguments)
+    _check_tomograms(parser, options)
     if options.ext is not None and options.rec_dir is None:
         parser.error(
             "--ext is the ending of the files in --rec_dir; give that folder too"
@@ -304,31 +222,19 @@ def session_options(arguments=None):
         "--input interactive_info_parquet.gzip ...",
         f"--input {RUN}/interactive_info_parquet.gzip",
     )
-    add = parser.add_argument
-    add("--input", required=True, type=_path, help="interactive_info_parquet.gzip")
     _add_fields(parser, SessionOptions)
-    add(
-        "--rec_dir",
-        type=_path,
-        help="folder of the tomograms (default: where the run found them)",
-    )
-    add("--image_txt", type=_place, help="image list that names the tomograms instead")
-    add(
-        "--allow_host",
-        action="append",
-        metavar="NAME",
-        type=_host_name,
-        help="name of a proxy in front of the session, such as that of JupyterHub; may "
-        "be given several times",
-    )
-    parser.add_help_last()
-    options = parser.parse_args(arguments)
+    options = parser.read(arguments)
+    _check_tomograms(parser, options)
+    options.allow_host = options.allow_host or ()
+    return options
+
+
+def _check_tomograms(parser, options):
+    """Reject two answers to where the tomograms are."""
     if options.rec_dir is not None and options.image_txt is not None:
         parser.error(
             "--rec_dir and --image_txt both say where the tomograms are: give one"
         )
-    options.allow_host = options.allow_host or ()
-    return options
 
 
 def coordinate_options(arguments=None):
@@ -338,77 +244,10 @@ def coordinate_options(arguments=None):
         "--input EXPORT [EXPORT ...] --output FILE ...",
         "--input path_to_dir_of_parquets --output training_coordinates.txt",
     )
-    add = parser.add_argument
-    add(
-        "--input",
-        required=True,
-        nargs="+",
-        type=_path,
-        help="exports of the session, or folders of them, or "
-        "interactive_info_parquet.gzip with --class or --labels",
-    )
-    add("--output", required=True, type=_place, help="file of the coordinates")
-    add(
-        "--if_double",
-        action="store_true",
-        help="double z in txt and csv: for tomograms that were read with --compress. "
-        "The other formats undo --compress by themselves where the run knows of it; "
-        "for exports that say nothing, give this",
-    )
-    add(
-        "--class",
-        dest="named",
-        metavar="NAME",
-        help="a class that was named in the session, without exporting it there; "
-        "--input is the table of that session, or the folder of its run. With "
-        "--min_score or --top, all candidates that the class was taught to find",
-    )
-    add(
-        "--like",
-        nargs="+",
-        type=_path,
-        metavar="PICKS",
-        help="score all candidates of the table --input by their likeness to those in "
-        "these exports, of this run or of another one with the same weights; with "
-        "--top or --min_score",
-    )
-    add(
-        "--teach",
-        nargs=2,
-        type=_path,
-        metavar=("YES", "NO"),
-        help="the same from an export (or folder of them) of examples, and one of "
-        "counterexamples",
-    )
-    add(
-        "--top",
-        type=_number(Whole(1, MOST)),
-        metavar="N",
-        help="only the N candidates with the highest scores",
-    )
-    add(
-        "--min_score",
-        type=_number(Real(-1, 1)),
-        help="only candidates whose score is this or more",
-    )
-    add(
-        "--labels", type=_as_typed(_clusters), help="only these clusters, such as 3,7-9"
-    )
-    add(
-        "--exclude_labels",
-        type=_as_typed(_clusters),
-        help="all but these clusters, such as 0,12-15",
-    )
+    _add_fields(parser, PickingOptions)
     _add_fields(parser, RunOptions, ("seed",))
     _add_fields(parser, ExportOptions)
-    add(
-        "--tomo_size",
-        type=_as_typed(_size),
-        help="x,y,z of the tomograms in voxels, for star5 and where z is mirrored "
-        "(default: what the run knows)",
-    )
-    parser.add_help_last()
-    return _check_choice(parser, parser.parse_args(arguments))
+    return _check_choice(parser, parser.read(arguments))
 
 
 def _check_choice(parser, options):
@@ -434,100 +273,21 @@ def _add_mode(group, modes):
     )
 
 
-def _add_list(group, *names, required=False):
-    group.add_argument(
-        *names,
-        dest="img_txt",
-        metavar="LIST",
-        required=required,
-        type=_place,
-        help="image list: name of a file in data/, or path; or a folder, whose list is "
-        "written into the experiment (simsiam_main.py --make_list FOLDER ... --output "
-        "LIST only writes it)",
-    )
-
-
-def _add_exp_id(group):
-    group.add_argument(
-        "--exp_id",
-        metavar="NAME",
-        default="default",
-        help="name of the run (default: %(default)s)",
-    )
-
-
-def _add_experiment(parser):
-    add = parser.add_argument_group("experiment").add_argument
-    add(
-        "--dataset",
-        choices=tuple(MODES),
-        help="the mode again: folder under exp/ (default: the mode)",
-    )
-    add(
-        "--exp_dir",
-        type=_path,
-        default=PROJECT / "exp",
-        help="folder of all experiments (default: exp in the project folder)",
-    )
+def _add_folders(parser):
+    names = ("dataset", "exp_dir")
+    parser.add_group("experiment", (ExperimentOptions, names))
+    names = ("cache_dir", "no_cache")
+    parser.add_group("data", (ExperimentOptions, names), (RunOptions, ("voxel_size",)))
 
 
 def _add_machine(parser):
-    group = parser.add_argument_group("machine")
-    group.add_argument(
-        "--gpus",
-        type=_as_typed(_gpus),
-        default="0",
-        help="GPU to use; -1 for the CPU; with torchrun each process takes its own "
-        "(default: %(default)s)",
+    parser.add_group(
+        "machine",
+        (MachineOptions, ("gpus",)),
+        (TrainingOptions, ("precision",)),
+        (RunOptions, ("seed",)),
+        (MachineOptions, ("num_workers",)),
     )
-    _add_fields(group, TrainingOptions, ("precision",))
-    _add_fields(group, RunOptions, ("seed",))
-    _add_workers(
-        group,
-        "processes that prepare tomograms; 0 for none but this one (default: as many "
-        "as the cores and half of the free memory hold, of the machine or of what your "
-        "job or container may use of it)",
-    )
-
-
-def _add_workers(group, help):
-    group.add_argument("--num_workers", type=_number(Whole(0, 1024)), help=help)
-
-
-def _add_data(parser):
-    group = parser.add_argument_group("data")
-    group.add_argument(
-        "--cache_dir",
-        type=_path,
-        help="folder of the prepared patches: a fast local disk if you have one "
-        "(default: .patches in --exp_dir)",
-    )
-    group.add_argument(
-        "--no_cache",
-        action="store_true",
-        help="prepare the patches again, and remove them after the run",
-    )
-    _add_fields(group, RunOptions, ("voxel_size",))
-
-
-def _add_coordinates(parser):
-    group = parser.add_argument_group("coordinates of your own")
-    helps = (
-        "files of coordinates to use as candidates, in place of the search: exports "
-        "of the session or their folder, training_coordinates.txt, csv, STAR of RELION "
-        "4 and 5, IMOD, copick json, ndjson of the CryoET portal",
-        "files, as of --coords: candidates near one of their positions are left out",
-    )
-    for name, help in zip(COORDINATE_FILES, helps, strict=True):
-        group.add_argument(
-            f"--{name}",
-            nargs="+",
-            metavar="FILE",
-            type=_file,
-            action=_Several,
-            help=help,
-        )
-    _add_fields(group, CoordinateSettings)
 
 
 class _Several(argparse.Action):
@@ -538,19 +298,6 @@ class _Several(argparse.Action):
         earlier = getattr(namespace, self.dest, None)
         earlier = earlier if isinstance(earlier, list) else []
         setattr(namespace, self.dest, [*earlier, *values])
-
-
-def own_coordinates(options):
-    """Return the files of coordinates of a training or an inference."""
-    return CoordinateSettings(
-        coords=tuple(options.coords or ()),
-        exclude_coords=tuple(options.exclude_coords or ()),
-        exclude_distance=options.exclude_distance,
-        coords_voxel_size=options.coords_voxel_size,
-        coords_bin=options.coords_bin,
-        coords_z_axis=options.coords_z_axis,
-        coords_halved=options.coords_halved,
-    )
 
 
 def _check_coordinates(parser, options):
@@ -565,74 +312,13 @@ def _check_coordinates(parser, options):
             parser.error(f"--{name} is for --coords and --exclude_coords; give files")
 
 
-def _add_model(parser):
-    group = parser.add_argument_group("model")
-    _add_fields(group, ModelOptions)
-    group.add_argument(
-        "--load_model",
-        type=_path,
-        help="checkpoint whose weights a new run starts from",
-    )
-
-
-def _add_training(parser):
-    group = parser.add_argument_group("training")
-    _add_fields(group, TrainingOptions, but=("precision",))
-    add = group.add_argument
-    add(
-        "--config",
-        type=_path,
-        metavar="FILE",
-        help="opts.yaml of a run, to repeat it; options on the command line override "
-        "it",
-    )
-    add(
-        "--resume",
-        action="store_true",
-        help="continue from model_last.pth with the options of its run; those given "
-        "again must agree, except --num_epochs, --val_intervals and --save_all",
-    )
-    add(
-        "--overwrite",
-        action="store_true",
-        help="replace an existing experiment when the new one is ready to start",
-    )
-    add(
-        "--dry_run",
-        action="store_true",
-        help="search, count and draw the candidates, then stop: to choose --dog and "
-        "--bbox by. No patches are cut; training finds the candidates again",
-    )
-    add(
-        "--check_geometry",
-        action="store_true",
-        help="2d3d: only check that tomograms and tilt series agree",
-    )
-    add(
-        "--compile",
-        action="store_true",
-        help="compile the network first: a minute or more at the start; on a CPU it "
-        "needs a C++ compiler and gains little",
-    )
-    _add_force(group)
-
-
-def _add_force(group):
-    group.add_argument(
-        "--force",
-        action="store_true",
-        help="continue even if the geometry check fails",
-    )
-
-
 def _add_fields(group, cls, only=None, *, but=(), inherited=False):
-    """Add the options of a dataclass, with the defaults and limits of its fields.
+    """Add the options of a dataclass, as `lib.run.config.option` describes them.
 
     Parameters
     ----------
     group : argparse group
     cls : type
-        Dataclass whose fields are made by `lib.run.config.option`.
     only, but : sequence of str, optional
         Options to add, or to leave out.
     inherited : bool
@@ -643,18 +329,42 @@ def _add_fields(group, cls, only=None, *, but=(), inherited=False):
             continue
         about = field.metadata["about"]
         default = None if inherited or about.otherwise else field.default
+        default = PROJECT / "exp" if name == "exp_dir" else default
         if isinstance(default, tuple):  # opts.txt shows a list as it is typed
-            default = ",".join(f"{value:g}" for value in default)
+            default = ",".join(f"{value:g}" for value in default) or None
         stated = about.otherwise or default
-        kind = {"type": LISTS.get(field.name)}
-        if name in SWITCHES:
-            kind = {"action": argparse.BooleanOptionalAction}
-        elif isinstance(about.limits, tuple):
-            kind = {"choices": about.limits}
-        elif about.limits is not None:
-            kind = {"type": _number(about.limits)}
         told = "" if inherited or not stated else f" (default: {stated})"
-        group.add_argument(f"--{name}", default=default, help=about.help + told, **kind)
+        names = [f"--{spelled}" for spelled in (name, about.alias) if spelled]
+        group.add_argument(
+            *names,
+            default=default,
+            help=about.help + told,
+            required=about.required,
+            **({"dest": about.dest} if about.dest else {}),
+            **_takes(about),
+        )
+
+
+def _takes(about):
+    """Return what argparse is told of the values of an option."""
+    if about.kind == "flag":
+        return {"action": "store_true"}
+    if about.kind == "switch":
+        return {"action": argparse.BooleanOptionalAction}
+    told = {"metavar": about.metavar}
+    if isinstance(about.limits, tuple):
+        told["choices"] = about.limits
+    elif about.limits is not None:
+        listed = isinstance(about.limits, Numbers)
+        parse = _as_typed(about.limits.parse) if listed else about.limits.parse
+        told["type"] = _converter(parse)
+    elif about.kind:
+        told["type"] = _converter(KINDS[about.kind])
+    if about.count is not None:
+        told["nargs"] = about.count
+    if about.repeats:
+        told["action"] = {"each": "append", "all": _Several}[about.repeats]
+    return told
 
 
 class _Parser(argparse.ArgumentParser):
@@ -680,6 +390,12 @@ class _Parser(argparse.ArgumentParser):
         )
         self.source = ""
 
+    def add_group(self, title, *parts):
+        """Add a group of options: of each part what `_add_fields` takes."""
+        group = self.add_argument_group(title)
+        for part in parts:
+            _add_fields(group, *part)
+
     def add_help_last(self):
         """Add what every script has, as the last group."""
         group = self.add_argument_group("help")
@@ -692,6 +408,11 @@ class _Parser(argparse.ArgumentParser):
             version=f"%(prog)s {__version__}",
             help="show the version and exit",
         )
+
+    def read(self, arguments):
+        """Return the options in a command line, that of the process for None."""
+        self.add_help_last()
+        return self.parse_args(arguments)
 
     @contextmanager
     def reading(self, path):
@@ -741,23 +462,13 @@ def _config_words(parser, path, typed):
                 words += [f"--{key}={one}" for one in value if key not in typed]
             elif not isinstance(value, bool):
                 words.append(f"--{key}={value}")
-            elif value or key in SWITCHES:
+            elif value or isinstance(known[key], argparse.BooleanOptionalAction):
                 words.append(f"--{key}" if value else f"--no-{key}")
         if "particle_diameter" in typed:
             names = tuple(f"--{name}=" for name in BY_DIAMETER)
             words = [word for word in words if not word.startswith(names)]
         _finish(parser, parser.parse_args([mode, *words]))
     return words
-
-
-def config_of(options):
-    """Return the options of a training as ``opts.yaml`` keeps them."""
-    listed = options.img_txt.resolve() if options.img_txt.exists() else options.img_txt
-    values = {"mode": options.task, "train_img_txt": listed, **vars(options)}
-    for name in COORDINATE_FILES:
-        if values[name] is not None:
-            values[name] = [str(Path(file).resolve()) for file in values[name]]
-    return {k: values[k] for k in values if k not in ("task", "img_txt", "typed")}
 
 
 def _finish(parser, options):
@@ -779,64 +490,16 @@ def _finish(parser, options):
     return options
 
 
-def _path(text):
-    """Take a path as it is, or from the project folder when only that has it."""
-    try:
-        path = _place(Path(text).expanduser())
-    except RuntimeError as error:  # ~ of a user that this machine does not know
-        raise _unfit(text, "a path: write the home folder out") from error
-    in_project = PROJECT / path
-    return in_project if not path.exists() and in_project.exists() else path
-
-
-def _file(text):
-    """Take a path as `_path` does; as text, which opts.txt shows as it is."""
-    return str(_path(text))
-
-
-def _checkpoint(text):
-    """Take a path, or the word for the weights that come with the project."""
-    return text if text == "builtin" else _path(text)
-
-
-def _place(text):
-    """Take a path that may be looked at, whether or not something is there."""
-    path = Path(text)
-    try:
-        path.exists()
-    except (OSError, ValueError) as error:  # forbidden, too long, or with a NUL
-        reason = getattr(error, "strerror", None) or error
-        raise _unfit(text, f"a path: {reason}") from error
-    return path
-
-
-def _list_place(text):
-    """Take the path of a new list: a name alone, or data/NAME, is in the project."""
-    path = _place(Path(text).expanduser())
-    if "/" not in text:
-        return PROJECT / "data" / path
-    in_project = PROJECT / path
-    here = path.parent.exists() or not in_project.parent.exists()
-    return path if here else in_project
-
-
-def _number(limits):
-    """Return a converter for argparse: a number within `limits`."""
+def _converter(parse):
+    """Return a converter for argparse, which names the option in the error."""
 
     def convert(text):
         try:
-            return limits.parse(text)
-        except ValueError:
-            raise _unfit(text, limits) from None
+            return parse(text)
+        except UnfitError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
 
     return convert
-
-
-def _unfit(text, expected):
-    """Return the error for a value; argparse names the option before it."""
-    text = str(text)
-    shown = text if len(text) <= 40 else f"{text[:40]}..."
-    return argparse.ArgumentTypeError(f"{shown!r} given, expected {expected}")
 
 
 def _as_typed(parse):
@@ -844,133 +507,4 @@ def _as_typed(parse):
 
     opts.txt then shows a list as it is typed again.
     """
-
-    def convert(text):
-        parse(text)
-        return text
-
-    return convert
-
-
-def _gpus(text):
-    return [_number(Whole(-1, 1023))(part) for part in text.split(",")]
-
-
-def _host_name(text):
-    if not re.fullmatch(r"[\w-]+(\.[\w-]+)*", text):
-        raise _unfit(text, "the name of a host alone, such as hub.example.org")
-    return text
-
-
-def _size(text):
-    sizes = [_number(Whole(1, 999_999))(part) for part in text.split(",")]
-    if len(sizes) != 3:
-        raise _unfit(text, "x,y,z such as 960,928,300")
-    return sizes
-
-
-def _clusters(text):
-    for part in text.split(","):
-        if not re.fullmatch(r"\s*\d{1,9}\s*(-\s*\d{1,9}\s*)?", part):
-            raise _unfit(text, "clusters and ranges of them, such as 3,7-9")
-
-
-def run_options(options):
-    """Return what a run is trained with, as its record keeps it.
-
-    Returns
-    -------
-    chosen : lib.run.options.RunOptions
-        Every option, with defaults; None where the recipe or the files decide.
-    typed : lib.run.options.RunOptions
-        Those that stand on the command line, or in the file of --config; else None.
-    """
-    given = _given(options)
-    typed = {key: given[key] for key in given if named(key) in options.typed}
-    return RunOptions.of({"mode": options.task, **given}), RunOptions.of(typed)
-
-
-def inference_keywords(options):
-    """Return the keywords of `lib.training.embed_list.embed_image_list`."""
-    return {
-        "img_txt": options.img_txt,
-        "load_model": options.load_model,
-        "exp_dir": options.exp_dir,
-        "exp_id": options.exp_id,
-        "mode": options.task,
-        "given": patch_options(options),
-        "project": PROJECT,
-        "cache_dir": options.cache_dir,
-        "no_cache": options.no_cache,
-        "arch": options.arch,
-        "voxel_size": options.voxel_size,
-        "batch_size": options.batch_size,
-        "gpus": options.gpus,
-        "precision": options.precision,
-        "num_workers": options.num_workers,
-        "seed": options.seed,
-        "force": options.force,
-        "own": own_coordinates(options),
-    }
-
-
-def patch_options(options):
-    """Return what an inference was given of candidates and patches, by field."""
-    given = _given(options)
-    names = {field.name for field in options_of(PatchSettings).values()}
-    names.add("particle_diameter")
-    return {key: given[key] for key in given if key in names}
-
-
-def _given(options):
-    """Return the values of the command line, by their fields in `RunOptions`."""
-    groups = (RunOptions, PatchSettings, ModelOptions, TrainingOptions)
-    found = {name: f.name for cls in groups for name, f in options_of(cls).items()}
-    values = {
-        field: getattr(options, name)
-        for name, field in found.items()
-        if getattr(options, name, None) is not None
-    }
-    for field, parse in PARSERS.items():
-        if field in values:
-            values[field] = parse(values[field])
-    if "warm" in values:
-        values["warm"] *= WARM
-    return values
-
-
-def parse_sigmas(text):
-    """Return the sigmas of ``--dog``: at least two numbers, positive, ascending."""
-    sigmas = tuple(_number(Real(0.1, 200))(part) for part in text.split(","))
-    if len(sigmas) < 2:
-        raise _unfit(
-            text,
-            "two or more sigmas, such as 3,5: candidates come from a difference of "
-            "Gaussians",
-        )
-    if any(a >= b for a, b in zip(sigmas, sigmas[1:], strict=False)):
-        raise _unfit(text, "ascending sigmas, such as 3,5")
-    return sigmas
-
-
-def parse_epochs(text):
-    """Return the epochs of ``--lr_step``."""
-    return tuple(_number(Whole(1, MOST))(part) for part in text.split(","))
-
-
-def parse_diameters(text):
-    """Return the diameters of ``--particle_diameter`` [Angstrom]."""
-    try:
-        return tuple(Real(1, 100_000).parse(part) for part in text.split(","))
-    except ValueError:
-        raise _unfit(
-            text, "Angstrom from 1 to 100,000, several with commas, such as 120,250"
-        ) from None
-
-
-PARSERS = {
-    "sigmas": parse_sigmas,
-    "steps": parse_epochs,
-    "particle_diameter": parse_diameters,
-}
-LISTS = {field: _as_typed(parse) for field, parse in PARSERS.items()}
+    return lambda text: parse(text) and text

@@ -9,15 +9,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))  # a safe path lacks it
 
 from lib.errors import OptionError, run_script, warn
 from lib.modes import MODES
-from opts import (
-    PROJECT,
-    cache_options,
-    config_of,
-    list_options,
-    own_coordinates,
-    run_options,
-    train_options,
-)
+from lib.run.given import config_of, own_coordinates, run_options
+from opts import PROJECT, cache_options, list_options, train_options
 
 ROOM = 200_000_000  # bytes; of a few checkpoints
 

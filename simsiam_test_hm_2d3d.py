@@ -6,7 +6,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))  # a safe path lacks it
 
 from lib.errors import run_script
-from opts import embed_options, inference_keywords
+from lib.run.given import inference_keywords
+from opts import PROJECT, embed_options
 
 
 def main():
@@ -15,7 +16,7 @@ def main():
 
     from lib.training.embed_list import embed_image_list
 
-    embed_image_list(**inference_keywords(options))
+    embed_image_list(project=PROJECT, **inference_keywords(options))
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ def disturb(path, fault, order):
     fault : str
         See `TOLD`.
     order : str
-        Of the file, see `lib.inputs.axis_order`.
+        Of the file, see `lib.axis_orders`.
 
     Returns
     -------

@@ -6,8 +6,8 @@ import mrcfile
 import numpy as np
 import pytest
 
+from lib.axis_orders import ORDERS
 from lib.errors import InputError
-from lib.inputs.axis_order import ORDERS
 from lib.inputs.tomogram import Tomogram
 
 SHAPE = (4, 5, 6)  # (Z, Y, X) of the volumes here

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
+from lib.axis_orders import ORDERS, is_mirrored, z_sign
 from lib.errors import InputError
-from lib.inputs.axis_order import ORDERS, is_mirrored, resolve_order, z_sign
+from lib.inputs.axis_order import resolve_order
 from lib.inputs.image_list import read_image_list
 from lib.inputs.mrc import MrcInfo
-from lib.run.candidate_options import ORDER_NAMES
 from tests.mrc_files import make_volume, write_mrc
 
 
@@ -146,7 +146,3 @@ def test_sizes_that_fit_no_order_are_told_with_the_binning(order, tilt_yx, advic
 def test_unknown_order_is_rejected():
     with pytest.raises(InputError, match="none of xzy, zxy, xyz, yxz, auto"):
         resolve_order(info_of(4, 5, 6), "zyx")
-
-
-def test_orders_of_the_command_line_are_those_that_can_be_read():
-    assert tuple(ORDERS) == ORDER_NAMES

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lib.axis_orders import ORDERS
 from lib.coordinates.given import read_own
 from lib.coordinates.placing import Reading, place, to_voxels
 from lib.coordinates.plausible import name_from_path
@@ -17,7 +18,6 @@ from lib.coordinates.reading import read_coordinates
 from lib.errors import UserError
 from lib.export.formats import star_columns, write_coordinates
 from lib.export.picks import Picks, double_z, read_picks
-from lib.inputs.axis_order import ORDERS
 from lib.inputs.tomogram import Tomogram
 from lib.run.candidate_options import CoordinateSettings
 from tests.data_sets import small_options

@@ -11,8 +11,10 @@ import pytest
 
 import lib
 import opts
-from lib.run.candidate_options import PatchSettings
+from lib.run.candidate_options import CoordinateSettings, PatchSettings
 from lib.run.config import options_of
+from lib.run.given import patch_options, run_options
+from lib.run.limits import UnfitError
 from lib.run.options import ModelOptions, RunOptions, TrainingOptions
 
 ROOT = Path(__file__).parents[1]
@@ -30,6 +32,7 @@ PARSERS = {
 KEPT = (RunOptions, PatchSettings, ModelOptions, TrainingOptions)
 PARSING = {"train_options", "embed_options", "plot_options", "heatmap_options"}
 PARSING |= {"session_options", "coordinate_options"}
+SIGMAS = options_of(PatchSettings)["dog"].metadata["about"].limits
 RUN = "exp/simsiam2d3d/test_sample"
 
 DOCUMENTED = [
@@ -199,10 +202,15 @@ def read_by(script):
             continue
         if node.module == "opts":
             helpers = {alias.name for alias in node.names} - PARSING | {"_finish"}
-            helpers |= {"_check_start", "own_coordinates"}
+            helpers |= {"_check_start"}
             text = (ROOT / "opts.py").read_text(encoding="utf-8")
             found |= options_read("options", ast.parse(text), helpers)
-            if "run_options" in helpers:  # reads what the fields name, and the file
+        if node.module == "lib.run.given":  # reads what the fields name, and the file
+            helpers = {alias.name for alias in node.names}
+            text = (ROOT / "lib" / "run" / "given.py").read_text(encoding="utf-8")
+            found |= options_read("options", ast.parse(text), helpers)
+            found |= {*options_of(CoordinateSettings)}
+            if "run_options" in helpers:
                 found |= {"config"}.union(*map(options_of, KEPT))
             if "inference_keywords" in helpers:
                 found |= {"arch", "particle_diameter", *options_of(PatchSettings)}
@@ -295,30 +303,30 @@ def test_paths_are_found_from_any_folder(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("text", ["3", "5,3", "3,3", "0,3", "-1,2", "3,inf", "nan,3"])
 def test_sigmas_that_make_no_pyramid_are_rejected(text):
-    with pytest.raises(argparse.ArgumentTypeError, match="given, expected"):
-        opts.parse_sigmas(text)
+    with pytest.raises(UnfitError, match="given, expected"):
+        SIGMAS.parse(text)
 
 
 @pytest.mark.parametrize("text", ["a,b", "3;5", "", "3,,5"])
 def test_sigmas_that_are_no_numbers_are_rejected(text):
-    with pytest.raises(argparse.ArgumentTypeError, match="expected a number"):
-        opts.parse_sigmas(text)
+    with pytest.raises(UnfitError, match="expected a number"):
+        SIGMAS.parse(text)
 
 
 def test_what_is_not_given_at_inference_is_left_to_the_checkpoint():
     options = parse(f"simsiam_test_hm_3d.py {SHORTEST['simsiam_test_hm_3d.py']}")
-    assert opts.patch_options(options) == {}
+    assert patch_options(options) == {}
     command = f"simsiam_test_hm_3d.py {SHORTEST['simsiam_test_hm_3d.py']} --dog 3,5"
-    assert opts.patch_options(parse(command)) == {"sigmas": (3.0, 5.0)}
+    assert patch_options(parse(command)) == {"sigmas": (3.0, 5.0)}
 
 
 def test_steps_of_the_rate_are_epochs():
     training = "simsiam_main.py simsiam3d --train_img_txt l --lr_step"
-    assert opts.run_options(parse(f"{training} 200,400"))[1].training.steps == (
+    assert run_options(parse(f"{training} 200,400"))[1].training.steps == (
         200,
         400,
     )
-    assert opts.run_options(parse(f"{training} 200"))[1].training.steps == (200,)
+    assert run_options(parse(f"{training} 200"))[1].training.steps == (200,)
 
 
 @pytest.mark.parametrize("script", PARSERS)
@@ -331,7 +339,7 @@ def test_every_script_tells_its_version(script, capsys):
 
 def test_what_was_typed_is_told_from_what_was_not():
     options = parse("simsiam_main.py simsiam3d --train_img_txt l --bbox 36 --lr 1e-3")
-    chosen, typed = opts.run_options(options)
+    chosen, typed = run_options(options)
     assert typed.known() == {"box": 36, "lr": 1e-3}
     assert chosen.patches.sigmas == (3.0, 5.0)
     assert chosen.training.batch_size == 256

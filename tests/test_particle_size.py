@@ -13,6 +13,8 @@ from lib.candidates.dog import find_candidates, widest_diameter
 from lib.candidates.particle_size import ParticleSize
 from lib.errors import OptionError
 from lib.inputs.tomogram import Tomogram
+from lib.run.candidate_options import PatchSettings
+from lib.run.config import options_of
 from lib.run.options import RunOptions
 from lib.run.record import RunRecord
 from lib.training.checkpoints import load_checkpoint
@@ -21,6 +23,7 @@ from lib.training.resume import resumed_options
 from tests.mrc_files import write_mrc
 from tests.scripts import call
 
+SIGMAS = options_of(PatchSettings)["dog"].metadata["about"].limits
 SPECIMEN = (720, 1900, 1900)  # (Z, Y, X) [Angstrom]
 PLACES = (620, 1260)  # x and y of the balls [Angstrom]
 
@@ -51,7 +54,7 @@ def test_balls_are_found_at_their_centers_at_every_sampling(diameters, voxel_siz
     given = ParticleSize(diameters, voxel_size).options()
     found = find_candidates(
         volume,
-        opts.parse_sigmas(given["dog"]),
+        SIGMAS.parse(given["dog"]),
         box=given["bbox"],
         diameter=given["dog_diameter"],
         boundary=given["dog_boundary"],
@@ -67,7 +70,7 @@ def test_balls_are_found_at_their_centers_at_every_sampling(diameters, voxel_siz
 @pytest.mark.parametrize("voxel_size", [5.0, 7.84, 13.33])
 def test_options_scale_with_the_sampling(diameter, voxel_size):
     given = ParticleSize((diameter,), voxel_size).options()
-    sigmas = opts.parse_sigmas(given["dog"])
+    sigmas = SIGMAS.parse(given["dog"])
     assert widest_diameter(sigmas) * voxel_size == pytest.approx(diameter, rel=0.01)
     assert given["bbox"] % 2 == 0
     assert 1.5 * diameter <= given["bbox"] * voxel_size <= 2 * diameter + 4 * voxel_size
@@ -84,7 +87,7 @@ def test_options_scale_with_the_sampling(diameter, voxel_size):
 )
 def test_diameters_that_differ_get_levels_of_their_own(diameters, n_sigmas):
     given = ParticleSize(diameters, 10.0).options()
-    sigmas = opts.parse_sigmas(given["dog"])
+    sigmas = SIGMAS.parse(given["dog"])
     assert len(sigmas) == n_sigmas
     assert ("dog_std_multiplier" in given) == (n_sigmas > 2)
     if n_sigmas > 2:
@@ -152,7 +155,7 @@ def test_run_keeps_what_followed_and_its_config_repeats_it(data_set, tmp_path):
     options = load_checkpoint(run / "model_last.pth").record.options
     assert options.particle_diameter == (60.0,)
     assert options.patches.box == expected["bbox"]
-    assert options.patches.sigmas == opts.parse_sigmas(expected["dog"])
+    assert options.patches.sigmas == SIGMAS.parse(expected["dog"])
     assert options.patches.dog_boundary == 6
     again = ["--config", run / "opts.yaml", "--exp_id", "again"]
     call("simsiam_main.py", "simsiam3d", *again, cwd=tmp_path)
@@ -180,7 +183,7 @@ def test_diameter_is_refused_for_a_run_that_had_none():
 def test_diameter_decides_what_the_weights_in_the_box_leave_open(tmp_path):
     words = "simsiam3d --test_img_txt l --load_model builtin --particle_diameter 60"
     options = opts.embed_options("simsiam3d", [*words.split(), "--dog_boundary", "6"])
-    given = opts.inference_keywords(options)["given"]
+    given = inference_keywords(options)["given"]
     run = TrainedRun("builtin", mode="simsiam3d", given=given)
     expected = ParticleSize((60.0,), 10.0).options()
     assert run.fit_to_particle(tomograms(tmp_path, a=10.0)) == (
@@ -188,7 +191,7 @@ def test_diameter_decides_what_the_weights_in_the_box_leave_open(tmp_path):
         f"--dog {expected['dog']} --dog_diameter 6 --dog_boundary 6 (given)"
     )
     assert run.patching.box == expected["bbox"]
-    assert run.patching.sigmas == opts.parse_sigmas(expected["dog"])
+    assert run.patching.sigmas == tuple(map(float, expected["dog"].split(",")))
     assert (run.patching.dog_diameter, run.patching.dog_boundary) == (6, 6)
     plain = TrainedRun("builtin", mode="simsiam3d", given={})
     assert plain.fit_to_particle(tomograms(tmp_path, a=10.0)) is None

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lib.axis_orders import ORDERS
 from lib.errors import UserError
-from lib.inputs.axis_order import ORDERS
 from lib.inputs.image_list import read_image_list
 from lib.inputs.mrc import inspect_mrc
 from lib.inputs.tilt_angles import read_tilt_angles

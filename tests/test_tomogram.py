@@ -4,8 +4,8 @@ import pickle
 import numpy as np
 import pytest
 
+from lib.axis_orders import ORDERS, z_sign
 from lib.errors import InputError, warn_once
-from lib.inputs.axis_order import ORDERS, z_sign
 from lib.inputs.tomogram import Tomogram
 from tests.mrc_files import SHAPE, error_of, make_volume, write_mrc
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lib.axis_orders import ORDERS, is_mirrored
 from lib.coordinates.raw import (
     COPICK,
     FROM_RELION,
@@ -19,7 +20,6 @@ from lib.coordinates.raw import (
 )
 from lib.errors import InputError, format_shape
 from lib.export.axes import CENTER_OF_PAIR, KNOWN_Z
-from lib.inputs.axis_order import ORDERS, is_mirrored
 
 DECIMALS = 3  # of a voxel; what lies behind them is rounding
 

@@ -15,8 +15,8 @@ that looks like the other sign of the tilt angles, so the user has to give it.
 
 import numpy as np
 
+from lib.axis_orders import ORDERS, is_mirrored
 from lib.errors import OptionError, format_names, warn
-from lib.inputs.axis_order import ORDERS, is_mirrored
 from lib.inputs.noted_files import SAME_VOXEL
 from lib.run.record import TomogramRecord
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lib.axis_orders import ORDERS, z_sign
 from lib.errors import InputError
 from lib.geometry.hypotheses import IMAGE_TRANSFORMS
 from lib.geometry.projection import (
@@ -18,7 +19,6 @@ from lib.geometry.projection import (
     project,
     whole_image,
 )
-from lib.inputs.axis_order import ORDERS, z_sign
 from lib.inputs.mrc_voxels import (
     Extremes,
     block_ranges,

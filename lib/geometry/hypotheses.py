@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lib.inputs.axis_order import ORDERS
+from lib.axis_orders import ORDERS
 
 # Of images (T, Y, X), y pointing up; the last four need square ones.
 IMAGE_TRANSFORMS = {
@@ -42,7 +42,7 @@ class GeometryHypothesis:
     Attributes
     ----------
     order : str
-        Of the axes of the tomogram file, key of `lib.inputs.axis_order.ORDERS`.
+        Of the axes of the tomogram file, key of `lib.axis_orders.ORDERS`.
     flipped : bool
         Whether the angles have the other sign than asked for.
     angle_order : str

@@ -12,6 +12,7 @@ agree with one another.
 from dataclasses import dataclass, replace
 from functools import cache
 
+from lib.axis_orders import z_sign
 from lib.geometry.binned_pair import BinnedPair
 from lib.geometry.contrast import Contrast, measure_contrast
 from lib.geometry.hypotheses import GeometryHypothesis, possible_hypotheses
@@ -22,7 +23,6 @@ from lib.geometry.search import (
     score_hypotheses,
     score_offsets,
 )
-from lib.inputs.axis_order import z_sign
 
 # A hypothesis fits when its correlation is this many times that of chance, ...
 SIGNIFICANT = 8.0

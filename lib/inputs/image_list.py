@@ -3,8 +3,8 @@
 from contextlib import contextmanager
 from pathlib import Path
 
+from lib.axis_orders import DEFAULT_ORDER, ORDERS
 from lib.errors import InputError
-from lib.inputs.axis_order import DEFAULT_ORDER, ORDERS
 from lib.inputs.companions import COLUMNS, NONE, VIEW
 from lib.inputs.list_warnings import warn_of_list
 from lib.inputs.plain_text import (

@@ -1,7 +1,8 @@
 """Warnings about image lists that can be used but probably contain a mistake."""
 
+from lib.axis_orders import ORDERS
 from lib.errors import format_names, warn
-from lib.inputs.axis_order import ORDERS, is_likely
+from lib.inputs.axis_order import is_likely
 from lib.inputs.mrc import COARSEST, DEFAULT_SIZE, FINEST, PLAIN_AXES
 from lib.inputs.noted_files import SAME_VOXEL
 

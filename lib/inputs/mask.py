@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from lib.axis_orders import ORDERS
 from lib.errors import InputError
-from lib.inputs.axis_order import ORDERS
 
 
 def read_mask(tomogram):

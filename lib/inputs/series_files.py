@@ -4,8 +4,9 @@ By name, the nearest folder first; then the header of the series must have the s
 the tomogram, and the angle file as many angles as the series has images.
 """
 
+from lib.axis_orders import ORDERS
 from lib.errors import InputError
-from lib.inputs.axis_order import ORDERS, describe_misfit
+from lib.inputs.axis_order import describe_misfit
 from lib.inputs.mrc import inspect_mrc
 from lib.inputs.naming import (
     ANGLES,

@@ -1,7 +1,7 @@
 """A tomogram with its tilt series: what its files say, and how to read their voxels.
 
 Volumes are (Z, Y, X), tilt series (T, Y, X), angles degrees. How the axes of a
-file are named: ``--order`` of the options, `lib.inputs.axis_order.ORDERS`.
+file are named: ``--order`` of the options, `lib.axis_orders.ORDERS`.
 """
 
 from contextlib import nullcontext
@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
+from lib.axis_orders import DEFAULT_ORDER, ORDERS, z_sign
 from lib.errors import InputError
-from lib.inputs.axis_order import DEFAULT_ORDER, ORDERS, resolve_order, z_sign
+from lib.inputs.axis_order import resolve_order
 from lib.inputs.companions import NO_COMPANIONS, Companions
 from lib.inputs.mrc import MrcInfo, find_voxel_size, inspect_mrc
 from lib.inputs.mrc_voxels import (
@@ -36,7 +37,7 @@ class Tomogram:
     info : MrcInfo
         Header of the tomogram.
     order : str
-        Key of `lib.inputs.axis_order.ORDERS`, never ``auto``.
+        Key of `lib.axis_orders.ORDERS`, never ``auto``.
     voxel_size : float or None
         As the user gave it, otherwise that of the header; where the header has none,
         that of the tilt images [Angstrom].

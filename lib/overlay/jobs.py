@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lib.artifacts import check_fingerprint, fingerprint_path
+from lib.axis_orders import DEFAULT_ORDER
 from lib.errors import (
     ArtifactError,
     InputError,
@@ -15,7 +16,6 @@ from lib.errors import (
     user_files,
     warn_once,
 )
-from lib.inputs.axis_order import DEFAULT_ORDER
 from lib.inputs.tomogram import Tomogram
 from lib.overlay.paint import bytes_needed
 from lib.run.record import TomogramRecord

@@ -6,7 +6,8 @@ from lib.errors import OptionError
 from lib.modes import MODES
 from lib.patches.views import ODD_EVEN_TILTS, SAME_TILTS
 from lib.run.candidate_options import PatchSettings
-from lib.run.config import Real, Whole, options_of
+from lib.run.config import options_of
+from lib.run.limits import Real, Whole
 
 ONE_SIDE = ("inside", "outside")  # of a mask
 

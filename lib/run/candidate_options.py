@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from lib.run.config import Real, Whole, option
-
-ORDER_NAMES = ("xzy", "zxy", "xyz", "yxz")
+from lib.axis_orders import DEFAULT_ORDER, ORDERS
+from lib.run.config import option
+from lib.run.limits import Numbers, Real, Whole
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,24 @@ class CoordinateSettings:
         Files whose positions, and what lies near them, are no candidates.
     """
 
-    coords: tuple = ()
-    exclude_coords: tuple = ()
+    coords: tuple = option(
+        (),
+        "files of coordinates to use as candidates, in place of the search: exports "
+        "of the session or their folder, training_coordinates.txt, csv, STAR of RELION "
+        "4 and 5, IMOD, copick json, ndjson of the CryoET portal",
+        kind="file",
+        count="+",
+        repeats="all",
+        metavar="FILE",
+    )
+    exclude_coords: tuple = option(
+        (),
+        "files, as of --coords: candidates near one of their positions are left out",
+        kind="file",
+        count="+",
+        repeats="all",
+        metavar="FILE",
+    )
     exclude_distance: float | None = option(
         None,
         "candidates this near to a position of --exclude_coords are left out, in "
@@ -55,6 +71,7 @@ class CoordinateSettings:
         False,
         "z in txt and csv counts pairs of slices: written after a run with --compress "
         "without --if_double",
+        kind="switch",
     )
 
 
@@ -88,6 +105,13 @@ class PatchSettings:
         "2,3,4.5,7,10, small, large and hollow particles are found together, one "
         "candidate at the center of each; then lower --dog_std_multiplier to -0.2",
         name="dog",
+        limits=Numbers(
+            Real(0.1, 200),
+            least=2,
+            ascending=True,
+            expected="two or more ascending sigmas, such as 3,5: candidates come from "
+            "a difference of Gaussians",
+        ),
     )
     gauss: float = option(
         0.8,
@@ -96,18 +120,20 @@ class PatchSettings:
         limits=Real(0, 50),
     )
     order: str = option(
-        "xzy",
+        DEFAULT_ORDER,
         "axes of the tomogram file: xzy as IMOD's tilt and AreTomo write it by "
         "themselves, zxy after trimvol -rx, from AreTomo with -FlipVol, and from Warp "
         "and RELION; auto chooses by the shapes. A given order is used unless the tilt "
         "images contradict it",
-        limits=(*ORDER_NAMES, "auto"),
-        otherwise="xzy, where z is then the shortest axis",
+        limits=(*ORDERS, "auto"),
+        otherwise=f"{DEFAULT_ORDER}, where z is then the shortest axis",
     )
     compress: bool = option(
-        False, "merge slice pairs along z (for thick or finely sampled tomograms)"
+        False,
+        "merge slice pairs along z (for thick or finely sampled tomograms)",
+        kind="switch",
     )
-    bright: bool = option(False, "particles are bright, not dark")
+    bright: bool = option(False, "particles are bright, not dark", kind="switch")
     dog_diameter: int = option(
         14,
         "minimum distance between two candidates, in voxels: the particle diameter",
@@ -134,16 +160,19 @@ class PatchSettings:
         False,
         "2d3d: the angle file has the opposite sign (Warp), or the tomogram is a "
         "mirror image (AreTomo's -FlipVol 1), which looks the same in projection",
+        kind="switch",
     )
     keep_gold: bool = option(
         False,
         "keep gold beads as candidates; by default they are detected, counted and "
         "left out",
+        kind="switch",
     )
     halves: bool | None = option(
         None,
         "3d: cut the two views of a positive pair from rec_even and rec_odd of the "
         "image list, so that they share no noise",
+        kind="switch",
         otherwise="no",
     )
     mask_side: str | None = option(

@@ -1,7 +1,8 @@
 """Fields of dataclasses that are options, and ``opts.yaml``, which repeats a run.
 
-Default, limits and help of an option are stated once, and the command line is made from
-them. Nothing heavy is imported, so that ``--help`` answers at once.
+Default, limits (see `lib.run.limits`) and help of an option are stated once, and the
+command line is made from them. Nothing heavy is imported, so that ``--help`` answers at
+once.
 """
 
 from collections.abc import Mapping
@@ -16,56 +17,6 @@ ONCE = ("resume", "overwrite", "dry_run", "check_geometry", "config")
 
 
 @dataclass(frozen=True)
-class Whole:
-    """Whole numbers from `low` to `high`, or the even ones."""
-
-    low: int
-    high: int
-    even: bool = False
-
-    def __str__(self):
-        kind = "an even" if self.even else "a whole"
-        return f"{kind} number from {self.low:,} to {self.high:,}"
-
-    def holds(self, value):
-        """Return whether a number is one of these."""
-        return self.low <= value <= self.high and not (self.even and value % 2)
-
-    def parse(self, text):
-        """Return the number in `text`; raise ValueError when it is not one of these."""
-        return _require(self, int(text))
-
-
-@dataclass(frozen=True)
-class Real:
-    """Numbers from `low`, or above it, to `high`."""
-
-    low: float
-    high: float
-    above: bool = False
-
-    def __str__(self):
-        start = (
-            f"above {self.low:,}, at most" if self.above else f"from {self.low:,} to"
-        )
-        return f"a number {start} {self.high:,}"
-
-    def holds(self, value):
-        """Return whether a number is one of these; nan is not."""
-        return self.low <= value <= self.high and not (self.above and value == self.low)
-
-    def parse(self, text):
-        """Return the number in `text`; raise ValueError when it is not one of these."""
-        return _require(self, float(text))
-
-
-def _require(limits, value):
-    if not limits.holds(value):
-        raise ValueError(str(limits))
-    return value
-
-
-@dataclass(frozen=True)
 class About:
     """What the command line needs to know of a field.
 
@@ -74,17 +25,41 @@ class About:
     help : str
     name : str or None
         Option on the command line; that of the field by default.
-    limits : Whole, Real or tuple of str, optional
-        What the value may be; of switches and texts none.
+    limits : a class of `lib.run.limits` or tuple of str, optional
+        What the value may be; of switches, flags, paths and free texts none.
     otherwise : str
         What decides an option that is not given, where that is not the default of
         the field.
+    kind : str
+        What it takes where there are no limits: a free text by default; a ``path``,
+        ``file`` (the same, kept as text), ``place`` (a path as it stands), ``new
+        list`` or ``checkpoint``; ``names`` with commas between. A ``flag`` is given or
+        not; a ``switch`` can be taken back with ``--no-``.
+    count : int or str, optional
+        How many words it takes: a number, or ``+`` for one or more.
+    repeats : str
+        What an option does that is given again: by default it replaces the first;
+        ``each`` collects one word of each, ``all`` all words.
+    metavar : str, or tuple of str of each word, optional
+        Name of the value in the help.
+    required : bool
+    dest : str or None
+        Name of its value, where that is not the option's.
+    alias : str or None
+        Other spelling of the option.
     """
 
     help: str
     name: str | None = None
     limits: object = None
     otherwise: str = ""
+    kind: str = ""
+    count: int | str | None = None
+    repeats: str = ""
+    metavar: str | tuple | None = None
+    required: bool = False
+    dest: str | None = None
+    alias: str | None = None
 
 
 def option(default, help, **about):

@@ -1,18 +1,28 @@
-"""The options of plots, overlay, session and export that are values, not files."""
+"""The options of plots, overlay and session."""
 
 from dataclasses import dataclass
 
-from lib.run.candidate_options import ORDER_NAMES
-from lib.run.config import Real, Whole, option
-from lib.run.options import MOST
+from lib.axis_orders import DEFAULT_ORDER, ORDERS
+from lib.run.config import option
+from lib.run.limits import MOST, Real, Text, Whole
 
 PORT = Whole(1, 65535)
 
 
+def _image_list():
+    return option(None, "image list that names the tomograms instead", kind="place")
+
+
 @dataclass(frozen=True)
 class PlotOptions:
-    """How the embedding is clustered and drawn."""
+    """What is clustered and drawn, and how."""
 
+    input: str | None = option(
+        None, "all_output_info.npz of inference", kind="path", required=True
+    )
+    path: str | None = option(
+        None, "folder of all output", kind="path", otherwise="that of --input"
+    )
     mode: str = option(
         "umap",
         "umap keeps neighborhoods and the overall arrangement; tsne separates small "
@@ -48,17 +58,54 @@ class PlotOptions:
         "the interactive session needs none",
         limits=PORT,
     )
+    png: bool = option(
+        False,
+        "write a PNG of each patch to imgs/ above 200,000 candidates, too: for those "
+        "who serve imgs/ themselves; the session serves them from one file",
+        kind="flag",
+    )
+    num_workers: int | None = option(
+        None,
+        "processes that write the patches in imgs/; 0 for none but this one",
+        limits=Whole(0, 1024),
+        otherwise="all usable cores but one, at most 8, and 0 below 2000 patches",
+    )
 
 
 @dataclass(frozen=True)
 class OverlayOptions:
-    """How the colors of the map are painted into the tomograms."""
+    """How the colors of the map are painted, and into which tomograms."""
 
+    input: str | None = option(
+        None, "all_output_info.npz of inference", kind="path", required=True
+    )
+    color: str | None = option(
+        None, "all_colors.npy", kind="path", otherwise="beside --input"
+    )
+    dir_simsiam: str | None = option(
+        None, "folder of output", kind="path", otherwise="that of --input"
+    )
+    rec_dir: str | None = option(
+        None,
+        "folder of the tomograms, named <tomo><--ext>",
+        kind="path",
+        otherwise="where the run found them",
+    )
+    image_txt: str | None = _image_list()
+    ext: str | None = option(
+        None, "ending of the tomograms in --rec_dir", otherwise=".rec, then .mrc"
+    )
+    only: tuple | None = option(
+        None,
+        "paint only these tomograms: each takes six bytes a voxel of disk",
+        kind="names",
+        metavar="TOMO,...",
+    )
     order: str | None = option(
         None,
         "axes of the tomogram files",
-        limits=(*ORDER_NAMES, "auto"),
-        otherwise="as the run read them, else xzy",
+        limits=(*ORDERS, "auto"),
+        otherwise=f"as the run read them, else {DEFAULT_ORDER}",
     )
     blend: float = option(
         0.6,
@@ -76,6 +123,9 @@ class OverlayOptions:
 class SessionOptions:
     """Where the interactive session is, and what it shows."""
 
+    input: str | None = option(
+        None, "interactive_info_parquet.gzip", kind="path", required=True
+    )
     port: int | None = option(
         None, "port of the page", limits=PORT, otherwise="first free from 6006 on"
     )
@@ -93,41 +143,21 @@ class SessionOptions:
         "what opens: the explorer, or Phoenix's page, which needs arize-phoenix",
         limits=("explorer", "phoenix"),
     )
-
-
-@dataclass(frozen=True)
-class ExportOptions:
-    """The format of the coordinates, and what it needs to know of the tomograms."""
-
-    format: str | None = option(
+    rec_dir: str | None = option(
         None,
-        "txt: for the refinement module; star: RELION 4; star5: RELION 5; imod: for "
-        "point2model; ndjson: CryoET portal",
-        limits=("txt", "star", "star5", "csv", "imod", "ndjson"),
-        otherwise="by --output's ending, else txt",
+        "folder of the tomograms",
+        kind="path",
+        otherwise="where the run found them",
     )
-    order: str | None = option(
+    image_txt: str | None = _image_list()
+    allow_host: tuple | None = option(
         None,
-        "axes of the tomogram files, for star, star5, imod and ndjson",
-        limits=ORDER_NAMES,
-        otherwise="as the run read them",
-    )
-    z_axis: str | None = option(
-        None,
-        "for star and star5: z of the tomograms runs as in RELION and after trimvol "
-        "-rx, or the other way, as in the output of IMOD's tilt and with AreTomo's "
-        "-FlipVol 1",
-        limits=("relion", "reversed"),
-        otherwise="reversed for --order xzy, relion for zxy",
-    )
-    voxel_size: float | None = option(
-        None,
-        "voxel size in Angstrom, for star5",
-        limits=Real(0, 10_000, above=True),
-        otherwise="that of the run",
-    )
-    bin: float = option(
-        1.0,
-        "binning of the tomogram with respect to the tilt series of RELION",
-        limits=Real(0, 1000, above=True),
+        "name of a proxy in front of the session, such as that of JupyterHub; may be "
+        "given several times",
+        limits=Text(
+            r"[\w-]+(\.[\w-]+)*",
+            "the name of a host alone, such as hub.example.org",
+        ),
+        repeats="each",
+        metavar="NAME",
     )

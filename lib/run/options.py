@@ -6,9 +6,8 @@ A value of None is not known: not given, or not noted by the program that wrote 
 from dataclasses import dataclass, field
 
 from lib.run.candidate_options import PatchSettings
-from lib.run.config import Real, Whole, known, option, options_of, take
-
-MOST = 1_000_000  # of what has no natural end, such as epochs
+from lib.run.config import known, option, options_of, take
+from lib.run.limits import MOST, Numbers, Real, Whole
 
 
 @dataclass(frozen=True)
@@ -72,20 +71,27 @@ class TrainingOptions:
         None,
         "epochs at which the learning rate is divided by ten, such as 200,400,600",
         name="lr_step",
+        limits=Numbers(Whole(1, MOST)),
         otherwise="by the recipe",
     )
     cosine: bool | None = option(
-        None, "decrease the learning rate along a cosine", otherwise="by the recipe"
+        None,
+        "decrease the learning rate along a cosine",
+        kind="switch",
+        otherwise="by the recipe",
     )
     warm: float | None = option(
         None,
         "increase the learning rate linearly over the first epochs",
+        kind="switch",
         otherwise="by the recipe",
     )
     val_intervals: int = option(
         20, "epochs between two saved models and health checks", limits=Whole(1, MOST)
     )
-    save_all: bool = option(False, "keep model_N.pth at each of these epochs")
+    save_all: bool = option(
+        False, "keep model_N.pth at each of these epochs", kind="switch"
+    )
     precision: str = option(
         "auto",
         "auto: train in bf16 where the GPU, or the processor, multiplies in it, "
@@ -127,6 +133,10 @@ class RunOptions:
         "diameter of the particles in Angstrom, or several such as 120,250: --bbox, "
         "--dog, --dog_diameter and --dog_boundary follow from it and the voxel size "
         "(and --dog_std_multiplier, where several differ); those that you give stand",
+        limits=Numbers(
+            Real(1, 100_000),
+            expected="Angstrom from 1 to 100,000, several with commas, such as 120,250",
+        ),
     )
     patches: PatchSettings = field(default_factory=PatchSettings)
     model: ModelOptions = field(default_factory=ModelOptions)

@@ -38,7 +38,7 @@ class TomogramRecord:
     ----------
     rec_path : str
     order : str
-        Axes of the file, see `lib.inputs.axis_order`.
+        Axes of the file, see `lib.axis_orders`.
     shape : tuple of int
         (Z, Y, X) of the whole tomogram [voxels].
     voxel_size : float

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from lib.artifacts import file_states
+from lib.axis_orders import DEFAULT_ORDER
 from lib.errors import InputError, UserError
-from lib.inputs.axis_order import DEFAULT_ORDER
 from lib.inputs.noted_files import name_other_files
 from lib.inputs.tomogram import Tomogram
 from lib.overlay.jobs import candidate_paths, other_view
