@@ -14,9 +14,10 @@ def main():
     """Embed the candidates of an image list with a trained model."""
     options = embed_options("simsiam3d")
 
-    from lib.training.embed_list import embed_image_list
+    from lib.training.embed_list import EmbeddingJob, embed_image_list
 
-    embed_image_list(project=PROJECT, **inference_keywords(options))
+    job = EmbeddingJob(project=PROJECT, **inference_keywords(options))
+    embed_image_list(job)
 
 
 if __name__ == "__main__":

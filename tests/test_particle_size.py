@@ -15,6 +15,7 @@ from lib.errors import OptionError
 from lib.inputs.tomogram import Tomogram
 from lib.run.candidate_options import PatchSettings
 from lib.run.config import options_of
+from lib.run.given import inference_keywords
 from lib.run.options import RunOptions
 from lib.run.record import RunRecord
 from lib.training.checkpoints import load_checkpoint

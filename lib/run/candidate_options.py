@@ -109,8 +109,8 @@ class PatchSettings:
             Real(0.1, 200),
             least=2,
             ascending=True,
-            expected="two or more ascending sigmas, such as 3,5: candidates come from "
-            "a difference of Gaussians",
+            expected="two or more sigmas, such as 3,5: candidates come from a "
+            "difference of Gaussians",
         ),
     )
     gauss: float = option(

@@ -31,7 +31,7 @@ def run_options(options):
 
 
 def inference_keywords(options):
-    """Return the keywords of `lib.training.embed_list.embed_image_list`.
+    """Return the keywords of `lib.training.embed_list.EmbeddingJob`.
 
     Only the folder of the project is left to the script.
     """

@@ -5,6 +5,7 @@ Each parses what is typed, and says in words what it expects.
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
 MOST = 1_000_000  # of what has no natural end, such as epochs
 
@@ -97,8 +98,8 @@ class Numbers:
     ascending : bool
         Whether each is larger than the one before it.
     expected : str
-        What is expected where they are too few, too many or in another order; of a
-        wrong one as well, where it may be the only one.
+        What is expected where they are too few or too many; of a wrong one as well,
+        where it may be the only one.
     """
 
     each: object
@@ -115,9 +116,10 @@ class Numbers:
             if self.expected and self.least == 1:
                 raise UnfitError(text, self.expected) from None
             raise
-        ordered = all(a < b for a, b in zip(values, values[1:], strict=False))
-        if not self.least <= len(values) <= self.most or self.ascending > ordered:
+        if not self.least <= len(values) <= self.most:
             raise UnfitError(text, self.expected)
+        if self.ascending and any(a >= b for a, b in pairwise(values)):
+            raise UnfitError(text, "ascending numbers")
         return values
 
 

@@ -1,5 +1,6 @@
 """Embed the candidates of an image list: the work of the inference scripts."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from lib.artifacts import EmbeddingTable, ExperimentDir
@@ -22,30 +23,11 @@ from lib.training.run_tomograms import (
 )
 
 
-def embed_image_list(
-    img_txt,
-    load_model,
-    *,
-    exp_dir,
-    exp_id,
-    mode,
-    given,
-    project,
-    cache_dir=None,
-    no_cache=False,
-    arch=None,
-    voxel_size=None,
-    batch_size=256,
-    gpus="0",
-    precision="auto",
-    num_workers=None,
-    seed=42,
-    force=False,
-    own=None,
-):
-    """Embed the candidates of an image list; write ``all_output_info.npz``.
+@dataclass(frozen=True)
+class EmbeddingJob:
+    """What is embedded, with what, and where the table goes.
 
-    Parameters
+    Attributes
     ----------
     img_txt : path-like
         Image list, or folder of tomograms; see
@@ -63,38 +45,66 @@ def embed_image_list(
         were given.
     project : Path
         Folder that relative paths of the list start from.
-    cache_dir : path-like, optional
-        Folder of the cache; by default in `exp_dir`.
+    cache_dir : path-like or None
+        Folder of the cache; for None in `exp_dir`.
     no_cache : bool
         Keep nothing in it after the run.
-    arch : str, optional
+    arch : str or None
         Must be that of the checkpoint.
-    voxel_size : float, optional
-        Of all tomograms; by default as the run or their headers have it [Angstrom].
+    voxel_size : float or None
+        Of all tomograms; for None as the run or their headers have it [Angstrom].
     batch_size : int
     gpus : str
         See `lib.system.runtime.choose_device`.
     precision : {"auto", "fp32", "bf16"}
         With ``auto``, fp32: bf16 loses the third digit.
-    num_workers : int, optional
+    num_workers : int or None
         Processes that prepare tomograms.
     seed : int
     force : bool
         Continue if the geometry check finds no agreement.
-    own : lib.run.candidate_options.CoordinateSettings, optional
+    own : lib.run.candidate_options.CoordinateSettings
         Coordinates to embed in place of those of the search, or to leave out.
     """
+
+    img_txt: object
+    load_model: object
+    exp_dir: object
+    exp_id: str
+    mode: str
+    given: dict
+    project: Path
+    cache_dir: object
+    no_cache: bool
+    arch: str | None
+    voxel_size: float | None
+    batch_size: int
+    gpus: str
+    precision: str
+    num_workers: int | None
+    seed: int
+    force: bool
+    own: CoordinateSettings
+
+
+def embed_image_list(job):
+    """Embed the candidates of an image list; write ``all_output_info.npz``.
+
+    Parameters
+    ----------
+    job : EmbeddingJob
+    """
     run = TrainedRun(
-        load_model,
-        mode=mode,
-        given=given,
-        arch=arch,
-        voxel_size=voxel_size,
+        job.load_model,
+        mode=job.mode,
+        given=job.given,
+        arch=job.arch,
+        voxel_size=job.voxel_size,
     )
-    experiment = ExperimentDir.of(exp_dir, mode, exp_id)
+    experiment = ExperimentDir.of(job.exp_dir, job.mode, job.exp_id)
     _, tomograms = read_run_list(
-        img_txt,
-        project,
+        job.img_txt,
+        job.project,
         experiment.embedding_list,
         run.patching,
         order_is_given=run.order_was_told,
@@ -106,29 +116,28 @@ def embed_image_list(
         print(fitted)
     check_environment(
         {experiment.root: "--exp_dir or --exp_id"},
-        cache=cache_dir or Path(exp_dir) / CACHE_NAME,
+        cache=job.cache_dir or Path(job.exp_dir) / CACHE_NAME,
         maps=True,
         quiet=not ranks.is_main,
     )
     if ranks.is_main:
-        compare_with_run(run, tomograms, voxel_size)
-    own = read_own(
-        tomograms,
-        own or CoordinateSettings(),
-        run.patching,
-        quiet=not ranks.is_main,
-    )
+        compare_with_run(run, tomograms, job.voxel_size)
+    own = read_own(tomograms, job.own, run.patching, quiet=not ranks.is_main)
     check_not_replaced(experiment.embeddings, own.record(EMBEDDING))
-    tomograms = own.tomograms(tomograms)
-    device = choose_device(gpus, ranks)
-    seed_everything(seed)
+    table = _embed_tomograms(job, run, own.tomograms(tomograms), own, experiment, ranks)
+    if table is not None:
+        print(f"{len(table):,} candidates embedded: {experiment.embeddings}")
+    end_distributed(ranks)
+
+
+def _embed_tomograms(job, run, tomograms, own, experiment, ranks):
+    """Return the table, which only the main process has."""
+    device = choose_device(job.gpus, ranks)
+    seed_everything(job.seed)
     if ranks.is_main and not run.record.health.is_good:
         warn(run.record.health.message)
     folder = cache_folder(
-        exp_dir,
-        cache_dir=cache_dir,
-        no_cache=no_cache,
-        ranks=ranks,
+        job.exp_dir, cache_dir=job.cache_dir, no_cache=job.no_cache, ranks=ranks
     )
     with folder as cache:
         if ranks.is_main:
@@ -136,33 +145,30 @@ def embed_image_list(
                 tomograms,
                 flip_tilt_angles=run.patching.flip_tilt_angles,
                 bright=run.patching.bright,
-                force=force,
+                force=job.force,
                 cache=cache,
             )
         store = prepare_store(
             tomograms,
             run.patching,
             cache=cache,
-            workers=num_workers,
+            workers=job.num_workers,
             device=device,
             ranks=ranks,
             embedded_only=True,
             chosen=own.chosen,
         )
-        table = embed(
+        return embed(
             run,
             store,
             experiment.embeddings,
-            batch_size=batch_size,
+            batch_size=job.batch_size,
             device=device,
-            precision="fp32" if precision == "auto" else precision,
+            precision="fp32" if job.precision == "auto" else job.precision,
             ranks=ranks,
-            exp_id=exp_id,
+            exp_id=job.exp_id,
             own=own,
         )
-    if table is not None:
-        print(f"{len(table):,} candidates embedded: {experiment.embeddings}")
-    end_distributed(ranks)
 
 
 def check_not_replaced(path, files):
