@@ -1,7 +1,6 @@
 """Train the embedding: exp/<dataset>/<exp_id>/ gets models, log and options."""
 
 import sys
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -137,36 +136,17 @@ def read_input(options, experiment):
 
 
 def settings(options, experiment):
-    """Return what the run is trained with: as typed, or as its checkpoint remembers.
+    """Return what the run is trained with, a `lib.training.settings.Settings`."""
+    from lib.training.settings import find_settings
 
-    Returns
-    -------
-    run : lib.run.options.RunOptions
-    recipe : lib.training.recipes.Recipe
-    patching : lib.patches.options.PatchOptions
-    checkpoint : lib.training.checkpoints.Checkpoint or None
-        That is resumed.
-    """
-    from lib.patches.options import PatchOptions
-    from lib.run.config import known
-    from lib.training.recipes import find_recipe
-    from lib.training.resume import load_run, resumed_options
-
-    run, typed = run_options(options)
-    checkpoint = None
-    if options.resume:
-        path = experiment.checkpoint("last")
-        checkpoint = load_run(path)
-        run = resumed_options(checkpoint.record, path, chosen=run, typed=typed)
-    training = run.training
-    recipe = find_recipe(training.recipe).with_schedule(
-        cosine=training.cosine, steps=training.steps, warm=training.warm
+    chosen, typed = run_options(options)
+    return find_settings(
+        chosen,
+        typed,
+        mode=options.task,
+        resumed=experiment.checkpoint("last") if options.resume else None,
+        load_model=options.load_model,
     )
-    wanted = {**recipe.patching[options.task], **known(run.patches)}
-    if run.model.pretrained_model is None:
-        start = "none" if options.load_model else recipe.start
-        run = replace(run, model=replace(run.model, pretrained_model=start))
-    return run, recipe, PatchOptions(**wanted), checkpoint
 
 
 def fit_to_particle(options, run, tomograms):
