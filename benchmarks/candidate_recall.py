@@ -107,6 +107,7 @@ def _search_volume(raw, options):
         preprocess_tomogram(raw, 0.8, masked=masked),
         [float(sigma) for sigma in options.dog.split(",")],
         box=options.bbox,
+        diameter=PatchSettings.dog_diameter,
         boundary=options.dog_boundary,
         std_multiplier=options.dog_std_multiplier,
         masked=masked,

@@ -26,9 +26,18 @@ def candidates(device, smoke):
 
 def _searched(volume, sigmas, more, where, device, repeats):
     from lib.candidates.dog import find_candidates
+    from lib.run.candidate_options import PatchSettings
+
+    options = {
+        "box": BOX,
+        "diameter": PatchSettings.dog_diameter,
+        "boundary": PatchSettings.dog_boundary,
+        "std_multiplier": PatchSettings.dog_std_multiplier,
+        **more,
+    }
 
     def search(where=where):
-        return find_candidates(volume, sigmas, box=BOX, device=where, **more)
+        return find_candidates(volume, sigmas, device=where, **options)
 
     filters = _gaussians(volume, sigmas, where)
     filters()

@@ -22,6 +22,7 @@ from lib.modes import SIMSIAM2D3D, SIMSIAM3D
 from lib.patches.options import PatchOptions
 from lib.patches.tomogram_data import load_tomogram
 from lib.patches.views import PatchOffset, cut_views, fits_all
+from lib.run.candidate_options import PatchSettings
 from sample_data import simulation
 
 # Few, because a kind at another voxel size is another class: sizes tell kinds apart
@@ -226,7 +227,14 @@ def _record(folder, recording, potential, rng):
 def _background(data, potential, rng, apart=9, count=40):
     """Return candidates (N, 3) of the usual search with nothing but ice around."""
     found = find_candidates(
-        data.volume, (3.0, 5.0), box=BOX, boundary=20, masked=data.masked, threads=1
+        data.volume,
+        PatchSettings.sigmas,
+        box=BOX,
+        diameter=PatchSettings.dog_diameter,
+        boundary=20,
+        std_multiplier=PatchSettings.dog_std_multiplier,
+        masked=data.masked,
+        threads=1,
     ).coords
     found = found[rng.permutation(len(found))]
     empty = [

@@ -17,6 +17,7 @@ def candidates(device, small):
 
     from lib.candidates.dog import find_candidates
     from lib.candidates.scale_space import gaussian_volume, gaussian_volume_torch
+    from lib.run.candidate_options import PatchSettings
 
     shape = (64, 128, 128) if small else (256, 512, 512)
     rng = np.random.default_rng(0)
@@ -39,7 +40,13 @@ def candidates(device, small):
     if device != "cpu":
         filters()  # the first call sets the GPU up
     floor = seconds(filters)
-    ours = seconds(lambda: find_candidates(volume, sigmas, box=BOX, device=device))
+    options = {
+        "box": BOX,
+        "diameter": PatchSettings.dog_diameter,
+        "boundary": PatchSettings.dog_boundary,
+        "std_multiplier": PatchSettings.dog_std_multiplier,
+    }
+    ours = seconds(lambda: find_candidates(volume, sigmas, device=device, **options))
     yield (
         told(shape),
         f"{ours:.2f} s",

@@ -10,7 +10,7 @@ from lib.candidates.scale_space import (
 )
 from lib.errors import InputError
 
-SMALL = {"box": 8, "boundary": 6}
+SMALL = {"box": 8, "boundary": 6, "diameter": 14, "std_multiplier": 0.5}
 
 
 def dark_balls(centers, shape=(40, 48, 48), radius=4):
@@ -84,10 +84,9 @@ def test_constant_volume_has_no_candidates():
 def test_fast_search_equals_the_definition(sigmas):
     volume = np.random.default_rng(0).integers(0, 256, (26, 40, 44), dtype=np.uint8)
     volume = gaussian_filter(volume, 1)
-    fast = find_candidates(volume, sigmas, diameter=6, **SMALL)
-    np.testing.assert_array_equal(
-        fast.coords, plain_search(volume, sigmas, diameter=6, **SMALL)
-    )
+    options = {**SMALL, "diameter": 6}
+    fast = find_candidates(volume, sigmas, **options)
+    np.testing.assert_array_equal(fast.coords, plain_search(volume, sigmas, **options))
 
 
 def test_torch_search_equals_the_numpy_search():
@@ -118,7 +117,7 @@ def test_threads_do_not_change_the_candidates(sigmas):
 
 def test_candidates_keep_their_distance_and_the_strongest_stays():
     volume = np.random.default_rng(3).integers(0, 256, (30, 60, 60), dtype=np.uint8)
-    found = find_candidates(volume, (1, 2), diameter=10, **SMALL)
+    found = find_candidates(volume, (1, 2), **{**SMALL, "diameter": 10})
     offsets = found.coords[:, None] - found.coords[None]
     distance = np.sqrt((offsets**2).sum(-1))
     assert distance[~np.eye(len(distance), dtype=bool)].min() > 5
@@ -149,4 +148,4 @@ def test_thin_tomogram_still_has_candidates_only_inside():
 
 def test_tomogram_without_room_is_rejected_with_its_size():
     with pytest.raises(InputError, match="48 x 48 x 40.*--bbox 36.*--dog_boundary 30"):
-        find_candidates(dark_balls([]), (2, 4), box=36, boundary=30)
+        find_candidates(dark_balls([]), (2, 4), **{**SMALL, "box": 36, "boundary": 30})

@@ -86,7 +86,7 @@ def test_gpu_that_fills_up_meanwhile_gets_gathered_patches(stores, monkeypatch):
 @pytest.mark.parametrize("sigmas", [(1.5, 3), (1, 2, 3, 4.5)])
 def test_search_finds_the_positions_of_the_cpu(device, sigmas):
     volume = np.random.default_rng(1).integers(0, 256, (44, 120, 110), dtype=np.uint8)
-    options = {"box": 8, "boundary": 6, "diameter": 5}
+    options = {"box": 8, "boundary": 6, "diameter": 5, "std_multiplier": 0.5}
     expected = find_candidates(volume, sigmas, device="cpu", **options)
     # "cpu:0" takes the way of a GPU.
     found = find_candidates(

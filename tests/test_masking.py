@@ -21,7 +21,7 @@ from tests.mrc_files import write_mrc
 SHAPE = (40, 72, 120)
 FILLED = 48  # x below which the tests fill: 40 %
 MEAN, STD = 100.0, 10.0
-SEARCH = {"box": 8, "boundary": 6, "std_multiplier": 0.5}
+SEARCH = {"box": 8, "boundary": 6, "diameter": 14, "std_multiplier": 0.5}
 PARTICLES = [
     (x, y, z) for x in (62, 78, 94, 108) for y in (14, 36, 58) for z in (14, 27)
 ]

@@ -41,7 +41,7 @@ def test_a_finer_candidate_gives_way(distance, coarse, fine, rim, kept, unit):
 
 
 SIGMAS = (1.5, 2.5, 4, 6, 9)
-SEARCH = {"box": 24, "boundary": 14, "std_multiplier": -0.3}
+SEARCH = {"box": 24, "boundary": 14, "diameter": 14, "std_multiplier": -0.3}
 SHAPE = (64, 110, 110)  # (Z, Y, X)
 
 

@@ -23,7 +23,6 @@ from lib.candidates.scale_space import (
     non_maximum_suppression,
 )
 from lib.errors import InputError
-from lib.run.candidate_options import PatchSettings
 from lib.system.machine import usable_threads
 
 MARGIN_Z = 10
@@ -100,9 +99,9 @@ def find_candidates(
     sigmas,
     *,
     box,
-    diameter=PatchSettings.dog_diameter,
-    boundary=PatchSettings.dog_boundary,
-    std_multiplier=PatchSettings.dog_std_multiplier,
+    diameter,
+    boundary,
+    std_multiplier,
     bright=False,
     masked=None,
     device="cpu",

@@ -13,7 +13,8 @@ from lib.artifacts import atomic_write
 from lib.artifacts.fingerprints import code_digest, digest_of, file_marks
 from lib.errors import UserError
 
-MEASURING = ("geometry/*.py", "inputs/*.py")  # the source code of the checks
+# The source code of the checks.
+MEASURING = ("axis_orders.py", "geometry/*.py", "inputs/*.py")
 
 
 class StoredFindings:

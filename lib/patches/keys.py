@@ -23,6 +23,7 @@ SEEN = ("gauss", "compress", "keep_gold", "dog_diameter")
 CUTS = ("mode", "box", "tilt_range", "flip_tilt_angles", "disjoint_tilts")
 CUTS += ("mask_side", "mask_distance")
 FINDING = (
+    "axis_orders.py",
     "candidates/*.py",
     "geometry/projection.py",
     "inputs/axis_order.py",
