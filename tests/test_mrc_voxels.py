@@ -1,4 +1,5 @@
 import gzip
+import os
 
 import mrcfile
 import numpy as np
@@ -41,6 +42,19 @@ def test_file_that_shrinks_while_it_is_read_is_rejected(tmp_path):
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(InputError, match="ended 100 bytes before"):
         next(blocks)
+
+
+def test_file_that_is_written_while_it_is_read_is_rejected(tmp_path):
+    """As by a reconstruction that made room first: its size says nothing."""
+    path = write_mrc(tmp_path / "t.rec", make_volume())
+    blocks = read_sections(inspect_mrc(path), [(0, 2), (2, 4)])
+    next(blocks)
+    with path.open("rb+") as stream:
+        stream.seek(-4, 2)
+        stream.write(b"\1\2\3\4")
+    os.utime(path, (1, 1))  # whatever the resolution of the times here
+    with pytest.raises(InputError, match="changed while it was read.*still being"):
+        list(blocks)
 
 
 def test_file_that_vanishes_after_its_inspection_is_rejected(tmp_path):

@@ -2,6 +2,7 @@
 
 import gzip
 import math
+import os
 import zlib
 
 import numpy as np
@@ -71,8 +72,14 @@ def read_sections(info, ranges):
         return
     try:
         with info.path.open("rb", buffering=0) as stream:
+            before = os.fstat(stream.fileno()).st_mtime_ns
             for start, stop in ranges:
                 yield _read_block(stream, info, start, stop)
+            if os.fstat(stream.fileno()).st_mtime_ns != before:
+                raise InputError(
+                    f"{info.path} changed while it was read: is it still being "
+                    "written? Run again when it is whole"
+                )
     except OSError as error:
         raise InputError(f"{info.path} cannot be read: {error.strerror}") from error
 

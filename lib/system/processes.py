@@ -19,7 +19,7 @@ WORKER_THREADS = 3
 BLAS_COPIES = 2  # NumPy and SciPy each bring their own, with a thread on each core
 LEAST_THREADS = 3  # besides those that compute: as of a worker
 MOST_TRIED = 256  # a trial of thousands takes seconds
-SMALL_STACK = 2**16  # bytes
+SMALL_STACK = 2**20  # bytes; libraries keep data of each thread there
 
 
 @functools.cache
