@@ -221,6 +221,15 @@ def test_data_without_candidates_is_rejected(tmp_path, data_set):
         prepare(data_set, tmp_path, dog_std_multiplier=1e6)
 
 
+def test_margins_that_leave_hardly_anything_are_named(tmp_path, data_set):
+    listed = read_image_list(data_set, project=tmp_path, needs_tilts=False, order="zxy")
+    boundary = (min(listed[0].shape[1:]) - 2) // 2
+    with pytest.raises(InputError) as told:
+        prepare(data_set, tmp_path, dog_std_multiplier=1e6, dog_boundary=boundary)
+    assert f"--dog_boundary {boundary} and --bbox" in str(told.value)
+    assert "--order" not in str(told.value)
+
+
 def test_several_processes_need_a_folder_that_stays(tmp_path):
     with (
         pytest.raises(OptionError, match="--no_cache makes a folder for one process"),

@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 from lib.artifacts.measures import pick_measures
-from lib.errors import (
-    InputError,
-    warn,
-)
+from lib.candidates.dog import margins
+from lib.errors import InputError, format_shape, warn
 from lib.patches.measures import chosen_by_mask, distance_to_mask
+
+NARROW = 0.1  # of a section, in which a tomogram may hold nothing by chance
 
 
 def choose_by_mask(entry, tomogram, options):
@@ -102,6 +102,16 @@ def _why_empty(entries, options, chosen):
             "none of the positions of --coords has a whole patch: all lie too near the "
             "border of their tomogram, or of its tilt images; give a smaller --bbox, "
             "and check the unit of the coordinates with --dry_run"
+        )
+    shape = max(entry.metadata.shape[1:] for entry in entries)
+    sides = margins((1, *shape), boundary=options.dog_boundary, box=options.box)[1:]
+    room = [size - 2 * side for size, side in zip(shape, sides, strict=True)]
+    if room[0] * room[1] < NARROW * shape[0] * shape[1]:
+        return (
+            f"no candidates in any tomogram: --dog_boundary {options.dog_boundary:g} "
+            f"and --bbox {options.box} leave {format_shape(room[::-1])} of "
+            f"{format_shape(shape[::-1])} voxels in x and y to search; give smaller "
+            "ones, or check --particle_diameter and the voxel size"
         )
     return (
         "no candidates in any tomogram: check --order, and the contrast (protein "
