@@ -26,7 +26,7 @@ from lib.run.given import own_coordinates
 from lib.run.later_steps import OverlayOptions, PlotOptions, SessionOptions
 from lib.run.limits import Numbers, UnfitError
 from lib.run.options import ModelOptions, RunOptions, TrainingOptions
-from lib.run.paths import as_path, find_path, place_of_list
+from lib.run.paths import as_path, find_path, path_of_list
 from lib.run.picking_options import ExportOptions, PickingOptions
 
 PROJECT = Path(__file__).resolve().parent
@@ -37,8 +37,8 @@ RUN = "exp/simsiam2d3d/test_sample"  # of the documented commands
 KINDS = {
     "path": partial(find_path, project=PROJECT),
     "file": lambda text: str(find_path(text, PROJECT)),  # opts.txt shows it as it is
-    "place": as_path,
-    "new list": partial(place_of_list, project=PROJECT),
+    "plain path": as_path,
+    "new list": partial(path_of_list, project=PROJECT),
     "checkpoint": lambda text: text if text == "builtin" else find_path(text, PROJECT),
     "names": lambda text: text.split(","),
 }

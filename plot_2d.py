@@ -149,11 +149,11 @@ def write_caption(table, options, layout, alarm):
         "umap": f"UMAP, {layout.n_neighbors} neighbors, distance {layout.min_dist:g}",
         "tsne": f"t-SNE, perplexity {layout.n_neighbors / 3:.0f}",
     }[layout.mode]
-    facts = (
+    details = (
         f"{len(table):,} candidates of {tomograms} tomogram{plural}  ·  {method}, "
         f"seed {layout.seed}"
     )
-    return Caption(f"{run}  ·  {mode}", facts, alarm)
+    return Caption(f"{run}  ·  {mode}", details, alarm)
 
 
 def draw(experiment, options, vectors, labels, gray, map_xy, labeled, caption):

@@ -85,7 +85,7 @@ def test_same_map_same_bytes(tmp_path):
 
 def test_alarm_is_written_on_the_map_in_its_own_color(tmp_path):
     _, calm, _ = draw(tmp_path / "calm.png")
-    alarmed = Caption(CAPTION.run, CAPTION.facts, "the map means nothing " * 9)
+    alarmed = Caption(CAPTION.run, CAPTION.details, "the map means nothing " * 9)
     _, picture, _ = draw(tmp_path / "alarm.png", caption=alarmed)
     different = np.argwhere((calm != picture).any(axis=-1))
     assert len(different) > 1000

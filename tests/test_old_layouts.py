@@ -165,4 +165,4 @@ def test_nothing_is_known_of_the_files_of_milopyp(folder):
     checkpoint = load_checkpoint(folder / "model_300.pth")
     assert checkpoint.record == RunRecord(lineage=Lineage(epoch=300))
     assert checkpoint.history is None
-    assert checkpoint.record.options.known() == {}
+    assert checkpoint.record.options.given_values() == {}

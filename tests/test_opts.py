@@ -340,6 +340,6 @@ def test_every_script_tells_its_version(script, capsys):
 def test_what_was_typed_is_told_from_what_was_not():
     options = parse("simsiam_main.py simsiam3d --train_img_txt l --bbox 36 --lr 1e-3")
     chosen, typed = run_options(options)
-    assert typed.known() == {"box": 36, "lr": 1e-3}
+    assert typed.given_values() == {"box": 36, "lr": 1e-3}
     assert chosen.patches.sigmas == (3.0, 5.0)
     assert chosen.training.batch_size == 256

@@ -12,7 +12,7 @@ from lib.artifacts import (
     EmbeddingTable,
     ExperimentDir,
     InteractiveTable,
-    TableFacts,
+    TableFooter,
     open_packed,
 )
 from lib.inputs.noted_files import note_file
@@ -103,7 +103,7 @@ def test_colors_follow_the_groups_of_the_embedding(plotted):
 def test_table_columns_and_colors_hold_one_map(plotted):
     folder, _ = plotted
     found = InteractiveTable.load(folder / "interactive_info_parquet.gzip")
-    facts = TableFacts.of(folder / "interactive_info_parquet.gzip")
+    facts = TableFooter.of(folder / "interactive_info_parquet.gzip")
     columns = Columns.load(folder / "session_columns", layout_id=facts.layout_id)
     colors = np.load(folder / "all_colors.npy")
     np.testing.assert_array_equal(plane_colors(found.map_xy), colors)

@@ -16,7 +16,7 @@ from lib.artifacts.fingerprints import (
     fingerprint_rows,
     write_fingerprint,
 )
-from lib.artifacts.interactive_table import InteractiveTable, TableFacts
+from lib.artifacts.interactive_table import InteractiveTable, TableFooter
 from lib.artifacts.locks import locked
 from lib.artifacts.neighbor_table import Neighbors
 from lib.artifacts.parquet_files import (
@@ -39,7 +39,7 @@ __all__ = [
     "ExperimentDir",
     "InteractiveTable",
     "Neighbors",
-    "TableFacts",
+    "TableFooter",
     "VIEWS",
     "Watch",
     "check_fingerprint",

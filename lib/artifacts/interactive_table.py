@@ -194,7 +194,7 @@ class InteractiveTable:
 
 
 @dataclass(frozen=True)
-class TableFacts:
+class TableFooter:
     """What the footer of a table says, without reading a row.
 
     Attributes

@@ -30,7 +30,7 @@ def names_of(picks):
     return list(dict.fromkeys(picks.name.tolist()))
 
 
-def known(picks, key):
+def recorded(picks, key):
     """Return what the run recorded of each tomogram under `key`, or None, by name."""
     unknown = TomogramRecord()
     return {n: getattr(picks.tomograms.get(n, unknown), key) for n in names_of(picks)}
@@ -61,7 +61,7 @@ def _warn_of_contradiction(noted, option):
 
 def voxel_sizes(picks, given, kind):
     """Return the voxel size [A] of each pick, shape (N,)."""
-    sizes = known(picks, "voxel_size")
+    sizes = recorded(picks, "voxel_size")
     if given is not None:
         if not (np.isfinite(given) and given > 0):
             raise OptionError(f"--voxel_size {given}: must be above 0")
@@ -93,7 +93,7 @@ def tomogram_sizes(picks, given, needed=None):
         By name, why the size is needed. It is infinite if it is neither known nor
         needed.
     """
-    shapes = known(picks, "shape")
+    shapes = recorded(picks, "shape")
     if given is not None:
         _warn_of_contradiction(
             {
@@ -125,7 +125,7 @@ def file_orders(picks, given, kind):
     kind : str
         Format, named in the error message.
     """
-    orders = known(picks, "order")
+    orders = recorded(picks, "order")
     for name, order in orders.items():
         if order and given and order != given:
             raise OptionError(

@@ -134,7 +134,7 @@ def read_picks(paths):
         about one tomogram.
     """
     parts = [_read_one(path) for path in paths]
-    tomograms = _join_facts(paths, parts)
+    tomograms = _join_tomograms(paths, parts)
     said = {part.compressed for part in parts}
     if True in said and len(said) > 1:
         raise ArtifactError(
@@ -156,17 +156,17 @@ def read_picks(paths):
     )
 
 
-def _join_facts(paths, parts):
+def _join_tomograms(paths, parts):
     """Join what the runs recorded by tomogram; raise an error where they disagree."""
     known, tomograms = {}, {}
     for path, part in zip(paths, parts, strict=True):
-        for name, facts in part.tomograms.items():
+        for name, one in part.tomograms.items():
             known.setdefault(name, path)
-            other = tomograms.setdefault(name, facts)
+            other = tomograms.setdefault(name, one)
             differing = [
-                f"{key} {getattr(facts, key)} and {getattr(other, key)}"
+                f"{key} {getattr(one, key)} and {getattr(other, key)}"
                 for key in SAME_IN_RUNS
-                if getattr(facts, key) != getattr(other, key)
+                if getattr(one, key) != getattr(other, key)
             ]
             if differing:
                 raise ArtifactError(

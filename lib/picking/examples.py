@@ -75,7 +75,7 @@ def _check_same_run(picked, table, file, path):
         return
     if among(picked.embeddings, table.embeddings).all():
         return
-    there, here = _facts(picked), _facts(table)
+    there, here = _described(picked), _described(table)
     wrong = [
         f"{name} {there[name] or 'not noted'} there, {here[name] or 'not noted'} here"
         for name in here
@@ -89,7 +89,7 @@ def _check_same_run(picked, table, file, path):
         )
 
 
-def _facts(table):
+def _described(table):
     """Return what decides whether embeddings can be compared; None is not noted."""
     record = table.record
     weights, epoch = record.lineage.checkpoint, record.lineage.epoch

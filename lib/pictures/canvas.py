@@ -63,14 +63,14 @@ class Caption:
     ----------
     run : str
         The run, in bold.
-    facts : str
+    details : str
         Number of candidates, and how the map was made.
     alarm : str
         Why the map cannot be trusted; empty if it can.
     """
 
     run: str
-    facts: str
+    details: str
     alarm: str = ""
 
 
@@ -129,7 +129,7 @@ class MapCanvas:
     def add_caption(self, caption, note):
         """Write the caption below the map, `note` as its last line."""
         self.write(caption.run, MARGIN, STRIP - 0.42, 17, weight="bold")
-        self.write(caption.facts, MARGIN, STRIP - 0.7, 11.5)
+        self.write(caption.details, MARGIN, STRIP - 0.7, 11.5)
         self.write(note, MARGIN, STRIP - 0.93, 11.5, color=FAINT)
         if caption.alarm:
             alarm = textwrap.fill(caption.alarm, ALARM_WIDTH)

@@ -152,10 +152,10 @@ def _label(axes, text, voxel_size, width):
             axes.text(0.03, 0.045, f"{length} nm", va="bottom", ha="left", **style)
 
 
-def _add_strip(figure, title, facts, width):
+def _add_strip(figure, title, details, width):
     axes = _add_axes(figure, RIM, 0, width - 2 * RIM, STRIP)
     axes.text(0, 0.62, title, fontsize=13, weight="bold", color=INK, va="center")
-    axes.text(0, 0.24, facts, fontsize=10, color=FAINT, va="center")
+    axes.text(0, 0.24, details, fontsize=10, color=FAINT, va="center")
     axes.text(
         1 - (LEGEND_EDGE + 0.1) / (width - 2 * RIM),
         0.45,

@@ -10,7 +10,7 @@ _LIST = {
     "help": "image list: name of a file in data/, or path; or a folder, whose list is "
     "written into the experiment (simsiam_main.py --make_list FOLDER ... --output "
     "LIST only writes it)",
-    "kind": "place",
+    "kind": "plain path",
     "metavar": "LIST",
     "dest": "img_txt",
 }

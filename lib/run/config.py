@@ -32,9 +32,9 @@ class About:
         the field.
     kind : str
         What it takes where there are no limits: a free text by default; a ``path``,
-        ``file`` (the same, kept as text), ``place`` (a path as it stands), ``new
-        list`` or ``checkpoint``; ``names`` with commas between. A ``flag`` is given or
-        not; a ``switch`` can be taken back with ``--no-``.
+        ``file`` (the same, kept as text), ``plain path`` (not looked for elsewhere),
+        ``new list`` or ``checkpoint``; ``names`` with commas between. A ``flag`` is
+        given or not; a ``switch`` can be taken back with ``--no-``.
     count : int or str, optional
         How many words it takes: a number, or ``+`` for one or more.
     repeats : str
@@ -73,7 +73,7 @@ def options_of(cls):
     return {about.name or f.name: f for f, about in abouts if about is not None}
 
 
-def known(options):
+def given_values(options):
     """Return the values of a dataclass that are not None, by field."""
     values = {f.name: getattr(options, f.name) for f in fields(options)}
     return {name: value for name, value in values.items() if value is not None}

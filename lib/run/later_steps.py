@@ -10,7 +10,9 @@ PORT = Whole(1, 65535)
 
 
 def _image_list():
-    return option(None, "image list that names the tomograms instead", kind="place")
+    return option(
+        None, "image list that names the tomograms instead", kind="plain path"
+    )
 
 
 @dataclass(frozen=True)

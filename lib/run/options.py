@@ -6,7 +6,7 @@ A value of None is not known: not given, or not noted by the program that wrote 
 from dataclasses import dataclass, field
 
 from lib.run.candidate_options import PatchSettings
-from lib.run.config import known, option, options_of, take
+from lib.run.config import given_values, option, options_of, take
 from lib.run.limits import MOST, Numbers, Real, Whole
 
 
@@ -159,11 +159,11 @@ class RunOptions:
             take(TrainingOptions, values),
         )
 
-    def known(self):
+    def given_values(self):
         """Return the values that are known, by field, as one flat dict."""
-        values = known(self)
+        values = given_values(self)
         parts = (values.pop(name) for name in ("patches", "model", "training"))
-        return values | {k: v for part in parts for k, v in known(part).items()}
+        return values | {k: v for part in parts for k, v in given_values(part).items()}
 
 
 def named(field_name):

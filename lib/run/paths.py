@@ -23,7 +23,7 @@ def find_path(text, project):
     return in_project if not path.exists() and in_project.exists() else path
 
 
-def place_of_list(text, project):
+def path_of_list(text, project):
     """Return the path of a new list: a name alone, or data/NAME, is in the project."""
     path = as_path(_expand(text))
     if "/" not in text:

@@ -23,7 +23,7 @@ class PickingOptions:
         required=True,
     )
     output: str | None = option(
-        None, "file of the coordinates", kind="place", required=True
+        None, "file of the coordinates", kind="plain path", required=True
     )
     if_double: bool = option(
         False,

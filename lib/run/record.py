@@ -219,17 +219,17 @@ def take_tomograms(values):
     Raises
     ------
     ValueError
-        If a fact is of another kind than a run writes.
+        If a value is of another kind than a run writes.
     """
-    found = {name: take(TomogramRecord, facts) for name, facts in values.items()}
-    for name, facts in found.items():
+    found = {name: take(TomogramRecord, one) for name, one in values.items()}
+    for name, one in found.items():
         for key, kind in KINDS.items():
-            value = getattr(facts, key)
+            value = getattr(one, key)
             if not (value is None or isinstance(value, kind)):
                 raise ValueError(f"{key} of tomogram {name} is {value!r}")
-        shape, size = facts.shape or (1, 1, 1), facts.voxel_size or 0.0
+        shape, size = one.shape or (1, 1, 1), one.voxel_size or 0.0
         if len(shape) != 3 or not all(isinstance(n, Integral) for n in shape):
-            raise ValueError(f"shape of tomogram {name} is {facts.shape!r}")
+            raise ValueError(f"shape of tomogram {name} is {one.shape!r}")
         if not math.isfinite(size):
             raise ValueError(f"voxel_size of tomogram {name} is {size}")
     return found

@@ -14,7 +14,7 @@ from lib.artifacts import (
     Columns,
     ExperimentDir,
     InteractiveTable,
-    TableFacts,
+    TableFooter,
     check_fingerprint,
     file_states,
 )
@@ -90,17 +90,17 @@ def open_candidates(path):
     path = Path(path)
     run = ExperimentDir(home_of(path))
     state = file_states([path]) if path.is_file() else []
-    facts = TableFacts.of(path)
-    if facts.layout_id is not None and facts.record.picked_from is None:
-        columns = Columns.load(run.columns, layout_id=facts.layout_id)
-        if columns is not None and len(columns) == facts.rows:
+    footer = TableFooter.of(path)
+    if footer.layout_id is not None and footer.record.picked_from is None:
+        columns = Columns.load(run.columns, layout_id=footer.layout_id)
+        if columns is not None and len(columns) == footer.rows:
             return Candidates(
                 path=path,
                 run=run,
                 columns=columns,
                 patches=MappedPatches.of(columns),
-                fingerprint=facts.fingerprint,
-                record=facts.record,
+                fingerprint=footer.fingerprint,
+                record=footer.record,
                 state=state,
             )
     return _read_table(path, run, state)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lib.artifacts import ExperimentDir, InteractiveTable, TableFacts
+from lib.artifacts import ExperimentDir, InteractiveTable, TableFooter
 from lib.errors import OptionError
 from lib.session.candidates import open_candidates
 from lib.session.export import home_of
@@ -90,14 +90,14 @@ def scores_of_class(path, name):
 
 
 def _classes_of(path):
-    facts = TableFacts.of(path)
-    fingerprint = facts.fingerprint
+    footer = TableFooter.of(path)
+    fingerprint = footer.fingerprint
     if fingerprint is None:  # of an earlier version, or of another program
         fingerprint = InteractiveTable.load(path, finite=False).fingerprint
     return read_classes(
         ExperimentDir(home_of(path)).picks,
         fingerprint=fingerprint,
-        rows=facts.rows,
+        rows=footer.rows,
     )
 
 

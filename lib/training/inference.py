@@ -10,7 +10,7 @@ from lib.candidates.particle_size import ParticleSize
 from lib.coordinates.given import OwnCoordinates
 from lib.errors import ArtifactError, user_files, warn
 from lib.patches.options import PatchOptions
-from lib.run.config import known
+from lib.run.config import given_values
 from lib.run.history import EMBEDDING
 from lib.run.options import RunOptions, named
 from lib.run.record import Normalization
@@ -85,7 +85,7 @@ class TrainedRun:
         agreed = RunOptions.of(agreed_options(given, self.record, path))
         self.given = given
         self.particle_diameter = agreed.particle_diameter
-        wanted = {"mode": mode, **known(agreed.patches), **chosen}
+        wanted = {"mode": mode, **given_values(agreed.patches), **chosen}
         self.patching = PatchOptions(**wanted)
         self.arch = agreed.model.arch
         dim = len(weights["fc.bias"]) if "fc.bias" in weights else 128

@@ -85,7 +85,7 @@ def resumed_options(record, path, *, chosen, typed):
             f"--num_epochs {epochs}, {noted['num_epochs']} in training: from epoch "
             f"{record.lineage.epoch + 1} on, the learning rate follows the new length"
         )
-    return RunOptions.of({**chosen.known(), **noted, **changed})
+    return RunOptions.of({**chosen.given_values(), **noted, **changed})
 
 
 def check_diameter(given, record, path, advice="name another --load_model"):
@@ -152,7 +152,7 @@ def agreed_options(given, record, path, advice="name another --load_model"):
 
 def _by_field(options):
     """Return what is known of `RunOptions`, the recipe without an alias."""
-    values = options.known()
+    values = options.given_values()
     if "recipe" in values:
         values["recipe"] = find_recipe(values["recipe"]).name
     return values

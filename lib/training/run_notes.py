@@ -11,7 +11,7 @@ from pathlib import Path
 from lib import __version__
 from lib.artifacts import atomic_write
 from lib.run.candidate_options import PatchSettings
-from lib.run.config import known, take, write_config
+from lib.run.config import given_values, take, write_config
 from lib.run.record import Lineage, Normalization, RunRecord, TomogramRecord
 
 LIBRARIES = ("torch", "numpy", "scipy", "mrcfile", "scikit-learn", "umap-learn")
@@ -128,7 +128,7 @@ def tomograms_of(store):
 
 
 def _settings(store):
-    return PatchSettings(**known(store.options))
+    return PatchSettings(**given_values(store.options))
 
 
 def _data(store):
@@ -140,14 +140,14 @@ def _data(store):
     }
 
 
-def write_options(experiment, options, facts, config):
+def write_options(experiment, options, found, config):
     """Write versions, command line and every option, and the file that repeats them.
 
     Parameters
     ----------
     experiment : lib.artifacts.ExperimentDir
     options : dict
-    facts : dict
+    found : dict
         What the run found out: device, start of the trunk, number of candidates.
     config : dict
         The options by name on the command line.
@@ -161,7 +161,7 @@ def write_options(experiment, options, facts, config):
         print(f"python: {platform.python_version()}", file=stream)
         for library in LIBRARIES:
             print(f"{library}: {_version(library)}", file=stream)
-        for group, content in (("found", facts), ("options", options)):
+        for group, content in (("found", found), ("options", options)):
             print(f"\n==> {group}", file=stream)
             for key, value in sorted(content.items()):
                 print(f"{key}: {value}", file=stream)

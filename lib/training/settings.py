@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from lib.patches.options import PatchOptions
-from lib.run.config import known
+from lib.run.config import given_values
 from lib.run.options import RunOptions
 from lib.training.checkpoints import Checkpoint
 from lib.training.recipes import Recipe, find_recipe
@@ -57,7 +57,7 @@ def find_settings(chosen, typed, *, mode, resumed=None, load_model=None):
     recipe = find_recipe(training.recipe).with_schedule(
         cosine=training.cosine, steps=training.steps, warm=training.warm
     )
-    wanted = {**recipe.patching[mode], **known(run.patches)}
+    wanted = {**recipe.patching[mode], **given_values(run.patches)}
     if run.model.pretrained_model is None:
         start = "none" if load_model else recipe.start
         run = replace(run, model=replace(run.model, pretrained_model=start))
