@@ -1,7 +1,7 @@
 """A tomogram with its tilt series: what its files say, and how to read their voxels.
 
-Volumes are (Z, Y, X), tilt series (T, Y, X), angles degrees. How the axes of a
-file are named: ``--order`` of the options, `lib.axis_orders.ORDERS`.
+Volumes are (Z, Y, X), tilt series (T, Y, X), angles degrees; orders of axes as in
+`lib.axis_orders`.
 """
 
 from contextlib import nullcontext
@@ -89,8 +89,7 @@ class Tomogram:
             As the user gives it [Angstrom].
         noting : callable, optional
             Called with ``rec_path``, ``tilt_path`` or ``angle_path``; returns the
-            context in which that file is read. One that keeps an InputError lets
-            the other files be read, so that all their faults are found.
+            context of reading it. If it keeps an InputError, the others are read, too.
         **companions : path-like, optional
             See `lib.inputs.companions.Companions.from_files`.
 
