@@ -1,6 +1,7 @@
 """What several test files share and make once."""
 
 import os
+import signal
 from importlib.util import find_spec
 
 import pytest
@@ -17,6 +18,11 @@ from tests.data_sets import small_options, write_data_set
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NUMBA_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# Under nohup, and in the background of a shell, these are ignored, also by the
+# processes that the tests start and send them to.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Where the tests marked "gpu" run: "cuda" in ``make gpu``.
 TEST_DEVICE = os.environ.get("TEST_DEVICE", "cpu")
