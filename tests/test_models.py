@@ -3,7 +3,9 @@ import torch
 from torch import nn
 
 from lib.errors import OptionError
+from lib.system.runtime import autocast
 from lib.training import models
+from lib.training.compute import activation_bytes
 from lib.training.losses import simsiam_loss
 from lib.training.models import build_model
 from lib.training.pretrained import _torchvision
@@ -86,14 +88,16 @@ def test_unknown_architecture_is_rejected(arch, mode):
         build_model(arch, mode=mode)
 
 
-def test_layers_computed_twice_change_nothing():
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_layers_computed_twice_change_nothing(precision):
     torch.manual_seed(0)
     model = build_model("simsiam2d3d_18", mode="simsiam2d3d", dim=16)
     views = torch.randn(2, 6, 2, 16, 16)
     gradients = []
     for model.recompute in (False, True):
         model.zero_grad()
-        p1, p2, z1, z2 = model(*views)
+        with autocast(torch.device("cpu"), precision):
+            p1, p2, z1, z2 = model(*views)
         loss = simsiam_loss(p1, p2, z1, z2)
         loss.backward()
         gradients.append([loss.detach(), *(p.grad.clone() for p in model.parameters())])
@@ -121,6 +125,29 @@ def test_layers_computed_twice_keep_less():
     plain = kept()
     model.recompute = True
     assert kept() < 0.7 * plain
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("depth", [18, 34, 50])
+def test_what_a_step_keeps_is_estimated(depth, precision):
+    model = models.SimSiam(depth, 1).to(memory_format=torch.channels_last)
+    sizes = {}
+
+    def keep(tensor):
+        if not isinstance(tensor, torch.nn.Parameter):
+            sizes[tensor.data_ptr()] = tensor.nbytes
+        return tensor
+
+    with (
+        autocast(torch.device("cpu"), precision),
+        torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
+    ):
+        model.encode(torch.randn(16, 1, 24, 24))
+    estimate = activation_bytes(depth, batch=16, views=1, box=24, precision=precision)
+    weights = (
+        0 if precision == "fp32" else 2 * sum(p.numel() for p in model.parameters())
+    )
+    assert sum(sizes.values()) - weights == pytest.approx(estimate / 2, rel=0.25)
 
 
 @pytest.mark.parametrize("name", ["BasicBlock", "Bottleneck"])

@@ -12,6 +12,7 @@ from lib.training.models import STAGES
 
 # Activations that the backward pass needs, in feature maps of the first stage.
 KEPT_MAPS = {18: 17, 34: 29, 50: 88}
+VALUE_BYTES = {"fp32": 4, "bf16": 2}
 RECOMPUTE_ABOVE = 3e9  # bytes of activations in the memory of the host
 
 
@@ -35,7 +36,7 @@ class Compute:
     compiled: bool = False
 
 
-def activation_bytes(depth, *, batch, views, box):
+def activation_bytes(depth, *, batch, views, box, precision="fp32"):
     """Estimate the activations that a training step keeps [bytes].
 
     Parameters
@@ -47,8 +48,9 @@ def activation_bytes(depth, *, batch, views, box):
         Views of a candidate.
     box : int
         Edge of a patch [px].
+    precision : {"fp32", "bf16"}
     """
-    feature_maps = 4 * STAGES[0][0] * box**2
+    feature_maps = VALUE_BYTES[precision] * STAGES[0][0] * box**2
     return 2 * batch * views * feature_maps * KEPT_MAPS[depth]
 
 

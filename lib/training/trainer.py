@@ -55,6 +55,7 @@ class Trainer:
             batch=schedule.batch_size // compute.ranks.world,
             views=store.options.views,
             box=store.options.box,
+            precision=compute.precision,
         )
         self.model, self.network = prepare_network(model, compute, self.step_bytes)
         self.optimizer = make_optimizer(self.model, recipe, schedule.lr)
