@@ -44,7 +44,7 @@ def train(device, small):
             floor = (before + seconds(bare)) / (4 if small else 20)
             run = Path(folder) / "exp" / mode / mode
             record = load_checkpoint(run / "model_last.pth").record
-            steps = record.n_candidates // batch
+            steps = record.n_candidates / batch
             lines = (run / "log.txt").read_text().splitlines()
             own = np.median([float(line.rsplit(" ", 1)[1]) for line in lines[1:4]])
             patches = 2 * trainer.store.options.views * batch
