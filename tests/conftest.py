@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from importlib.util import find_spec
 
 import pytest
@@ -21,8 +22,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 # Under nohup, and in the background of a shell, these are ignored, also by the
 # processes that the tests start and send them to.
-signal.signal(signal.SIGINT, signal.default_int_handler)
-signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if threading.current_thread() is threading.main_thread():  # not so in ``make gpu``
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Where the tests marked "gpu" run: "cuda" in ``make gpu``.
 TEST_DEVICE = os.environ.get("TEST_DEVICE", "cpu")
