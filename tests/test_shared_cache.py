@@ -361,7 +361,7 @@ def test_folder_that_several_replace_at_once_is_that_of_one(tmp_path, monkeypatc
         except BaseException as fault:  # noqa: BLE001 - told in the main thread
             faults.append(fault)
 
-    threads = [threading.Thread(target=replace_often, args=(n,)) for n in "1234"]
+    threads = [threading.Thread(target=replace_often, args=(n,)) for n in "12345678"]
     for thread in threads:
         thread.start()
     for thread in threads:

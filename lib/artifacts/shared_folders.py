@@ -7,8 +7,7 @@ lock is needed: many clusters do not support locks. While its owner works it tou
 claim, so that processes on other machines can tell that it is alive.
 
 Claims only avoid duplicate work. `first_folder` makes sure that a result is complete
-and that the first one stays, so a claim that is given up too early costs time and
-nothing else.
+and that the first one stays, so a claim given up too early costs time, nothing else.
 """
 
 import errno
@@ -31,7 +30,8 @@ from lib.artifacts.files import (
 )
 from lib.errors import user_files
 
-TRIES = 20  # to replace a folder that others replace at the same time
+TRIES = 100  # to replace a folder that others replace at the same time
+LONGEST_PAUSE = 0.02  # seconds between two of them, at random: else all try together
 # Errors of a rename when another process was first. POSIX allows two for a folder that
 # is not empty; the third is for one that is gone, perhaps by an earlier call of this
 # process whose answer the network lost.
@@ -125,6 +125,7 @@ def _settle(partial, path, *, stays):
                     return
                 if not (tries_left and partial.exists()):
                     raise
+            time.sleep(LONGEST_PAUSE * secrets.randbelow(1000) / 1000)
             remove_at_once(path)
         _sync(path.parent)
 
