@@ -17,14 +17,14 @@ import time
 import urllib.request
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks.run import machine
+from benchmarks.session_data import forget, write_synthetic_run
+from tests.browser import Browser
+from tests.session_runs import Running
+
 PROJECT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(PROJECT))
-
-from benchmarks.run import machine  # noqa: E402 - path first
-from benchmarks.session_data import forget, write_synthetic_run  # noqa: E402 - as above
-from tests.browser import Browser  # noqa: E402 - as above
-from tests.session_runs import Running  # noqa: E402 - as above
-
 COUNTS = (3000, 100_000, 1_000_000)
 SIZE = (1280, 863)  # of the window; 143 pixels of it are not the page's
 SCRIPT = (PROJECT / "benchmarks" / "session_page.js").read_text(encoding="utf-8")

@@ -29,9 +29,8 @@ class OwnCoordinates:
     ----------
     chosen : lib.candidates.chosen.Chosen
     columns : dict of str to dict
-        ``given_score`` and ``given_label``, where a file has them: values by
-        tomogram and (x, y, z).
-        Other numbers are ``given_<column>``.
+        ``given_score``, ``given_label`` and, of other numbers, ``given_<column>``,
+        where a file has them: values by tomogram and (x, y, z) [voxels as read].
     files : tuple of lib.run.history.GivenFile
     """
 

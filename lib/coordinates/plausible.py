@@ -57,7 +57,7 @@ def name_from_path(path, listed):
     """Return the tomogram that a file without names is of.
 
     It is the only one of the list; or the one whose name is that of the file, or its
-    end after ``_``, as our exports write it, or its begin before one; or that of a
+    end after ``_``, as our exports write it, or its beginning before one; or that of a
     folder, as on the portal.
 
     Raises

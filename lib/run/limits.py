@@ -119,7 +119,7 @@ class Numbers:
         if not self.least <= len(values) <= self.most:
             raise UnfitError(text, self.expected)
         if self.ascending and any(a >= b for a, b in pairwise(values)):
-            raise UnfitError(text, "ascending numbers")
+            raise UnfitError(text, "ascending numbers, such as 3,5")
         return values
 
 
